@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Every ready ablation on your photographs: a small denoiser is trained on them once, then each spec of ablations/ is run from it, and its
-# table printed.
+# Runs every included ablation on your photographs: trains a small denoiser on them once, then runs each spec of ablations/ from it and
+# prints its table.
 #
 #   bench/ablations.sh FOLDER [MINUTES|overnight]
 #
-# FOLDER holds photographs in subfolders by class, best with metadata.jsonl. MINUTES (default: 60) is about how much processor time
-# everything takes together on one thread of a recent server; from it follow steps, pictures and the number of values on long axes.
-# "overnight" runs the specs as they are written, with 3 seeds. From the environment: REFERENCE is a folder of the same kind that is
-# measured against and trained on by nothing (default: FOLDER_test), AUTOENCODER a component folder (default: the demo's), SQUEEZENET a file
-# of SqueezeNet 1.0's weights, for the Fréchet distance of its features and precision, recall, density and coverage (default: without),
-# WEIGHT of the perceptual loss at which it is about a fifth of the total (default: 3, the paper's; other decoders have other features,
-# 'retouch inspect --taps' proposes one), SIDE of the pictures in pixels (default: 64), SEEDS (default: "1 2"), ONLY the specs to run
-# (default: all), OUT a folder for everything that is made (default: artifacts/ablations), RETOUCH the launcher.
+# FOLDER contains photographs in subfolders by class, preferably with metadata.jsonl. MINUTES (default: 60) is the approximate total
+# processor time on one thread of a recent server; it determines steps, pictures and the number of values on long axes. "overnight" runs
+# the specs unchanged, with 3 seeds. Environment: REFERENCE, a folder of held-out photographs in the same layout (default: FOLDER_test);
+# AUTOENCODER, a component folder (default: the demo's); SQUEEZENET, weights of SqueezeNet 1.0, for the Fréchet distance, precision,
+# recall, density and coverage of its features (default: none); WEIGHT, the weight of the perceptual loss for a fifth of the total
+# (default: 3, the paper's; it depends on the decoder, see 'retouch inspect --taps'); SIDE of the pictures in pixels (default: 64);
+# SEEDS (default: "1 2"); ONLY, the specs to run (default: all); OUT, the output folder (default: artifacts/ablations); RETOUCH, the
+# launcher.
 #
 # Completed work is reused: the same command resumes an interrupted run. Tables and reports are in OUT/NAME.txt and
 # OUT/NAME/report.html.
@@ -28,7 +28,7 @@ work=$(cd "${OUT:-$root/artifacts/ablations}" && pwd)
 specs='depth normalisation threshold depth-weights weight sampling-steps average-decay initial-length formulation data-and-resolution'
 specs=${ONLY:-$specs}
 
-# Steps of the first training and of an arm, pictures drawn from a model.
+# Steps of the initial training and of an arm, sampled pictures per model.
 if [ "$minutes" = overnight ]; then
   first=20000 steps=150 drawn=512 seeds=${SEEDS:-1 2 3}
 else
@@ -37,7 +37,7 @@ else
   [ "$drawn" -ge 8 ] || drawn=8
 fi
 
-# Pixels of a latent pixel: what the configuration's levels say.
+# Downsampling of the autoencoder, from its configuration.
 halvings=$(tr -d ' \n' <"$autoencoder/config.json" \
   | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
 latent=$((side >> halvings))
@@ -71,7 +71,7 @@ JSON
   "$retouch" train "${given[@]}" >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
 fi
 
-# half NAME PARITY: every second picture of every class, as links.
+# half NAME PARITY: links to every second picture of every class.
 half() {
   [ ! -e "$work/$1/whole" ] || return 0
   rm -rf "${work:?}/$1"
@@ -108,7 +108,7 @@ for name in $specs; do
     *:formulation) for way in epsilon v flow; do more+=(--set-spec "pretraining.$way.options.steps=$((steps * 10))"); done ;;
   esac
   if [ "$name" = data-and-resolution ]; then
-    # The two data sets are halves of the folder; each is split into pictures to train on and to measure against.
+    # The two data sets are halves of the folder, each with its own held-out pictures.
     half one 0
     half two 1
     long=300
@@ -124,7 +124,7 @@ for name in $specs; do
   fi
   [ -z "${SQUEEZENET:-}" ] || more+=(--set-spec "evaluation.squeezeNet=$SQUEEZENET" \
     --set-spec 'evaluation.metrics=["fwd","spectrum","sharpness","fd","prdc"]')
-  # One folder for all: the arm that most specs begin with is trained once.
+  # One folder for all specs: the common first arm is trained once.
   # shellcheck disable=SC2086
   "$retouch" ablate "$spec" --model "$model" --data "$pictures" --output "$work/all" --seeds $seeds --set precision=float32 \
     --set-spec "evaluation.samples=$drawn" --set-spec "evaluation.references=$((drawn * 2))" "${more[@]}" >"$work/out" 2>"$work/log" \

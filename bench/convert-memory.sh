@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The memory that `retouch convert` takes for a single-file checkpoint of SDXL's size: made-up float16 weights (6.9 GB, and as much again
-# for what is written; deleted afterwards).
+# Peak memory of `retouch convert` for a single-file checkpoint of SDXL's size: random float16 weights (6.9 GB, and as much for the output;
+# deleted afterwards).
 #
-#   bench/convert-memory.sh [MIB] "ok" when converting, as stored and in bfloat16, never holds more than MIB MiB (default: 1024), else "not
-#   ok" and exit code 1
+#   bench/convert-memory.sh [MIB] prints "ok" if the conversions, as stored and to bfloat16, need at most MIB MiB (default: 1024), else
+#   "not ok" with exit code 1
 #
-# $RETOUCH is the launcher, default: ./retouch of this checkout. Needs python3 and GNU time.
+# $RETOUCH is the launcher, by default ./retouch of this checkout. Requires python3 and GNU time.
 set -euo pipefail
 most=${1:-1024}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

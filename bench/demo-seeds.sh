@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The demo's recipe with several training seeds: trains, draws, measures, and writes demo/recorded.json, which the demo's report shows.
+# Runs the demo's recipe with several training seeds: trains, samples, evaluates, and writes demo/recorded.json for the demo's report.
 #
 #   bench/demo-seeds.sh [FOLDER]
 #
-# FOLDER holds everything that is made (default: artifacts/demo-seeds); what is done is not done again, and the same command in a second
-# shell shares the work. From the environment: SEEDS (default: "1 2 3"), SAMPLES from each model (default: 256), RETOUCH, the launcher.
+# FOLDER is the output folder (default: artifacts/demo-seeds). Completed work is reused, and the same command in a second shell shares the
+# work. Environment: SEEDS (default: "1 2 3"); SAMPLES per model (default: 256); RETOUCH, the launcher.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

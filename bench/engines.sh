@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Retouch on every libtorch that it is written for: Debian 13 (2.6), Debian forky (2.14), with --cuda also the CUDA build of 2.6, and this
+# Tests Retouch with every supported libtorch: Debian 13 (2.6), Debian forky (2.14), with --cuda also the CUDA build of 2.6, and this
 # machine's own.
 #
 #   bench/engines.sh [--roots FOLDER] [--cuda] [--only "here trixie forky trixie-cuda"] [--filter EXPRESSION] [--steps N]
 #
-# For each but this machine a Debian root is made in FOLDER (default: artifacts/engines; about two minutes and 2 GB each, the CUDA build
-# 10 GB) with debootstrap, unless it is there. The managed assemblies are built here once and copied; the native libraries are compiled in
-# each root. Then the suites Retouch.Torch.Tests and Retouch.Tests run (--filter: a part of them), and 'retouch bench step' on one thread.
-# What is printed at the end is the table of docs/results/engines.md; the logs stay in FOLDER.
+# For each but this machine, a Debian root is created in FOLDER with debootstrap if missing (default: artifacts/engines; about two minutes
+# and 2 GB each, the CUDA build 10 GB). The managed assemblies are built here once and copied; the native libraries are compiled in
+# each root. Then the suites Retouch.Torch.Tests and Retouch.Tests run (--filter: a subset), and 'retouch bench step' on one thread.
+# The output is the table of docs/results/engines.md; logs are kept in FOLDER.
 #
-# Must be run as root. DEBIAN_MIRROR is where packages come from (default: where this machine's do); DEBOOTSTRAP_OPTIONS are passed on.
-# The mounts in a root (proc, dev, the .NET SDK) are undone at the end.
+# Must be run as root. DEBIAN_MIRROR is the package source (default: this machine's); DEBOOTSTRAP_OPTIONS are passed on.
+# Mounts in a root (proc, dev, the .NET SDK) are removed at the end.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -43,12 +43,12 @@ bind() {
   mountpoint -q "$2" || { mount --bind "$1" "$2" && mounted=("$2" "${mounted[@]}"); }
 }
 
-# make_root NAME: NAME is a release of Debian, or that with -cuda.
+# make_root NAME: NAME is a Debian release, or a release with the suffix -cuda.
 make_root() {
   local suite=${1%-cuda} into=$roots/$1 engine=libtorch-dev
   [ "$(id -u)" = 0 ] || fail "making Debian roots takes root"
   command -v debootstrap >/dev/null || apt-get install -y debootstrap >/dev/null
-  # A release that this machine's debootstrap does not know is made like sid.
+  # A release unknown to this machine's debootstrap is created like sid.
   [ -e "/usr/share/debootstrap/scripts/$suite" ] || ln -s sid "/usr/share/debootstrap/scripts/$suite"
   # shellcheck disable=SC2086
   [ -d "$into/usr" ] || debootstrap ${DEBOOTSTRAP_OPTIONS:-} --variant=minbase --include=ca-certificates "$suite" "$into" $mirror
@@ -64,14 +64,14 @@ make_root() {
     sed -E -i 's/ main$/ main contrib non-free non-free-firmware/' "$into/etc/apt/sources.list"
   fi
   chroot "$into" apt-get update
-  # nvidia-cudnn fetches its library from elsewhere when it is configured. Where that fails, everything else is there all the same.
+  # nvidia-cudnn downloads its library during configuration. If that fails, everything else is installed.
   chroot "$into" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
     g++ cmake ninja-build pkg-config libicu-dev libopenblas0-pthread libvips-dev "$engine" || chroot "$into" dpkg -s "$engine" >/dev/null
   [ "$suite" = "$1" ] || stand_in_for_cudnn "$into/usr/lib/$(uname -m)-linux-gnu"
   : >"$into/.engine"
 }
 
-# stand_in_for_cudnn FOLDER: where cuDNN could not be fetched, a library of its name whose functions all fail, so that libtorch loads.
+# stand_in_for_cudnn FOLDER: creates a library with cuDNN's name whose functions all fail, so that libtorch loads without cuDNN.
 stand_in_for_cudnn() {
   [ -e "$1/libtorch_cuda.so" ] && [ ! -e "$1/libcudnn.so.9" ] || return 0
   local sources
@@ -83,7 +83,7 @@ stand_in_for_cudnn() {
   rm -rf "$sources"
 }
 
-# inside NAME COMMAND: in the root's copy of the sources, one thread; for "here" in this checkout.
+# inside NAME COMMAND: runs in the root's copy of the sources with one thread; for "here" in this checkout.
 inside() {
   local folder=/root/retouch
   if [ "$1" = here ]; then (cd "$root" && OMP_NUM_THREADS=1 bash -c "$2"); else
@@ -99,14 +99,14 @@ copy_sources() {
   cp -R "$root/artifacts/bin" "$into/artifacts/"
 }
 
-# with_native NAME COMMAND: inside, with the libraries that were built there.
+# with_native NAME COMMAND: inside, with the libraries built there.
 with_native() { inside "$1" "RETOUCH_NATIVE=\$(readlink -f artifacts/native/current) $2"; }
 
 run_suite() {
   local log=$roots/$1.$2.log
   with_native "$1" "dotnet vstest artifacts/bin/$2/release/$2.dll ${filter:+--TestCaseFilter:'$filter'}" >"$log" 2>&1 || true
   sed -nE 's/^ *(Passed|Failed)! +- Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+).*/\3 passed, \2 failed, \4 skipped/p' \
-    "$log" | tail -n 1 | grep . || echo "came to no end"
+    "$log" | tail -n 1 | grep . || echo "did not end"
 }
 
 step() {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Kills a training at random moments (SIGKILL) and resumes it, until it ends; then compares every weight file with those of an
+# Kills a training at random moments (SIGKILL) and resumes it until it ends; then compares every weight file with those of an
 # uninterrupted run, byte for byte.
 #
 #   bench/kill-resume.sh [KILLS] [SEED]        default: 25 kills, seed 1
 #
-# $RETOUCH is the launcher, default: ./retouch of this checkout. Prints one line a kill, and "ok" or "not ok" at the end.
+# $RETOUCH is the launcher, by default ./retouch of this checkout. Prints one line per kill, and "ok" or "not ok" at the end.
 set -euo pipefail
 kills=${1:-25}
 RANDOM=${2:-1}
@@ -13,8 +13,8 @@ retouch=${RETOUCH:-$root/retouch}
 work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-kill.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# Small, but everything that a real run has: both phases, two averages, an automatic weight, accumulation, prefetching, random crops of
-# an odd-sized epoch, checkpoints in the middle of it.
+# Small, but with all features of a real run: both phases, two averages, an automatic weight, accumulation, prefetching, random crops of
+# an odd-sized epoch, checkpoints within an epoch.
 . "$root/bench/tiny-run.sh"
 tiny_autoencoder
 tiny_denoiser 60 '"objective": { "perceptual": { "weight": { "share": 0.2, "warmUp": 20 } }, "decodeBatch": 2 },
@@ -32,7 +32,7 @@ while [ "$done_kills" -lt "$kills" ]; do
   args=(--options "$work/denoiser.json" --output "$run")
   while :; do
     if [ "$done_kills" -lt "$kills" ]; then
-      # Anywhere from the program's start to past its end.
+      # Anywhere from the program's start to after its end.
       wait_ms=$((RANDOM % (span + span / 5)))
       setsid "$retouch" train "${args[@]}" >/dev/null 2>"$work/err" &
       pid=$!
@@ -41,7 +41,7 @@ while [ "$done_kills" -lt "$kills" ]; do
         wait "$pid" 2>/dev/null || true
         done_kills=$((done_kills + 1))
         echo "kill $done_kills after $wait_ms ms, checkpoints: $(ls "$run/checkpoints" 2>/dev/null | tr '\n' ' ')"
-        # Before the options are written there is nothing to resume; the folder is still empty then.
+        # Without written options the folder is still empty, and there is no run to resume.
         [ ! -e "$run/options.json" ] || args=(--resume "$run")
         continue
       fi

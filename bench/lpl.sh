@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Does the latent perceptual loss help, and by whose statistics? A denoiser is trained on photographs until its rate has fallen to 0, then
-# post-trained with the diffusion loss alone and with the arms of ablations/statistics.json, all at the same pull.
+# Evaluates the latent perceptual loss and the statistics for its normalisation. A denoiser is trained on photographs until its learning
+# rate has decayed to 0, then post-trained with the diffusion loss only and with the arms of ablations/statistics.json, at equal gradient
+# ratios.
 #
 #   bench/lpl.sh FOLDER
 #
-# FOLDER holds photographs in subfolders by class. From the environment: REFERENCE, a folder of the same kind that nothing is trained on
-# (default: FOLDER_test); AUTOENCODER, a component folder (default: the demo's); SQUEEZENET, weights of SqueezeNet 1.0, whose Fréchet
-# distance decides; LATENT, side and CHANNELS of the latents (default: 16, 4); PATCH (default: 2); SIDE of the pictures (default: 64);
-# PRETRAINING and STEPS (default: 10000, 1000); BATCH of a post-training step (default: 8); SEEDS (default: "1 2 3"); SAMPLES drawn from
-# every model and compared with as many photographs (default: 1000); GUIDANCE (default: "[1.5]"); SAMPLER_STEPS
-# (default: "[50]"); OUT, a folder for everything that is made (default: artifacts/lpl); RETOUCH, the launcher. What is done is not done
-# again; the same command in several shells shares the work.
+# FOLDER contains photographs in subfolders by class. Environment: REFERENCE, a folder of held-out photographs (default: FOLDER_test);
+# AUTOENCODER, a component folder (default: the demo's); SQUEEZENET, weights of SqueezeNet 1.0, for the decisive Fréchet distance; LATENT,
+# side, and CHANNELS of the latents (default: 16, 4); PATCH (default: 2); SIDE of the pictures (default: 64); PRETRAINING and STEPS
+# (default: 10000, 1000); BATCH of a post-training step (default: 8); SEEDS (default: "1 2 3"); SAMPLES per model, and as many reference
+# photographs (default: 1000); GUIDANCE (default: "[1.5]"); SAMPLER_STEPS (default: "[50]"); OUT, the output folder (default:
+# artifacts/lpl); RETOUCH, the launcher. Completed work is reused; the same command in several shells shares the work.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Whether memory stays flat: trains tiny networks through the decoder and prints the resident memory every 200 steps.
+# Checks that memory does not grow: trains tiny networks through the decoder and prints the resident memory every 200 steps.
 #
 #   bench/memory-flat.sh [STEPS]        default: 2000
 #
-# $RETOUCH is the launcher, default: ./retouch of this checkout. "ok" when the mean of the last fifth is within 3 % of that of the second
-# fifth (the first fifth fills caches), else "not ok" and exit code 1.
+# $RETOUCH is the launcher, by default ./retouch of this checkout. "ok" if the mean of the last fifth is within 3 % of that of the second
+# fifth (the first fifth fills caches), else "not ok" with exit code 1.
 set -euo pipefail
 steps=${1:-2000}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs test suites as on other x86-64 processors: without AVX-512 (and so without its bfloat16), and without AVX.
+# Runs test suites with the kernels for other x86-64 processors: without AVX-512 (and so without bfloat16), and without AVX.
 #   bench/other-processors.sh [PROJECT ...]      default: Retouch.Torch.Tests Retouch.Tests Retouch.Cli.Tests
-# Build first (./test, or dotnet build Retouch.slnx -c Release). Takes the suites' time twice. Ends with 1 when a test failed.
-# libtorch and oneDNN and OpenBLAS are set by variables. What libtorch asks its cpuinfo library, whether there is bfloat16, has none:
-# a few lines of C stand before that library and clear its flags for AVX-512.
+# Build first (./test, or dotnet build Retouch.slnx -c Release). Takes twice the time of the suites. Exit code 1 if a test failed.
+# libtorch, oneDNN and OpenBLAS are configured by variables. libtorch's cpuinfo library, which reports bfloat16, has no variable: a small C
+# library is preloaded that clears its flags for AVX-512.
 set -euo pipefail
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/..")
 projects=("$@")

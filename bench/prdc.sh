@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Precision, recall, density and coverage of the same features, here and as the prdc package computes them
-# (Debian's python3-sklearn), one after the other on the same cores. bench/prdc.sh [ROWS] [ROUNDS]; $RETOUCH is the launcher, default:
-# ./retouch of this checkout.
+# Compares precision, recall, density and coverage of the same features with the computation of the prdc package (Debian's
+# python3-sklearn), one after the other on the same cores. bench/prdc.sh [ROWS] [ROUNDS]; $RETOUCH is the launcher, by default ./retouch
+# of this checkout.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rows=${1:-10000} rounds=${2:-1}

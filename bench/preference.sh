@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Preference post-training in every cell of {DPO, SimPO} x {latent, pixel, both, features}, on photographs against degraded copies of them.
+# Preference post-training for each of {DPO, SimPO} x {latent, pixel, both, features}, on photographs and degraded copies of them.
 #
 #   bench/preference.sh PHOTOS [DEGRADATION] [STEPS] [BASE_STEPS] [SAMPLES]        default: blur 100 2000 256
 #
-# PHOTOS is a folder of class subfolders. Winners are its pictures at 32 pixels, losers the same made worse (blur, jpeg20, alias); every
-# 25th pair is held out. A small class-conditional DiT is trained on the photographs first, on the latents of the demo's autoencoder; every
-# cell starts from its average, with the same data and number of steps. Accuracies are of held-out pairs, over 2 draws of time and noise;
-# pictures are drawn from the same seeds before and after, and compared with the winners. Beta is 5000 (half of it counts) for DPO and 50
-# for SimPO; pixel errors, which are smaller, get ten and fifty times as much. "anchored" adds the diffusion loss on winners with half the
-# weight that the preference starts with; "sft" is that loss alone. Prints a table in Markdown; the 2x2 of reference and pixel term is in
-# the rows latent and both. From the environment:
+# PHOTOS is a folder of class subfolders. Winners are its pictures at 32 pixels, losers are degraded copies (blur, jpeg20, alias); every
+# 25th pair is held out. A small class-conditional DiT is trained on the photographs first, on latents of the demo's autoencoder; every
+# cell starts from its weight average, with the same data and number of steps. Accuracies are for held-out pairs, over 2 draws of timestep
+# and noise; samples before and after have the same seeds and are compared with the winners. Beta is 5000 (times a half) for DPO and 50
+# for SimPO; for pixel errors, which are smaller, ten and fifty times as much. "anchored" adds the diffusion loss on winners with half the
+# initial weight of the preference; "sft" is that loss alone. Prints a Markdown table; the 2x2 of reference and pixel term is in the rows
+# latent and both. Environment:
 #
-#   CELLS    which cells, in which order; default: all of them
+#   CELLS    cells to run, in order; default: all
 #   SEEDS    seeds of the post-training, default: 2
 #   RATE     its learning rate, default: 1e-5
 #   RETOUCH  the launcher, default: ./retouch of this checkout
-#   WORK     keeps the files, and takes what is there already; several degradations may share it. Default: a temporary folder
+#   WORK     folder of kept files, which are reused; several degradations can share it. Default: a temporary folder
 set -euo pipefail
 photos=$(cd "${1:?usage: bench/preference.sh PHOTOS [DEGRADATION] [STEPS] [BASE_STEPS] [SAMPLES]}" && pwd)
 degrade=${2:-blur}
@@ -63,9 +63,9 @@ JSON
   quiet "$retouch" train --options "$work/base.json" --output "$work/base"
 fi
 
-# figure FILE NAME: of an evaluation, as --json prints it.
+# figure FILE NAME: a figure of an evaluation's JSON.
 figure() { tr -d '\n ' <"$1" | grep -o "\"name\":\"$2\",\"value\":[^,]*" | head -1 | sed 's/.*://' | awk '{ printf "%.4g", $1 }'; }
-# judged FILE SPACE FIGURE: of a measurement on pairs, as --json prints it.
+# judged FILE SPACE FIGURE: a figure of a measurement on pairs.
 judged() { tr -d '\n ' <"$1" | grep -o "\"$2\":{[^}]*}" | head -1 | grep -o "\"$3\":[^,}]*" | sed 's/.*://' | awk '{ printf "%.4g", $1 }'; }
 drift() { tr -d '\n ' <"$1" | grep -o '"drift":[^,}]*' | sed 's/.*://' | awk '{ printf "%.2g", $1 }'; }
 row() { # NAME MODEL NOTE KEY: draws, measures, prints a line of the table
@@ -87,7 +87,7 @@ row() { # NAME MODEL NOTE KEY: draws, measures, prints a line of the table
   echo "$row | $(figure "$q" spectrum) | $(figure "$q" spectrum.bias) | $3 |"
 }
 
-# objective CELL: its options as JSON.
+# objective CELL: options of the cell as JSON.
 objective() {
   local cell=${1%-anchored} anchor=
   if [ "$cell" = sft ]; then echo '{ "latentWeight": 1 }'; return; fi
@@ -122,7 +122,7 @@ JSON
       status=0
       "$retouch" train --options "$run.json" --output "$run" >"$on/out" 2>"$on/err" || status=$?
       if [ $status = 5 ]; then
-        # Stopped because winner and loser both got worse: the model of the checkpoint from before that.
+        # Stopped because winners and losers both got worse: use the model of the last good checkpoint.
         kept=$(grep -oE -- '--steps [0-9]+' "$on/err" | tail -1 | cut -d' ' -f2)
         quiet "$retouch" train --resume "$run" --steps "$kept"
         echo "stopped, kept step $kept" >"$run.end"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The README's recipe for post-training on a model and pictures of one's own, with all defaults: does it end with a better model?
+# Runs the README's post-training recipe with default options on your own model and pictures, and compares the model before and after.
 #
 #   bench/readme.sh MODEL PICTURES REFERENCE SIZE
 #
-# REFERENCE holds pictures that nothing is trained on. From the environment: STEPS (default: 2000, the README's), SAMPLES from each model
-# (default: 1000), SQUEEZENET, weights of SqueezeNet 1.0 (without it the Fréchet wavelet distance decides), OUT (default: artifacts/readme),
-# RETOUCH, the launcher. Prints the table of 'compare': a model that is better than its start, or as good, on the deciding figure.
+# REFERENCE contains held-out pictures. Environment: STEPS (default: 2000, the README's); SAMPLES per model (default: 1000); SQUEEZENET,
+# weights of SqueezeNet 1.0 (without it the Fréchet wavelet distance is decisive); OUT (default: artifacts/readme); RETOUCH, the launcher.
+# Prints the table of 'compare': the trained model should be better than its start, or equal, by the decisive figure.
 set -euo pipefail
 [ $# -eq 4 ] || { sed -n 2,9p "$0"; exit 2; }
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the recorded form of an ablation for the demo's report: what 'retouch ablate --json' printed, and where it ran.
+# Creates the recorded result of an ablation for the demo's report, from the output of 'retouch ablate --json' and the machine's name.
 #
 #   bench/record-outcome.sh OUTCOME TITLE SEEDS SAMPLES STEPS FIGURE
 set -euo pipefail
@@ -8,7 +8,7 @@ export LC_ALL=C
 machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), OMP_NUM_THREADS=${OMP_NUM_THREADS:-default}, $(date -u +%Y-%m-%d)"
 printf '{\n  "title": "%s",\n  "machine": "%s",\n  "seeds": %d,\n  "samples": %d,\n  "steps": %d,\n  "figure": "%s",\n' \
   "$2" "$machine" "$3" "$4" "$5" "$6"
-# The member "figures" of the outcome, as it is.
+# The member "figures" of the outcome, unchanged.
 printf '  "figures": '
 sed -n '/^  "figures": {/,/^  }/p' "$1" | sed '1s/.*/{/; $s/,$//'
 printf '}\n'

@@ -1,4 +1,4 @@
-"""Writes a checkpoint in the original layout of SDXL's base model with made-up float16 weights (6.9 GB): python3 bench/sdxl-single-file.py FILE"""
+"""Writes a checkpoint in the original layout of SDXL's base model with random float16 weights (6.9 GB): python3 bench/sdxl-single-file.py FILE"""
 import json
 import random
 import struct

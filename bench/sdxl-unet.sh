@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What it takes to load a U-Net of SDXL's size: made-up float16 weights (5.1 GB, deleted afterwards), then loading as stored, then one
-# denoising step in bfloat16 (libtorch 1.13's CPU has no float16 convolutions).
+# Peak memory of loading a U-Net of SDXL's size: random float16 weights (5.1 GB, deleted afterwards), loading as stored, then one
+# denoising step in bfloat16 (libtorch 1.13 has no float16 convolutions on the CPU).
 #
 #   bench/sdxl-unet.sh [SIDE]        side of the latents of the step; default: 16
 #
-# $RETOUCH is the launcher, default: ./retouch of this checkout. "ok" when loading takes at most 1.1 times the file's size, else "not ok"
-# and exit code 1.
+# $RETOUCH is the launcher, by default ./retouch of this checkout. "ok" if loading needs at most 1.1 times the file's size, else "not ok"
+# with exit code 1.
 set -euo pipefail
 side=${1:-16}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A training step of Retouch against the same step in PyTorch, in rounds that alternate.
+# Compares a training step of Retouch with the same step in PyTorch, in alternating rounds.
 #
 #   bench/step-vs-pytorch.sh --peer FILE [--rounds N] [--steps N] [--threads "1 2"] [--objectives "latent lpl"] [--python PROGRAM]
 #
-# FILE is a Python script that takes --objective (latent, lpl-naive or pixel), --steps, --warmup and --threads, and prints one line of JSON
-# with median_s and peak_rss_mib, at the sizes that 'retouch bench step' has by default. Each round runs both, ours first in odd rounds, on
-# one fixed core where one thread is asked for. Printed are the ratios ours/peer of every round and their medians: wall-clock time (median
-# of the steps), processor time (ours as 'bench step' reports it; the peer's from two runs of different length, so that its start does not
-# count), peak resident memory, and the memory that an objective adds to the latent step (each side's own; needs 'latent' first among the
-# objectives).
+# FILE is a Python script with the options --objective (latent, lpl-naive or pixel), --steps, --warmup and --threads that prints one line
+# of JSON with median_s and peak_rss_mib, at the default sizes of 'retouch bench step'. Each round runs both, Retouch first in odd rounds,
+# on one fixed core if one thread is requested. The output is the ratios Retouch/peer of every round and their medians: wall-clock time
+# (median of the steps), processor time (Retouch's from 'bench step'; the peer's from two runs of different length, so that its start is
+# excluded), peak resident memory, and the memory that an objective adds to the latent step (for each side; requires 'latent' as the first
+# objective).
 set -euo pipefail
 export LC_ALL=C
 
@@ -36,7 +36,7 @@ trap 'rm -rf "$scratch"' EXIT
 number() { sed -nE "s/.*\"$1\": *([-0-9.eE+]+).*/\1/p" "$2" | head -n 1; }
 peer_name() { [ "$1" = lpl ] && echo lpl-naive || echo "$1"; }
 
-# pinned N COMMAND…: on the last core where N is 1.
+# pinned N COMMAND…: on the last core if N is 1.
 pinned() {
   local n=$1
   shift
@@ -50,7 +50,7 @@ cpu_of() {
   awk 'END { print $1 + $2 }' "$scratch/times"
 }
 
-# Each side prints: wall seconds a step, processor seconds a step, peak MiB.
+# Each side prints wall seconds per step, processor seconds per step, peak MiB.
 run_ours() {
   pinned "$2" "$root/retouch" bench step --objective "$1" --threads "$2" --steps "$steps" --json >"$scratch/ours.json"
   awk -v w="$(number medianSeconds "$scratch/ours.json")" -v c="$(number cpuSecondsPerStep "$scratch/ours.json")" \

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Small models that draw by prompt or by class, from nothing to figures: pre-training on photographs, post-training three ways from the same
-# weights, pictures, distances to photographs that none of them has seen.
+# Small text- and class-conditional models: pre-training on photographs, post-training with three objectives from the same weights,
+# sampling, and evaluation against held-out photographs.
 #
 #   bench/text-conditional.sh FOLDER [MINUTES]
 #
-# FOLDER holds photographs in subfolders by class, with captions in metadata.jsonl ("text"); MINUTES (default: 15) is about how long
-# training and drawing take; encoding the photographs comes before that.
-# From the environment: REFERENCE is a folder of the same kind that is compared with (default: FOLDER_test), AUTOENCODER a component folder
-# (default: the demo's), TOKENIZER a folder with CLIP's vocab.json and merges.txt (default: a part of it, which spells most words), SIDE of
-# the pictures in pixels (default: 64), OUT a new folder for everything that is made (default: a temporary one, deleted), MODELS some of
-# pixart, unet-text and unet-class, RETOUCH the launcher.
+# FOLDER contains photographs in subfolders by class, with captions in metadata.jsonl ("text"); MINUTES (default: 15) is the approximate
+# time of training and sampling, without encoding the photographs.
+# Environment: REFERENCE, a folder of held-out photographs (default: FOLDER_test); AUTOENCODER, a component folder (default: the demo's);
+# TOKENIZER, a folder with CLIP's vocab.json and merges.txt (default: a subset, which spells most words); SIDE of the pictures in pixels
+# (default: 64); OUT, a new output folder (default: a temporary one, deleted); MODELS, some of pixart, unet-text and unet-class; RETOUCH,
+# the launcher.
 #
-# The text encoder is CLIP's, small and of random weights: it tells prompts apart, and knows nothing of what they mean.
+# The text encoder is a small CLIP with random weights: it distinguishes prompts without understanding them.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -32,7 +32,7 @@ fi
 pictures=60 sampler_steps=12 guidance=2
 run() { "$@" >"$work/log" 2>&1 || { echo "failed: $*" >&2; tail -20 "$work/log" >&2; exit 1; }; }
 
-# What reads prompts.
+# Text encoders.
 mkdir -p "$work/text/tokenizer"
 cp "$tokenizer/vocab.json" "$tokenizer/merges.txt" "$work/text/tokenizer/"
 cat >"$work/text/tokenizer/tokenizer_config.json" <<'JSON'
@@ -51,11 +51,11 @@ cat >"$work/text/model_index.json" <<'JSON'
 JSON
 sed -nE 's/.*"text": "([^"]*)".*/\1/p' "$data/metadata.jsonl" | sort -u | head -20 >"$work/prompts.txt"
 prompts=$(wc -l <"$work/prompts.txt")
-# Labels of metadata.jsonl go before folders.
+# Labels of metadata.jsonl take precedence over folders.
 last=$(sed -nE 's/.*"label": *([0-9]+).*/\1/p' "$data/metadata.jsonl" | sort -n | tail -1)
 if [ -n "$last" ]; then classes=$((last + 1)); else classes=$(find "$data" -mindepth 1 -maxdepth 1 -type d | wc -l); fi
 
-# Pixels of a latent pixel: what the configuration's levels say.
+# Downsampling of the autoencoder, from its configuration.
 halvings=$(tr -d ' \n' <"$autoencoder/config.json" \
   | sed -nE 's/.*"(down_block_types|num_encoder_blocks)":\[([^]]*)\].*/\2/p' | tr -cd , | wc -c)
 latent=$((side >> halvings))
@@ -84,7 +84,7 @@ declare -A scheduler=(
 )
 declare -A said=([pixart]="PixArt, prompts, epsilon" [unet-text]="U-Net, prompts, v" [unet-class]="U-Net, classes, flow")
 
-# options NAME MODEL-MEMBERS: the members that every run has in common; a comma follows.
+# options NAME MODEL-MEMBERS: options common to all runs; a comma follows.
 common() {
   cat <<JSON
 { "task": "denoiser", "seed": 1, "data": { "folder": "$data", "size": $side, "cacheLatents": true, "cache": "$work/cache",
@@ -96,14 +96,14 @@ common() {
 JSON
 }
 
-# steps SECONDS OPTIONS...: as many as fit, by a short measurement.
+# steps SECONDS OPTIONS...: number of steps that fit, by a short measurement.
 steps() {
   local seconds=$1; shift
   "$retouch" train "$@" --steps 10 --dry-run --json 2>"$work/log" | tr -d ' \n' | sed -nE 's/.*"secondsPerStep":([0-9.eE+-]+).*/\1/p' \
     | awk -v s="$seconds" '{ n = int(s / $1); print n < 20 ? 20 : n }'
 }
 
-# Half of the time goes to the three models, a third to their post-training, the rest to drawing.
+# Half of the time is for the three models, a third for their post-training, the rest for sampling.
 pretraining=$(awk -v m="$minutes" -v n="$(wc -w <<<"$models")" 'BEGIN { print m * 60 / 2 / n }')
 posttraining=$(awk -v m="$minutes" -v n="$(wc -w <<<"$models")" 'BEGIN { print m * 60 / 3 / (3 * n) }')
 for name in $models; do
@@ -118,7 +118,7 @@ for name in $models; do
   echo "$name: ${said[$name]}: $n steps of pre-training"
   start="$work/$name/model-average-0.998"
   common 1e-4 5 0.98 "\"path\": \"$start\"" >"$work/$name-post.json"
-  # All of them take as many steps as the most expensive one can.
+  # The number of steps is that of the most expensive objective.
   n=$(steps "$posttraining" --options "$work/$name-post.json" --objective lpl --batch-size 16) || { tail -20 "$work/log" >&2; exit 1; }
   sets=("$work/$name-pictures/before")
   run "$retouch" sample --model "$start" --output "$work/$name-pictures/before" $told --steps $sampler_steps --guidance $guidance --seed 1

@@ -1,4 +1,4 @@
-# A run that is small but has everything a real one has; sourced by the benches that kill it or let it run for long.
+# A small run with all features of a real one; sourced by the benches that kill it or run it for long.
 # Expects $work (a folder) and $retouch (the launcher).
 
 # tiny_autoencoder: trains the autoencoder of the runs into $work/ae.
@@ -13,7 +13,7 @@ JSON
   "$retouch" train --options "$work/autoencoder.json" --output "$work/ae" >/dev/null 2>"$work/err" || { cat "$work/err"; exit 1; }
 }
 
-# tiny_denoiser STEPS MEMBERS: writes $work/denoiser.json; MEMBERS (objective, checkpoints, ...) complete the options.
+# tiny_denoiser STEPS MEMBERS: writes $work/denoiser.json; MEMBERS (objective, checkpoints, …) complete the options.
 tiny_denoiser() {
   cat >"$work/denoiser.json" <<JSON
 { "task": "denoiser", "seed": 5, "steps": $1, "averages": [ { "decay": 0.9 }, { "decay": 0.99, "warmup": "ratio" } ],

@@ -1,5 +1,5 @@
-# Sourced by ./retouch and ./test: brings a bare Debian machine to where the code builds. Needs $root, the repository's folder.
-# Everything is said on stderr; what succeeds leaves one line, what fails shows its whole log. Every failure ends with exit code 4.
+# Sourced by ./retouch and ./test: prepares a bare Debian machine for the build. Requires $root, the repository's folder.
+# Messages go to stderr: one line on success, the complete log on failure. Every failure ends with exit code 4.
 
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_GENERATE_ASPNET_CERTIFICATE=false
 # OpenMP threads that spin on busy cores can slow a training step twentyfold.
@@ -8,8 +8,8 @@ export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 say() { printf 'retouch: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 4; }
 
-# quietly WHAT COMMAND...: says what is done, keeps the output in artifacts/log, shows it only when the command fails; warnings are shown in
-# any case. The lock's descriptor is closed for the command: a build server that outlives it must not keep the lock.
+# quietly WHAT COMMAND...: prints a message, keeps the output in artifacts/log, and prints it only on failure; warnings are always
+# printed. The lock's descriptor is closed for the command: a build server that outlives it must not keep the lock.
 quietly() {
   local what=$1 log=$root/artifacts/log/${1//[^a-zA-Z0-9]/-}.log status=0 started=$SECONDS
   shift
@@ -34,16 +34,16 @@ with_build_lock() {
   } 9>"$root/artifacts/.build.lock"
 }
 
-# fingerprint PATH...: changes whenever a file below the paths is added, removed or written. Build outputs lie outside (artifacts/).
+# fingerprint PATH...: changes whenever a file below the paths is added, removed or written. Build outputs are elsewhere (artifacts/).
 fingerprint() {
   (cd "$root" && find "$@" -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort | sha256sum | cut -c1-16)
 }
 
-# --- what the machine must have ---------------------------------------------------------------------------------------------------
+# --- requirements ----------------------------------------------------------------------------------------------------------------
 
 has_library() { ldconfig -p 2>/dev/null | grep -q "$1" || /sbin/ldconfig -p 2>/dev/null | grep -q "$1"; }
 
-# Prints the Debian packages that are missing, one a line.
+# Prints the missing Debian packages, one per line.
 missing_packages() {
   command -v g++ >/dev/null || echo g++
   command -v make >/dev/null || command -v ninja >/dev/null || echo make
@@ -61,7 +61,7 @@ missing_packages() {
   fi
 }
 
-# What to do about a package that this system's lists do not have.
+# Remedy for a package missing in this system's lists.
 remedy_of() {
   case $1 in
     libtorch-cuda-dev)
@@ -79,7 +79,7 @@ remedy_of() {
   esac
 }
 
-# Lists the packages that are not available here, each with its remedy; fails if there are any.
+# Lists the unavailable packages, each with its remedy; fails if there are any.
 all_can_be_had() {
   local package candidate lacking=0
   command -v apt-cache >/dev/null || return 0
@@ -114,7 +114,7 @@ install_packages() {
       say "as root, run: ${by_hand//sudo /}"
       return 4
     fi
-    # Without a terminal nobody can type a password.
+    # A password prompt needs a terminal.
     if [ -t 0 ] && [ -t 2 ]; then lift="sudo"; else lift="sudo -n"; fi
   fi
   if [ -n "${RETOUCH_NO_INSTALL:-}" ] || ! command -v apt-get >/dev/null; then
@@ -123,7 +123,7 @@ install_packages() {
     return 4
   fi
   [ "$lift" != sudo ] || sudo -v || true
-  # Fresh containers have no lists: what is missing from those says nothing.
+  # Fresh containers have no package lists, so that missing entries are meaningless.
   # shellcheck disable=SC2086
   if ! all_can_be_had $missing 2>/dev/null; then
     quietly "fetching the lists of packages" $lift apt-get update || true
@@ -151,7 +151,7 @@ print(found.submodule_search_locations[0] if found else "")' 2>/dev/null)
   [ -n "$folder" ] && [ -e "$folder/lib/libtorch_cuda.so" ] && echo "$folder"
 }
 
-# Chooses a libtorch for CUDA (--cuda) and remembers the choice, or takes the one that was remembered. RETOUCH_LIBTORCH comes first.
+# Chooses a libtorch for CUDA (--cuda) and stores the choice, or uses the stored one. RETOUCH_LIBTORCH takes precedence.
 choose_libtorch() {
   local memory=$root/artifacts/libtorch folder
   [ -z "${RETOUCH_LIBTORCH:-}" ] || return 0
@@ -175,7 +175,7 @@ propose_cuda() {
 
 # --- native libraries --------------------------------------------------------------------------------------------------------------
 
-# What the native build depends on: its sources, the libtorch that is asked for, and the libraries it links.
+# Inputs of the native build: its sources, the requested libtorch, and linked libraries.
 native_fingerprint() {
   {
     fingerprint native eng/build-native.sh
@@ -187,7 +187,7 @@ native_fingerprint() {
 
 native_listing() { stat -L -c '%n %s' "$1"/*.so 2>/dev/null; }
 
-# Sets $native to the folder of the built libraries if they are up to date and whole, else fails.
+# Sets $native to the folder of the built libraries if they are complete and up to date, else fails.
 find_native() {
   local expected
   native_stamp=$root/artifacts/native/stamps/$(native_fingerprint)
@@ -200,15 +200,15 @@ build_native() {
   find_native && return 0 # another start built it while this one waited
   install_packages || return $?
   if [ -r "$native_stamp" ]; then
-    # Cut short by a full disk, or tampered with: the build would find its parts in the cache and believe them. Folders of other
-    # checkouts hold links of their own and stay.
+    # Truncated by a full disk, or modified: remove the cached parts, too, which the build would reuse. Folders of other
+    # checkouts have separate links and are unaffected.
     say "the native libraries that were built are gone or damaged"
     rm -rf "$native" "${RETOUCH_CACHE:-$HOME/.cache/retouch}"/native/*-*
   fi
   propose_cuda
   quietly "building the native libraries" "$root/eng/build-native.sh" all || return 4
   native=$(readlink -f "$root/artifacts/native/current") || return 4
-  # Packages may have been installed since the stamp's name was worked out.
+  # Packages may have been installed since the computation of the stamp's name.
   native_stamp=$root/artifacts/native/stamps/$(native_fingerprint)
   mkdir -p "$(dirname "$native_stamp")"
   { printf '%s\n' "$native" && native_listing "$native"; } >"$native_stamp.$$" \
@@ -216,12 +216,12 @@ build_native() {
   mv "$native_stamp.$$" "$native_stamp"
 }
 
-# Sets and exports RETOUCH_NATIVE, building first where needed. A RETOUCH_NATIVE that is set already is the user's choice.
+# Sets and exports RETOUCH_NATIVE, building first if needed. An existing RETOUCH_NATIVE is the user's choice.
 ensure_native() {
   [ -z "${RETOUCH_NATIVE+set}" ] || return 0
   [ -d "$root/native" ] || return 0
   choose_libtorch
-  # Installed already, the libraries of a start with --cuda may still be those of another libtorch.
+  # After a start with --cuda, the libraries may be those of another libtorch.
   [ -z "${want_cuda:-}" ] || [ -z "$(missing_packages)" ] || with_build_lock install_packages || return $?
   find_native || with_build_lock build_native || return $?
   export RETOUCH_NATIVE=$native
@@ -236,14 +236,14 @@ require_dotnet() {
     || fail "the .NET SDK that global.json asks for is missing: $(cd "$root" && dotnet --version 2>&1 | tr '\n' ' ')"
 }
 
-# dotnet_build PROJECT: no build server is left behind.
+# dotnet_build PROJECT: builds without a persistent build server.
 dotnet_build() {
   (cd "$root" && dotnet build "$1" -c Release -v quiet -nologo -nodeReuse:false -p:UseSharedCompilation=false)
 }
 
 cli_fingerprint() { fingerprint src demo Directory.Build.props Directory.Packages.props global.json .editorconfig; }
 
-# Copies the built command line into a folder of its own, so that a later build does not pull the files from under a running training.
+# Copies the built command line into a separate folder, so that a later build does not replace the files of a running training.
 install_cli() {
   local folder=$root/artifacts/launch/$1 old
   if [ ! -e "$folder/Retouch.Cli.dll" ]; then
@@ -256,7 +256,7 @@ install_cli() {
   for old in "$root"/artifacts/launch/*/; do
     old=${old%/}
     [ "$old" = "$folder" ] && continue
-    # Whoever runs from a folder holds a shared lock on its .in-use.
+    # A program that runs from a folder holds a shared lock on its .in-use.
     [ ! -e "$old/.in-use" ] || flock -n -x "$old/.in-use" true || continue
     rm -rf "$old"
   done
@@ -271,7 +271,7 @@ build_cli() {
   install_cli "$key"
 }
 
-# Sets $cli to the folder of the built command line, building first where needed.
+# Sets $cli to the folder of the built command line, building first if needed.
 ensure_cli() {
   cli=$root/artifacts/launch/$(cli_fingerprint)
   [ -e "$cli/Retouch.Cli.dll" ] || with_build_lock build_cli || return $?

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds the native libraries and points artifacts/native/current at the folder that holds them.
+# Builds the native libraries and links artifacts/native/current to their folder.
 #
 #   eng/build-native.sh [all|torch|images]      (default: all)
 #
-# A part is built once for each combination of its sources, its compiler and the library it is built against, and is kept under
-# ${RETOUCH_CACHE:-$HOME/.cache/retouch}/native. A second run with nothing changed only hashes the sources.
+# A part is built once for each combination of its sources, compiler and linked library, and cached in
+# ${RETOUCH_CACHE:-$HOME/.cache/retouch}/native. A second run without changes only hashes the sources.
 #
-#   RETOUCH_LIBTORCH   a libtorch folder, or a Python torch package's folder; empty: the libtorch that the compiler finds (libtorch-dev)
-#   RETOUCH_CACHE      where built libraries are kept
-#   CXX, CC            compilers, as CMake takes them
+#   RETOUCH_LIBTORCH   a libtorch folder, or the folder of a Python torch package; empty: the compiler's default (libtorch-dev)
+#   RETOUCH_CACHE      cache of built libraries
+#   CXX, CC            compilers, as in CMake
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -34,7 +34,7 @@ command -v cmake >/dev/null || fail "cmake is missing; install the packages cmak
 torch_version() {
   local include header number numbers=()
   for include in ${libtorch:+"$libtorch/include"} /usr/include; do
-    # The file that holds the numbers moved to torch/headeronly.
+    # The file with the version numbers moved to torch/headeronly.
     for header in "$include"/torch/headeronly/version.h "$include"/torch/csrc/api/include/torch/version.h; do
       [[ -f $header ]] || continue
       numbers=()
@@ -43,14 +43,13 @@ torch_version() {
       done
       [[ -z ${numbers[0]} ]] || { (IFS=. && echo "${numbers[*]}"); return; }
     done
-    # The folder that was asked for decides; the system's own headers say nothing about it.
+    # The requested folder is authoritative, not the system's headers.
     [[ -z $libtorch ]] || break
   done
   [[ -z $libtorch || ! -f $libtorch/build-version ]] || cat "$libtorch/build-version"
 }
 
-# Says so where the suites have not passed with this version of libtorch: it is older or newer than those that native/torch/versions.h
-# names.
+# Warns if the suites have not passed with this version of libtorch: it is older or newer than the versions in native/torch/versions.h.
 warn_of_version() {
   local version=$1 oldest newest
   oldest=$(sed -n 's/^#define RETOUCH_TORCH_OLDEST "\(.*\)"/\1/p' "$root/native/torch/versions.h")
@@ -63,7 +62,7 @@ warn_of_version() {
   fi
 }
 
-# What the part is built against: a change of it makes another key.
+# Linked library of a part; its change gives another key.
 against() {
   case $1 in
     torch) echo "torch $(torch_version) at ${libtorch:-the system}" ;;
@@ -97,7 +96,7 @@ build() {
   local part=$1 key=$2 into=$cache/$1-$2 library work staging
   library=$(library_name "$part")
   [[ -f $into/$library ]] && return
-  # One build folder a libtorch, so that a change of a source file recompiles that file only.
+  # One build folder per libtorch, so that a change of a source file recompiles that file only.
   work=$root/artifacts/native/build/$part-$(printf '%s' "$(against "$part")" | sha256sum | cut -c 1-8)
   say "building $part against $(against "$part")"
   [[ $part != torch ]] || warn_of_version "$(torch_version)"
@@ -109,7 +108,7 @@ build() {
   [[ -f $work/$library ]] || fail "native/$part built no $library"
   staging=$into.$$
   mkdir -p "$staging"
-  # A part may come with libraries for the tests.
+  # A part may include libraries for the tests.
   cp -L "$work"/"${library%.*}"*."${library##*.}" "$staging/"
   rm -rf "$into"
   mv "$staging" "$into"
@@ -130,7 +129,7 @@ for part in torch images; do
   parts+=("$part") keys+=("$key")
 done
 
-# The folder is named after all parts: another libtorch gets another folder, and programs that run from the old one keep their files.
+# The folder's name depends on all parts: another libtorch gets another folder, and running programs keep their files.
 key=$(printf '%s\n' "${parts[@]}" "${keys[@]}" | sha256sum | cut -c 1-16)
 folder=$cache/$key
 mkdir -p "$folder"

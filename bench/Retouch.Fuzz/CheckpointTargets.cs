@@ -32,7 +32,7 @@ internal static class CheckpointTargets
                     );
                 }
             ),
-            // Keys and shapes alone, a line each: how they are stored is fuzzed as safetensors.
+            // Keys and shapes only, one per line: the file format is fuzzed as safetensors.
             new(
                 "single file",
                 [SingleFile(goldens)],
@@ -84,7 +84,7 @@ internal static class CheckpointTargets
 
     private static byte[] SingleFile(string goldens)
     {
-        // As few layers as such files can have; groups of channels are 32 always.
+        // Minimum number of layers of such files; groups always have 32 channels.
         var unet = UNet2DConditionConfig.FromJson(Json(goldens, "unet_sd15")) with
         {
             BlockOutChannels = [32, 64],
@@ -127,7 +127,7 @@ internal static class CheckpointTargets
             return $"{origin.Key} {string.Join(' ', shape.Take(p.Shape.Length == 1 ? 1 : 4))}";
         });
 
-    /// <summary>Keys and shapes without numbers.</summary>
+    /// <summary>Keys and shapes without values.</summary>
     private sealed class Listing : ITensorSource
     {
         private readonly Dictionary<string, long[]> _shapes = new(StringComparer.Ordinal);
@@ -140,7 +140,7 @@ internal static class CheckpointTargets
                 var sizes = parts[1..]
                     .Select(static s => long.TryParse(s, NumberStyles.None, CultureInfo.InvariantCulture, out var size) ? size : -1)
                     .ToArray();
-                // What a file may hold: at most eight sizes, whose product is a length.
+                // Limits of a file: at most eight sizes, whose product is a length.
                 if (
                     sizes.Length <= 8
                     && sizes.All(static s => s >= 0)
@@ -153,9 +153,9 @@ internal static class CheckpointTargets
         public IEnumerable<string> Names => _shapes.Keys;
 
         public long[] ShapeOf(string name) =>
-            _shapes.TryGetValue(name, out var shape) ? shape : throw new InputException($"There is no tensor '{name}' in the listing.");
+            _shapes.TryGetValue(name, out var shape) ? shape : throw new InputException($"The tensor '{name}' is missing in the listing.");
 
-        public Tensor Read(string name) => throw new InputException("A listing holds no numbers.");
+        public Tensor Read(string name) => throw new InputException("A listing has no values.");
 
         public Tensor ReadOwned(string name) => Read(name);
     }

@@ -10,18 +10,18 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Fuzz;
 
 /// <summary>A reader of untrusted files.</summary>
-/// <param name="Name">What it reads.</param>
-/// <param name="Seeds">Whole files that inputs are made from.</param>
-/// <param name="Read">Reads an input; the second argument is a folder of its own to write it to.</param>
+/// <param name="Name">Name of the format.</param>
+/// <param name="Seeds">Valid files to mutate.</param>
+/// <param name="Read">Reads an input; the second argument is an empty folder for the input's file.</param>
 public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action<byte[], string> Read)
 {
     private static readonly string[] PickleFiles = ["dtypes_strides.pth", "dtypes_strides_stream.bin", "nested.ckpt", "foreign.pt"];
 
-    /// <summary>One input where others get so many: for readers whose inputs take milliseconds.</summary>
+    /// <summary>Divisor of the number of inputs, for readers that take milliseconds per input.</summary>
     public int Share { get; init; } = 1;
 
     /// <summary>All readers.</summary>
-    /// <param name="goldens">The folder tests/goldens, whose files are the seeds.</param>
+    /// <param name="goldens">The folder tests/goldens with the valid files.</param>
     public static IReadOnlyList<FuzzTarget> All(string goldens) =>
         [
             new(
@@ -116,7 +116,7 @@ public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action
             yield return Safetensors(json, 32);
         }
 
-        // The start of a real one: the header is whole, the numbers are not.
+        // The start of a real file: a complete header with truncated data.
         yield return File.ReadAllBytes(Path.Combine(goldens, "scheduler_ddim", "io.safetensors"));
     }
 

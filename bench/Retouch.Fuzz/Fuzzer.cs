@@ -4,16 +4,16 @@ using Retouch.Torch;
 
 namespace Retouch.Fuzz;
 
-/// <summary>What a reader made of its inputs.</summary>
-/// <param name="Target">What was read.</param>
-/// <param name="Inputs">How many inputs.</param>
-/// <param name="Accepted">Those that were read.</param>
-/// <param name="Refused">Those that were refused with an error that a user can mend.</param>
-/// <param name="Slowest">Seconds of the slowest.</param>
-/// <param name="MostAllocated">Bytes of the one that allocated most, tensors included.</param>
-/// <param name="Seconds">Seconds of all.</param>
-/// <param name="Hangs">Whether the last input did not end: its thread is still at it, and nothing more was read.</param>
-/// <param name="Findings">What went wrong, at most ten.</param>
+/// <summary>Result for one reader.</summary>
+/// <param name="Target">Name of the reader.</param>
+/// <param name="Inputs">Number of inputs.</param>
+/// <param name="Accepted">Number of accepted inputs.</param>
+/// <param name="Refused">Number of inputs rejected with a user error.</param>
+/// <param name="Slowest">Longest time of an input in seconds.</param>
+/// <param name="MostAllocated">Largest allocation of an input in bytes, tensors included.</param>
+/// <param name="Seconds">Total time in seconds.</param>
+/// <param name="Hangs">Whether the last input did not end: its thread is still running, and no more inputs were read.</param>
+/// <param name="Findings">Descriptions of defects, at most ten.</param>
 public sealed record FuzzResult(
     string Target,
     long Inputs,
@@ -27,14 +27,14 @@ public sealed record FuzzResult(
 );
 
 /// <summary>
-/// Feeds readers with broken files. A defect is any exception that is no error of input or usage, an input that takes more than two seconds
-/// (twice in a row: a busy machine delays any), one that allocates more than 64 MiB and a hundred times its length, and one that does not
-/// end. Inputs are read on a thread of their own.
+/// Runs readers on mutated files. A defect is any exception other than an input or usage error, an input that takes more than two
+/// seconds (twice in a row, since a busy machine delays any), one that allocates more than 64 MiB and a hundred times its length, and one
+/// that does not end. Inputs are read on a separate thread.
 /// </summary>
-/// <param name="time">Measures.</param>
-/// <param name="scratch">A folder for inputs; a file system in memory is fastest.</param>
-/// <param name="findings">A folder that inputs which show a defect are kept in.</param>
-/// <param name="patience">How long an input may take before it counts as one that does not end.</param>
+/// <param name="time">Clock.</param>
+/// <param name="scratch">Folder for inputs; an in-memory file system is fastest.</param>
+/// <param name="findings">Folder for inputs with defects.</param>
+/// <param name="patience">Timeout of an input.</param>
 public sealed class Fuzzer(TimeProvider time, string scratch, string findings, TimeSpan patience)
 {
     private const double MostSeconds = 2;
@@ -80,7 +80,7 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
         {
             var input = mutator.Create(number);
             var (defect, seconds, allocated) = Read(target, input, folder, number, tally);
-            // Nobody waits any more, and the folders may be gone.
+            // The thread has been abandoned, and the folders may be gone.
             if (tally.Abandoned)
                 return;
             if (defect is null && seconds > MostSeconds)
@@ -127,7 +127,7 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
         );
     }
 
-    /// <summary>The most bytes of tensors that were alive at once.</summary>
+    /// <summary>Peak of live tensor bytes.</summary>
     private static long Tensors(bool reset)
     {
         using var scope = TensorScope.Enter();
@@ -144,7 +144,7 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
         return path;
     }
 
-    /// <summary>What the reading thread counts and the waiting one looks at.</summary>
+    /// <summary>Counters shared by the reading and the waiting thread.</summary>
     private sealed class Tally
     {
         private (long Number, byte[] Input, long Start) _current;
@@ -156,7 +156,7 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
 
         public List<string> Findings { get; } = [];
 
-        /// <summary>Whether an input was given up that the reading thread is still at.</summary>
+        /// <summary>Whether the reading thread is still busy with an abandoned input.</summary>
         public bool Abandoned
         {
             get => _abandoned;
@@ -188,7 +188,7 @@ public sealed class Fuzzer(TimeProvider time, string scratch, string findings, T
             _ = accepted ? _accepted++ : _refused++;
         }
 
-        /// <summary>Takes the last input back, which is read again.</summary>
+        /// <summary>Uncounts the last input, which is read again.</summary>
         public void Forget() => _ = _lastAccepted ? _accepted-- : _refused--;
 
         public FuzzResult Result(string target, double seconds, string? hang)

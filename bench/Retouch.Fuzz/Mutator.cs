@@ -4,9 +4,9 @@ using Retouch.Data;
 
 namespace Retouch.Fuzz;
 
-/// <summary>Makes broken files from whole ones: the same seed and number give the same bytes.</summary>
-/// <param name="seeds">Whole files.</param>
-/// <param name="seed">What all mutations derive from.</param>
+/// <summary>Mutates valid files: the same seed and number give the same bytes.</summary>
+/// <param name="seeds">Valid files.</param>
+/// <param name="seed">Seed of all mutations.</param>
 public sealed class Mutator(IReadOnlyList<byte[]> seeds, ulong seed)
 {
     private const int MostBytes = 1 << 20;
@@ -67,7 +67,7 @@ public sealed class Mutator(IReadOnlyList<byte[]> seeds, ulong seed)
 
     private ulong _state;
 
-    /// <summary>The input of a number.</summary>
+    /// <summary>Input of a number.</summary>
     public byte[] Create(long number)
     {
         _state = SplitMix64.Derive(seed, (ulong)number);
@@ -124,7 +124,7 @@ public sealed class Mutator(IReadOnlyList<byte[]> seeds, ulong seed)
         }
     }
 
-    /// <summary>Puts another number in the place of the next one that is written out.</summary>
+    /// <summary>Replaces the next number in the text.</summary>
     private byte[] Renumber(byte[] bytes, int at)
     {
         var start = Array.FindIndex(bytes, at, static b => b is >= (byte)'0' and <= (byte)'9');

@@ -1,10 +1,10 @@
 using System.Globalization;
 using Retouch.Fuzz;
 
-// The memory of large tensors is counted where it lives in blocks that are used again.
+// Memory of large tensors is measured with cached blocks.
 Retouch.Torch.Devices.HostBlocks.Reuse(true);
 
-// Retouch.Fuzz ROOT INPUTS [SEED [TARGET]]: so many inputs for each reader, or for one.
+// Retouch.Fuzz ROOT INPUTS [SEED [TARGET]]: number of inputs for each reader, or for one.
 var root = args[0];
 var count = long.Parse(args[1], CultureInfo.InvariantCulture);
 var seed = args.Length > 2 ? ulong.Parse(args[2], CultureInfo.InvariantCulture) : 1;

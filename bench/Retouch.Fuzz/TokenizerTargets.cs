@@ -8,14 +8,13 @@ using Retouch.Conditioning.Tokenizers;
 namespace Retouch.Fuzz;
 
 /// <summary>
-/// Readers of tokenizers; whatever they read has to encode a text as well. Files that belong together are one input, with a zero byte
-/// between.
+/// Readers of tokenizers, including the encoding of a text. Files that belong together are one input, separated by zero bytes.
 /// </summary>
 internal static class TokenizerTargets
 {
     private const string Alphabet = "abcdefghijklmnopqrstuvwxyz0123456789!";
 
-    // Words, digits, a marker, characters of one to four bytes, one that NFKC takes apart, half of a character.
+    // Words, digits, a special token, characters of one to four bytes, one that NFKC decomposes, an unpaired surrogate.
     private static readonly string[] Texts =
     [
         "",
@@ -256,7 +255,7 @@ internal static class TokenizerTargets
                 output.WriteBytes(ByteString.CopyFrom(piece.ToArray()));
             }
 
-            // The trainer says that it is a unigram model.
+            // The trainer type is unigram.
             output.WriteTag(2, WireFormat.WireType.LengthDelimited);
             output.WriteBytes(ByteString.CopyFrom(3 << 3, 1));
         }

@@ -1,5 +1,5 @@
-# The launcher, on a small made-up checkout whose dotnet, cmake and apt-get are scripts that count how often they are called.
-# Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the real checkout; the current folder is empty and ours.
+# Tests the launcher on a small fake checkout whose dotnet, cmake and apt-get are scripts that count their calls.
+# Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the real checkout; the current folder is empty.
 set -u
 here=$PWD
 n=0
@@ -51,7 +51,7 @@ case $1 in
     [ "${1:-}" != fail ] || exit "$2" ;;
 esac
 SH
-# Everything the launcher calls, and no more: what is missing on a bare machine is decided here.
+# All programs called by the launcher, and no others, to simulate a bare machine.
 for tool in bash env sh cat cp rm mv ln mkdir readlink dirname basename find stat sort cut sha256sum grep sed tr id flock sleep touch \
   chmod true; do
   ln -s "$(type -P $tool)" bin/
@@ -116,8 +116,8 @@ start recreated
 check "a cache that was emptied is filled again" calls native 2
 check "and only the libraries are built" calls build 3
 echo cut >"$here/cache/native/one/libretouch_torch.so"
-start mended
-check "a damaged library is built anew" grep -q library "$here/cache/native/one/libretouch_torch.so"
+start repaired
+check "a damaged library is rebuilt" grep -q library "$here/cache/native/one/libretouch_torch.so"
 check "after saying so" says err "gone or damaged"
 
 touch "$checkout/src/broken"
@@ -185,7 +185,7 @@ mkdir -p "$here/pytorch/lib"
 printf '#!/bin/bash\necho "%s"\n' "$here/pytorch" >bin/python3
 chmod +x bin/python3
 start --cuda train
-check "--cuda takes Python's torch where that was built for CUDA" says out "libtorch: $here/pytorch"
+check "--cuda uses Python's torch if it was built for CUDA" says out "libtorch: $here/pytorch"
 check "and is not an argument of the program" says out "argument: <train>"
 rm bin/python3
 start train

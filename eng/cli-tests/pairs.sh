@@ -1,5 +1,5 @@
-# "retouch pairs" and training on pairs, as users call them. Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the checkout; the current
-# folder is empty and ours.
+# Tests "retouch pairs" and training on pairs from the command line. Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the checkout; the
+# current folder is empty.
 set -u
 retouch=${RETOUCH:-$RETOUCH_ROOT/retouch}
 model=$RETOUCH_ROOT/demo/model

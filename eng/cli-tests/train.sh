@@ -1,5 +1,5 @@
-# "retouch train" as users call it: exit codes, messages, interruption, kills, a full disk, broken pictures, the plan.
-# Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the checkout; the current folder is empty and ours.
+# Tests "retouch train" from the command line: exit codes, messages, interruption, kills, a full disk, broken pictures, dry run.
+# Prints "ok" and "not ok" lines. $RETOUCH_ROOT is the checkout; the current folder is empty.
 set -u
 here=$PWD
 retouch=${RETOUCH:-$RETOUCH_ROOT/retouch}
@@ -27,7 +27,7 @@ train --option autoencoder.json
 check "an unknown flag ends with 2" exited 2
 train --options autoencoder.json --set data.sise=16 --set stesp=1 --output unknown
 check "unknown options end with 2" exited 2
-check "each is named with what was meant" says err "'data.sise'. Did you mean 'size'?"
+check "each is named with a suggestion" says err "'data.sise'. Did you mean 'size'?"
 check "all at once" says err "'stesp'. Did you mean 'steps'?"
 train --options autoencoder.json --steps many --output unknown
 check "a value of another kind ends with 2" exited 2
@@ -58,7 +58,7 @@ check "progress shows the last step" says err "step 10/10 (100 %)"
 check "the result is named on stdout" says out "model: $here/whole/model"
 check "there is a log line a step" test "$(wc -l <whole/metrics.jsonl)" = 10
 
-# A checkpoint whose keys are wrong: one is renamed, so that one is missing and one unexpected; another's shape is changed in config.json.
+# A checkpoint with wrong keys: a renamed one, so that one is missing and one unexpected; another's shape is changed in config.json.
 cp -r whole/model wrong
 sed -i 's/decoder.conv_in.bias/decoder.conv_im.bias/' wrong/diffusion_pytorch_model.safetensors
 sed -i -z 's/"latent_channels": 4/"latent_channels": 8/' wrong/config.json
@@ -68,7 +68,7 @@ check "a missing key is named" says err "missing: decoder.conv_in.bias"
 check "an unexpected key is named" says err "unexpected: decoder.conv_im.bias"
 check "a wrong shape is named" says err "wrong shape: decoder.conv_in.weight"
 
-# Ctrl-C. Background commands of a script ignore SIGINT unless something sets it back, hence "set -m".
+# Ctrl-C. Background jobs of a script ignore SIGINT unless it is reset, hence "set -m".
 stopped() { # stopped RUN SIGNAL: starts RUN and sends the signal once it has taken three steps
   set -m
   "$retouch" train --options autoencoder.json --steps 4000 --set checkpoints.every=0 --output "$1" >out 2>err &
@@ -95,7 +95,7 @@ check "with one log line a step" test \
 train --resume stopped --seed 4
 check "other options cannot be changed on the way: 2" exited 2
 
-# Pictures: PNG files made by the run's own sample grids and copies of them that are broken.
+# Pictures: PNG files from the run's own sample grids, and broken copies of them.
 mkdir pictures
 grid=$(ls whole/samples/*.png 2>/dev/null | head -1)
 [ -n "$grid" ] \
@@ -125,7 +125,7 @@ if [ "$(id -u)" = 0 ] && mkdir disk && mount -t tmpfs -o size=3m tmpfs disk 2>/d
   check "the checkpoints are as they were" test "$before" = "$(cd disk/run/checkpoints && find . -type f | sort | xargs sha256sum)"
   rm disk/filler
   train --resume disk/run --steps 8
-  check "with space again the run goes on" exited 0
+  check "with free space the run resumes" exited 0
   umount disk
 else
   n=$((n + 1))
@@ -134,7 +134,7 @@ fi
 
 check "three kills at random moments change no byte" "$RETOUCH_ROOT/bench/kill-resume.sh" 3 5 >out 2>err
 
-# A loss that overflows, after two steps that did not.
+# A loss that overflows after two finite steps.
 cat >denoiser.json <<'JSON'
 { "seed": 5, "steps": 2, "averages": [], "samples": { "count": 2 }, "objective": { "latentWeight": 1 },
   "model": { "autoencoder": "whole/model", "scheduler": { "_class_name": "DDIMScheduler" },
@@ -157,8 +157,8 @@ check "float16 that the processor lacks ends with 2" exited 2
 check "and says what to use instead" says err "use bfloat16 or float32, or a GPU"
 check "and makes no run folder" test ! -e half
 
-# The README's recipe, small: training with defaults, then a comparison with the start.
+# The README's recipe at small scale: training with defaults, then a comparison with the start.
 "$retouch" sample --model overflows/model --output drawn --count 8 --steps 2 --size 16 >out 2>err
 recipe() { RETOUCH=$retouch OUT=$here/recipe STEPS=3 SAMPLES=8 "$RETOUCH_ROOT/bench/readme.sh" overflows/model drawn drawn 16 >out 2>err; }
 check "the README's recipe runs from training to comparison" recipe
-check "and ends with the deciding figure of both models" grep -qE '^fwd +recipe|^fwd .*model-average' out
+check "and ends with the decisive figure of both models" grep -qE '^fwd +recipe|^fwd .*model-average' out

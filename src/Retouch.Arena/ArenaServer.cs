@@ -31,7 +31,7 @@ public sealed class ArenaServer : IAsyncDisposable
     /// <summary>Base URL without a trailing slash.</summary>
     public string Address { get; }
 
-    /// <summary>The models that are compared.</summary>
+    /// <summary>Names of the compared models.</summary>
     public IReadOnlyList<string> Models => _served.Material.Models;
 
     /// <summary>Number of comparisons and single pictures to judge.</summary>
@@ -40,7 +40,7 @@ public sealed class ArenaServer : IAsyncDisposable
     /// <summary>Whether pictures were matched by prompt and seed rather than by name.</summary>
     public bool MatchedBySeed => _served.Material.MatchedBySeed;
 
-    /// <summary>The file of votes.</summary>
+    /// <summary>Path of the file of votes.</summary>
     public string VotesFile => _served.Options.VotesFile;
 
     /// <summary>Link for raters, with the access token if one is set; null in a study by invitation.</summary>
@@ -70,7 +70,7 @@ public sealed class ArenaServer : IAsyncDisposable
     /// <param name="log">Receives one line per server error.</param>
     /// <param name="cancellation">Cancels reading the pictures.</param>
     /// <exception cref="UsageException">An option is out of range, or a non-loopback address has no token.</exception>
-    /// <exception cref="InputException">There is nothing to judge, or a picture has changed since it was judged.</exception>
+    /// <exception cref="InputException">The study has no tasks, or a picture has changed since it was judged.</exception>
     /// <exception cref="EnvironmentException">The port is in use, or another server has the study.</exception>
     public static async Task<ArenaServer> StartAsync(
         ArenaOptions options,

@@ -8,9 +8,9 @@ namespace Retouch.Arena;
 public static class StudyReports
 {
     /// <summary>Results of the current votes.</summary>
-    /// <param name="votesFile">The file of votes.</param>
-    /// <param name="time">A clock.</param>
-    /// <param name="ratings">Minimum ratings per comparison; null: the study's number.</param>
+    /// <param name="votesFile">File of votes.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="ratings">Minimum ratings per comparison; null for the study's number.</param>
     public static StudyResults Results(string votesFile, TimeProvider time, int? ratings = null)
     {
         using var file = StudyFile.Read(votesFile, time);
@@ -27,11 +27,11 @@ public static class StudyReports
     }
 
     /// <summary>Writes a preference data set: pictures, and metadata.jsonl with winner, loser (a list) and caption.</summary>
-    /// <param name="votesFile">The file of votes.</param>
-    /// <param name="folder">The folder of the study's pictures.</param>
-    /// <param name="output">The folder to write; new or empty.</param>
+    /// <param name="votesFile">File of votes.</param>
+    /// <param name="folder">Folder of the study's pictures.</param>
+    /// <param name="output">Output folder, new or empty.</param>
     /// <param name="options">Options of the export.</param>
-    /// <param name="time">A clock.</param>
+    /// <param name="time">Clock.</param>
     public static PreferenceResult WritePreferences(
         string votesFile,
         string folder,

@@ -4,10 +4,10 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Cli;
 
-/// <summary>The command line: all verbs, their shared options, and the mapping of errors to messages and exit codes.</summary>
+/// <summary>The command line: all verbs, shared options, and the mapping of errors to messages and exit codes.</summary>
 internal static class CommandLine
 {
-    /// <summary>Exit code of a command that was interrupted.</summary>
+    /// <summary>Exit code of an interrupted command.</summary>
     public const int Interrupted = 130;
 
     private const int Defect = 1;
@@ -15,7 +15,7 @@ internal static class CommandLine
     private const int BadInput = 3;
     private const int LacksSomething = 4;
 
-    /// <summary>The root command with every verb.</summary>
+    /// <summary>Root command with all verbs.</summary>
     public static RootCommand Create() =>
         new("Post-trains latent diffusion models through their decoder.")
         {
@@ -70,7 +70,7 @@ internal static class CommandLine
         using var interrupt = new Interrupt();
         try
         {
-            // Checked first, so that a missing device leaves nothing half done.
+            // Checked first, so that a missing device leaves no partial output.
             if (parsed.GetResult(SharedOptions.Device) is not null)
                 parsed.GetDevice();
             var configuration = new InvocationConfiguration

@@ -33,7 +33,7 @@ internal sealed class Interrupt : IDisposable
         context.Cancel = true;
         if (_source.IsCancellationRequested)
             Environment.Exit(CommandLine.Interrupted);
-        Console.Error.WriteLine("Stopping after saving the current work; a second signal stops at once.");
+        Console.Error.WriteLine("Stopping after saving; a second signal stops immediately.");
         _source.Cancel();
     }
 }

@@ -15,7 +15,7 @@ internal sealed class Output(TextWriter writer, bool json)
     /// <summary>Whether the result is written as JSON.</summary>
     public bool IsJson => json;
 
-    /// <summary>Writes the result of a command: <paramref name="value"/> as JSON, or the text by <paramref name="text"/>.</summary>
+    /// <summary>Writes the result of a command: <paramref name="value"/> as JSON, or as text by <paramref name="text"/>.</summary>
     public void Write<T>(T value, Action<TextWriter> text)
     {
         if (json)
@@ -26,7 +26,7 @@ internal sealed class Output(TextWriter writer, bool json)
     }
 
     /// <summary>Reads a result written by <see cref="Write"/> with <c>--json</c>.</summary>
-    /// <exception cref="JsonException">The text is no such document.</exception>
+    /// <exception cref="JsonException">The text is not such a document.</exception>
     public static T Read<T>(string document) =>
         JsonSerializer.Deserialize<T>(document, JsonStyles.Output) ?? throw new JsonException("The document is null.");
 }

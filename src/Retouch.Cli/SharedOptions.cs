@@ -28,15 +28,15 @@ internal static class SharedOptions
     /// <summary>Description of the batch size of a training step.</summary>
     public const string SamplesPerStep = "Batch size: samples per step.";
 
-    /// <summary>Description of a batch size that decides memory and time alone.</summary>
+    /// <summary>Description of a batch size that affects memory and time only.</summary>
     public const string PicturesAtOnce = "Batch size: pictures processed at once; does not change the results.";
 
     /// <summary>Names of options of earlier versions.</summary>
     public static (string Old, string Now)[] OldNames { get; } = [("--batch", BatchSizeName)];
 
-    /// <summary>The batch size, of every verb that processes several pictures or samples at once.</summary>
+    /// <summary>Batch size of all verbs that process several pictures or samples at once.</summary>
     /// <param name="fallback">Default.</param>
-    /// <param name="description">What a batch consists of.</param>
+    /// <param name="description">Description, with the unit of the batch.</param>
     public static Option<int> BatchSize(int fallback, string description = PicturesAtOnce) =>
         Number(BatchSizeName, fallback, new() { AtLeast = 1 }, description);
 
@@ -44,7 +44,7 @@ internal static class SharedOptions
     public static Option<int> Number(string name, int fallback, BoundsAttribute bounds, string description) =>
         new Option<int>(name) { Description = description, DefaultValueFactory = _ => fallback }.Within(bounds);
 
-    /// <summary>Adds the bounds of an option's value: others are bad usage.</summary>
+    /// <summary>Adds bounds to an option's value; values outside them are usage errors.</summary>
     public static Option<T> Within<T>(this Option<T> option, BoundsAttribute bounds)
     {
         option.Validators.Add(result =>
@@ -60,10 +60,10 @@ internal static class SharedOptions
         return option;
     }
 
-    /// <summary>The command line with current names instead of those of earlier versions.</summary>
-    /// <param name="command">The command that was parsed.</param>
-    /// <param name="args">Its command line.</param>
-    /// <param name="notes">Receives a note for every old name.</param>
+    /// <summary>Replaces option names of earlier versions in a command line by the current names.</summary>
+    /// <param name="command">Parsed command.</param>
+    /// <param name="args">Command line.</param>
+    /// <param name="notes">Receives a note per old name.</param>
     public static string[] Renew(Command command, string[] args, TextWriter notes)
     {
         foreach (var (old, now) in OldNames.Where(pair => command.Options.Any(option => option.Name == pair.Now)))
@@ -79,8 +79,8 @@ internal static class SharedOptions
         return args;
     }
 
-    /// <summary>The device that <see cref="Device"/> names.</summary>
-    /// <exception cref="UsageException">It names none.</exception>
+    /// <summary>Device given by <see cref="Device"/>.</summary>
+    /// <exception cref="UsageException">The name is invalid.</exception>
     /// <exception cref="EnvironmentException">The device is not available.</exception>
     public static Device GetDevice(this ParseResult parsed) => Torch.Device.Parse(parsed.GetValue(Device) ?? Torch.Device.Auto).Require();
 }

@@ -11,7 +11,7 @@ internal static class UsageMessage
 {
     private static readonly JsonShape Kinds = new(JsonStyles.Options);
 
-    /// <summary>The message for a parse result with errors; several lines.</summary>
+    /// <summary>Message for a parse result with errors; several lines.</summary>
     public static string Of(ParseResult parsed)
     {
         var command = parsed.CommandResult.Command;
@@ -19,7 +19,7 @@ internal static class UsageMessage
         var text = new StringBuilder();
         foreach (var error in parsed.Errors)
         {
-            // A stray word makes two errors at the root: that it is unknown, and that no verb was given.
+            // An unknown word causes two errors at the root: the word itself, and the missing verb.
             if (parsed.UnmatchedTokens.Count > 0 && command is RootCommand && !parsed.UnmatchedTokens.Any(error.Message.Contains))
                 continue;
             var token = parsed.UnmatchedTokens.FirstOrDefault(error.Message.Contains);
@@ -34,7 +34,7 @@ internal static class UsageMessage
             text.AppendLine();
         }
 
-        text.Append($"Run 'retouch {(command is RootCommand ? "" : command.Name + " ")}--help' for what it takes.");
+        text.Append($"Run 'retouch {(command is RootCommand ? "" : command.Name + " ")}--help' for its options.");
         return text.ToString();
     }
 
@@ -59,7 +59,9 @@ internal static class UsageMessage
         }
     }
 
-    /// <summary>The option or verb closest to <paramref name="word"/>, if it is close enough to be a slip.</summary>
+    /// <summary>
+    /// Closest name to <paramref name="word"/>, if at most a third of its letters differ.
+    /// </summary>
     internal static string? Nearest(string word, IEnumerable<string> names) =>
         NearestName.Of(word, names.Where(name => name.StartsWith('-') == word.StartsWith('-')));
 }

@@ -2,12 +2,12 @@ using System.Diagnostics;
 
 namespace Retouch.Arena.Tests;
 
-/// <summary>The built command line, started as users start it.</summary>
+/// <summary>The built command line in a separate process.</summary>
 internal static class ArenaProcess
 {
     public static Process Start(params string[] arguments)
     {
-        // Tests that run in the background of a script inherit that SIGINT is ignored, and would hand it on.
+        // Background jobs of a script ignore SIGINT, and child processes would inherit that.
         var start = new ProcessStartInfo("env")
         {
             UseShellExecute = false,
@@ -23,7 +23,7 @@ internal static class ArenaProcess
         return Process.Start(start)!;
     }
 
-    /// <summary>Runs to the end.</summary>
+    /// <summary>Runs a command to its end.</summary>
     public static (int ExitCode, string Out, string Error) Run(params string[] arguments)
     {
         using var process = Start(arguments);

@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace Retouch.Arena.Tests;
 
-/// <summary>A rater's browser as far as the server can tell: cookies, page token, JSON.</summary>
+/// <summary>A rater's browser from the server's point of view: cookies, page token, JSON.</summary>
 internal sealed class RaterClient : IDisposable
 {
     private readonly HttpClient _http;
@@ -31,7 +31,7 @@ internal sealed class RaterClient : IDisposable
 
     public string Token { get; set; } = "";
 
-    /// <summary>Opens a page and takes up its session.</summary>
+    /// <summary>Opens a page and its session.</summary>
     public async Task<JsonElement> Open(string path = "/", string session = "/api/session")
     {
         using var page = await _http.GetAsync(path);

@@ -4,7 +4,7 @@ using Retouch.Images;
 
 namespace Retouch.Arena.Tests;
 
-/// <summary>A folder of models with pictures, each with a colour of its own; gone at the end of the test.</summary>
+/// <summary>A temporary folder of models with pictures, each in a different colour.</summary>
 internal sealed class TestStudy : IDisposable
 {
     public TestStudy(int items = 4, params string[] models)
@@ -30,7 +30,7 @@ internal sealed class TestStudy : IDisposable
             Title = "Test",
         };
 
-    /// <summary>Different for every model and item, and not flat: a spoiled copy differs too.</summary>
+    /// <summary>Different for each model and item, and not uniform, so that a degraded copy differs.</summary>
     public static Picture Paint(int model, int item, int side = 48)
     {
         var picture = new Picture(side, side);

@@ -15,7 +15,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>Tests that look at the memory of all tensors of the process, which no other test may use meanwhile.</summary>
+/// <summary>Tests that measure the memory of all tensors of the process, without other tests in parallel.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class TensorMemoryCollection
 {
@@ -23,8 +23,8 @@ public sealed class TensorMemoryCollection
 }
 
 /// <summary>
-/// The estimate of activations against what forward and backward pass really held. Networks are wide enough that their maps count (those
-/// from 1 MiB on do).
+/// Estimates of activations against the measured peak of forward and backward pass. Networks are wide enough for their maps to count
+/// (from 1 MiB).
 /// </summary>
 [Collection(TensorMemoryCollection.Name)]
 public sealed class ActivationEstimateTests
@@ -43,7 +43,7 @@ public sealed class ActivationEstimateTests
     [InlineData("sd3", 16, true)]
     [InlineData("demo", 40, false)]
     [InlineData("demo", 40, true)]
-    public void Denoisers_hold_what_was_estimated(string name, int batch, bool checkpoint)
+    public void Denoiser_estimates_match_measurements(string name, int batch, bool checkpoint)
     {
         const int Words = 64;
         using var scope = TensorScope.Enter();
@@ -71,7 +71,7 @@ public sealed class ActivationEstimateTests
     [InlineData("kl", true, 16)]
     [InlineData("kl", false, 16)]
     [InlineData("tiny", true, 8)]
-    public void Autoencoders_hold_what_was_estimated(string name, bool frozen, int batch)
+    public void Autoencoder_estimates_match_measurements(string name, bool frozen, int batch)
     {
         const int Side = 16;
         using var scope = TensorScope.Enter();
@@ -96,16 +96,17 @@ public sealed class ActivationEstimateTests
     [InlineData("latent", 32)]
     [InlineData("lpl", 32)]
     [InlineData("pixel", 32)]
-    public void Whole_steps_hold_what_was_estimated(string objective, int batch)
+    public void Step_estimates_match_measurements(string objective, int batch)
     {
-        // All samples are decoded. No weight of these networks is so large that it would count, nor its gradient and moments.
+        // All samples are decoded. The weights of these networks, their gradients and moments are too small to count.
         var denoiser = DiTConfig.FromJson(Demo("transformer"));
         var autoencoder = AutoencoderKlConfig.FromJson(Demo("vae"));
         var options = new TrainingOptions
         {
             Steps = 2,
             Batch = new() { Size = batch },
-            Model = new() { Path = "made up" },
+            Model = new() { Path = "random" },
+            Data = new() { Size = 64 },
             Objective = new ObjectiveOptions
             {
                 Perceptual = objective == "lpl" ? new() { Gate = GateKind.None } : null,
@@ -129,7 +130,7 @@ public sealed class ActivationEstimateTests
             $"estimated {estimate >> 20} MiB, measured {measured >> 20} MiB, {(double)estimate / measured:0.00} of it"
         );
 
-    /// <summary>The most bytes of tensors beside what was there before, and beside the gradients of the weights.</summary>
+    /// <summary>Peak of tensor bytes beyond those before, without the gradients of the weights.</summary>
     private static long Held(ParameterStore parameters, Func<Tensor> loss)
     {
         using var scope = TensorScope.Enter();

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>The flows of docs/architecture.md name types and members that exist.</summary>
+/// <summary>The flows of docs/architecture.md name existing types and members.</summary>
 public sealed partial class ArchitecturePageTests
 {
     private const int MostHops = 8;
@@ -18,7 +18,7 @@ public sealed partial class ArchitecturePageTests
     ];
 
     [Fact]
-    public void Flows_name_what_exists()
+    public void Flows_name_existing_members()
     {
         var flows = FlowsOf(Page());
         Assert.Equal(5, flows.Count);
@@ -27,7 +27,7 @@ public sealed partial class ArchitecturePageTests
     }
 
     [Fact]
-    public void Planted_offences_are_found()
+    public void Planted_violations_are_found()
     {
         var flow = Assert.Single(
             FlowsOf(
@@ -51,7 +51,7 @@ public sealed partial class ArchitecturePageTests
         Assert.Equal(["a hop without a name"], Missing("the loop"));
     }
 
-    /// <summary>The flows of the page: a heading each, and its numbered lines.</summary>
+    /// <summary>The flows of the page: a heading and numbered lines each.</summary>
     private static List<(string Title, List<string> Hops)> FlowsOf(string page)
     {
         List<(string Title, List<string> Hops)> flows = [];
@@ -69,7 +69,7 @@ public sealed partial class ArchitecturePageTests
         return flows;
     }
 
-    /// <summary>The names in backticks that are no type, or no member of their type; routes and the like are not names.</summary>
+    /// <summary>Names in backticks that are neither types nor members of their type; routes and the like are ignored.</summary>
     private static IEnumerable<string> Missing(string hop) =>
         hop.StartsWith('`')
             ? Names().Matches(hop).Select(static m => m.Groups[1].Value).Where(static n => !Exists(n))

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary><c>retouch bench</c> measures at any size and says what it found. How fast the machine is, is no matter of tests.</summary>
+/// <summary><c>retouch bench</c> measures at any size and reports the results. Speed is not tested.</summary>
 public sealed class BenchTests
 {
     private static readonly string[] Tiny =
@@ -78,7 +78,7 @@ public sealed class BenchTests
             (string[])["data", "encode", "noise", "denoiser forward", "objectives", "backward", "optimiser"],
             phase => Assert.Contains(phase, phases.Keys)
         );
-        // At these sizes the gate of the perceptual loss lets at least one of the few samples in.
+        // At these sizes at least one of the few samples is below the gate of the perceptual loss.
         foreach (var phase in (string[])["decode target", "decode estimate", "features", "decoder backward"])
             Assert.Equal(decodes, phases.ContainsKey(phase));
     }
@@ -89,7 +89,7 @@ public sealed class BenchTests
     [InlineData("step", "--heads", "3")]
     [InlineData("step", "--ae-channels", "32;64")]
     [InlineData("ops", "--calls", "0")]
-    public void Sizes_that_make_no_sense_are_bad_usage(string verb, string option, string value)
+    public void Invalid_sizes_are_usage_errors(string verb, string option, string value)
     {
         var outcome = RetouchInProcess.Run(["bench", verb, option, value]);
         Assert.Equal(2, outcome.ExitCode);

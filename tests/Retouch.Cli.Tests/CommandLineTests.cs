@@ -3,7 +3,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>How errors inside a verb become messages and exit codes.</summary>
+/// <summary>Mapping of errors in a verb to messages and exit codes.</summary>
 public class CommandLineTests
 {
     private static async Task<(int Code, string Out, string Error)> Run(Action<ParseResult> action, params string[] args)
@@ -36,14 +36,14 @@ public class CommandLineTests
 
     [Theory]
     [MemberData(nameof(Mendable))]
-    public async Task Mendable_errors_are_shown_as_they_are_with_their_code(Exception thrown, int code)
+    public async Task User_errors_are_shown_with_their_exit_code(Exception thrown, int code)
     {
         Assert.Equal((code, "", $"error: {thrown.Message}\n"), await Throw(thrown));
         Assert.Equal((code, "", $"error: {thrown.Message}\n"), await Throw(new AggregateException(thrown)));
     }
 
     [Fact]
-    public async Task Verbose_shows_where_the_error_comes_from()
+    public async Task Verbose_shows_the_stack_trace()
     {
         var (code, _, error) = await Throw(new InputException("Broken.", new IOException("deeper")), "--verbose");
         Assert.Equal(3, code);
@@ -52,7 +52,7 @@ public class CommandLineTests
     }
 
     [Fact]
-    public async Task Unexpected_errors_say_how_to_report_them()
+    public async Task Unexpected_errors_explain_how_to_report_them()
     {
         var (code, _, error) = await Throw(new InvalidOperationException("Sequence contains no elements"));
         Assert.Equal(1, code);
@@ -62,10 +62,10 @@ public class CommandLineTests
     }
 
     [Fact]
-    public async Task Cancellation_without_a_signal_is_a_defect() => Assert.Equal(1, (await Throw(new OperationCanceledException())).Code);
+    public async Task Cancellation_without_a_signal_is_a_bug() => Assert.Equal(1, (await Throw(new OperationCanceledException())).Code);
 
     [Fact]
-    public async Task Returned_codes_are_kept() => Assert.Equal((0, "", ""), await Run(_ => { }, "paint", "--out", "x"));
+    public async Task Returned_codes_are_exit_codes() => Assert.Equal((0, "", ""), await Run(_ => { }, "paint", "--out", "x"));
 
     [Theory]
     [InlineData("error: Unknown option '--widht'. Did you mean '--width'?", "paint", "--out", "x", "--widht", "3")]
@@ -78,7 +78,7 @@ public class CommandLineTests
         var (code, output, error) = await Run(_ => throw new InvalidOperationException("ran"), args);
         Assert.Equal((2, ""), (code, output));
         Assert.Equal(first, error.Split('\n')[0]);
-        Assert.Equal($"Run 'retouch {(args[0] == "paint" ? "paint " : "")}--help' for what it takes.", error.TrimEnd().Split('\n')[^1]);
+        Assert.Equal($"Run 'retouch {(args[0] == "paint" ? "paint " : "")}--help' for its options.", error.TrimEnd().Split('\n')[^1]);
     }
 
     [Fact]

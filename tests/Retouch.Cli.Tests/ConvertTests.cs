@@ -4,7 +4,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary><c>retouch convert</c> as users call it.</summary>
+/// <summary><c>retouch convert</c> from the command line.</summary>
 public sealed class ConvertTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-convert-").FullName;
@@ -12,7 +12,7 @@ public sealed class ConvertTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void A_pipeline_is_written_in_half_precision_and_in_shards()
+    public void A_pipeline_is_written_in_half_precision_and_shards()
     {
         using var scope = TensorScope.Enter();
         var source = Path.Combine(_folder, "tiny");
@@ -52,7 +52,7 @@ public sealed class ConvertTests : IDisposable
     }
 
     [Fact]
-    public void What_makes_no_sense_is_refused()
+    public void Invalid_options_are_rejected()
     {
         var (folder, target) = (Directory.CreateDirectory(Path.Combine(_folder, "any")).FullName, Path.Combine(_folder, "new"));
         Refused(2, "--dtype", ["convert", folder, "--output", target]);
@@ -61,9 +61,9 @@ public sealed class ConvertTests : IDisposable
             "--tokenizer, --prediction",
             ["convert", folder, "--output", target, "--dtype", "float16", "--tokenizer", "x", "--prediction", "epsilon"]
         );
-        Refused(2, "write 5GB", ["convert", folder, "--output", target, "--max-shard-size", "much"]);
+        Refused(2, "such as 5GB", ["convert", folder, "--output", target, "--max-shard-size", "much"]);
         Refused(3, "neither model_index.json nor config.json", ["convert", folder, "--output", target, "--dtype", "float16"]);
-        Refused(3, "no file or folder", ["convert", Path.Combine(_folder, "none.safetensors"), "--output", target]);
+        Refused(3, "does not exist", ["convert", Path.Combine(_folder, "none.safetensors"), "--output", target]);
         Assert.False(Directory.Exists(target));
     }
 

@@ -2,7 +2,7 @@ using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>A device that is asked for and absent ends every verb with exit code 4 and one sentence, never on the CPU instead.</summary>
+/// <summary>An unavailable device ends every verb with exit code 4 and an error message, never on the CPU instead.</summary>
 public sealed class DeviceTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-device-").FullName;
@@ -30,7 +30,7 @@ public sealed class DeviceTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Verbs))]
-    public void A_device_that_is_absent_ends_the_verb_with_4(string verb)
+    public void An_unavailable_device_ends_the_verb_with_4(string verb)
     {
         var input = Directory.CreateDirectory(Path.Combine(_folder, "in")).FullName;
         var arguments = verb.Split(' ')
@@ -49,7 +49,7 @@ public sealed class DeviceTests : IDisposable
     }
 
     [Fact]
-    public void What_is_no_device_is_bad_usage()
+    public void An_invalid_device_is_a_usage_error()
     {
         var outcome = RetouchInProcess.Run(["bench", "step", "--device", "gpu"]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>The doctor reports on whatever it finds and never dies of it.</summary>
+/// <summary>The doctor reports all problems and survives them.</summary>
 public sealed class DoctorTests : IDisposable
 {
     private static readonly string[] Libraries = ["libretouch_torch.so", "libretouch_images.so"];
@@ -53,7 +53,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void Text_has_a_line_for_each_check_and_a_verdict()
+    public void Text_has_a_line_per_check_and_a_verdict()
     {
         var outcome = RetouchProcess.Run(["doctor"]);
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Error));
@@ -63,7 +63,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void An_empty_native_folder_is_named()
+    public void An_empty_native_folder_is_reported()
     {
         var found = Examine(new() { ["RETOUCH_NATIVE"] = _folder });
         AssertUnusable(found, "Native folder", "libtorch", "Pictures");
@@ -71,14 +71,14 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void A_native_folder_that_is_none_is_named()
+    public void A_missing_native_folder_is_reported()
     {
         var found = Examine(new() { ["RETOUCH_NATIVE"] = Path.Combine(_folder, "none") });
         AssertUnusable(found, "Native folder", "libtorch", "Pictures");
     }
 
     [Fact]
-    public void Files_that_are_no_libraries_are_reported()
+    public void Files_other_than_libraries_are_reported()
     {
         foreach (var library in Libraries)
             File.WriteAllText(Path.Combine(_folder, library), "not a library");
@@ -90,7 +90,7 @@ public sealed class DoctorTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Libraries_cut_short_kill_the_probe_and_not_the_doctor()
+    public void Truncated_libraries_kill_the_probe_but_not_the_doctor()
     {
         var whole = Examine().Root;
         foreach (var (library, facts) in Libraries.Zip((string[])["torch", "pictures"]))
@@ -104,10 +104,10 @@ public sealed class DoctorTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_libtorch_that_shadows_the_right_one_is_reported_with_the_variable_to_unset()
+    public void A_shadowing_libtorch_is_reported_with_its_variable()
     {
         var libtorch = Examine().Root.GetProperty("torch").GetProperty("libtorch").GetString()!;
-        // What the loader asks for is the soname: the file's name with fewer numbers at its end.
+        // The loader requests the soname: the file's name with fewer version numbers.
         for (
             var name = Path.GetFileName(libtorch);
             name.EndsWith(".so", StringComparison.Ordinal) || Path.HasExtension(name);
@@ -120,7 +120,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void A_libtorch_that_is_asked_for_and_absent_is_missing()
+    public void A_requested_but_absent_libtorch_is_missing()
     {
         var absent = Path.Combine(_folder, "none");
         var found = Examine(new() { ["RETOUCH_LIBTORCH"] = absent });
@@ -129,7 +129,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void A_libtorch_that_is_asked_for_while_another_is_loaded_is_missing()
+    public void A_requested_libtorch_is_missing_if_another_is_loaded()
     {
         Directory.CreateDirectory(Path.Combine(_folder, "lib"));
         File.WriteAllText(Path.Combine(_folder, "lib", "libtorch_cpu.so"), "another");
@@ -146,7 +146,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void A_cache_that_cannot_be_written_to_is_missing()
+    public void A_read_only_cache_is_missing()
     {
         var file = Path.Combine(_folder, "file");
         File.WriteAllText(file, "");

@@ -4,7 +4,7 @@ using Retouch.Images;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary><c>retouch evaluate</c> and <c>retouch compare</c> on folders of drawn scenes.</summary>
+/// <summary><c>retouch evaluate</c> and <c>retouch compare</c> on folders of procedural scenes.</summary>
 public sealed class EvaluateTests : IDisposable
 {
     private const int Count = 60;
@@ -18,7 +18,7 @@ public sealed class EvaluateTests : IDisposable
         {
             var picture = scenes.Load(i).Picture;
             Save("real", i, picture);
-            // Shrunk and enlarged again: what is left is blurred.
+            // Downsampled and upsampled, which blurs.
             Save("soft", i, picture.Resize(24, 24, ResizeFilter.Bilinear).Resize(32, 32, ResizeFilter.Bilinear));
             Save("softer", i, picture.Resize(10, 10, ResizeFilter.Bilinear).Resize(32, 32, ResizeFilter.Bilinear));
         }
@@ -43,7 +43,7 @@ public sealed class EvaluateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Compare_finds_the_better_folder_and_the_seed_decides_the_bytes()
+    public void Compare_finds_the_better_folder_deterministically()
     {
         string[] arguments =
         [
@@ -115,9 +115,9 @@ public sealed class EvaluateTests : IDisposable
         Assert.Contains("100 resamples, seed 5", html);
         Assert.Contains("Differences to softer", html);
         Assert.DoesNotMatch("(src|href)=\"http", html);
-        // The command that made it, to be copied.
+        // Command for reproduction.
         Assert.Contains($"retouch compare {In("softer")} {In("soft")} --reference {In("real")} --size 32 --count 55", html);
-        // The page's numbers are those of the JSON that the command prints.
+        // The numbers of the page equal those of the JSON.
         using var json = JsonDocument.Parse(
             RetouchProcess
                 .Run([
@@ -167,7 +167,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
-    public void TensorBoard_without_a_folder_is_refused()
+    public void TensorBoard_without_an_output_folder_is_rejected()
     {
         var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--tensorboard"]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
@@ -181,7 +181,7 @@ public sealed class EvaluateTests : IDisposable
         var vae = Path.Combine(GoldenFolder(), "autoencoder_kl_2level");
         string[] arguments = ["evaluate", "--autoencoder", vae, "--reference", In("real"), "--count", "6", "--metrics", "psnr", "--json"];
         var outcome = RetouchProcess.Run(arguments);
-        // Progress is written after five seconds, which a loaded machine may take.
+        // Progress lines appear after five seconds, which a loaded machine can exceed.
         string[] said = [.. outcome.Error.Split('\n').Where(static line => !line.Contains(" pictures (", StringComparison.Ordinal))];
         Assert.Equal((0, ""), (outcome.ExitCode, string.Concat(said)));
         using var json = JsonDocument.Parse(outcome.Out);
@@ -191,15 +191,15 @@ public sealed class EvaluateTests : IDisposable
         var figures = set.GetProperty("figures")
             .EnumerateArray()
             .ToDictionary(f => f.GetProperty("name").GetString()!, f => f.GetProperty("value").GetDouble());
-        // Random weights reconstruct nothing: the pictures are about as far apart as unrelated ones. The mean of logarithms is no less than
-        // the logarithm of the mean.
+        // Reconstructions with random weights are about as far from the pictures as unrelated ones. The mean of logarithms is at most the
+        // logarithm of the mean.
         Assert.InRange(figures["psnr"], 3, 20);
         Assert.True(figures["psnr"] >= 10 * Math.Log10(255 * 255 / figures["mse"]) - 1e-9);
     }
 
     [Fact]
     [Trait("speed", "slow")]
-    public void What_is_wrong_is_named_with_its_exit_code()
+    public void Errors_are_reported_with_their_exit_code()
     {
         void Fails(int code, string message, params string[] arguments)
         {
@@ -226,8 +226,8 @@ public sealed class EvaluateTests : IDisposable
         Fails(2, "two folders or more", "compare", In("soft"), "--reference", In("real"));
         Fails(2, "--resamples is 5; it must lie in [100, 100000]", "evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "5");
         string[] soft = ["evaluate", "--images", In("soft"), "--metrics", "sharpness"];
-        Fails(2, "Saved statistics are given, but fid", [.. soft, "--statistics", In("real.npz")]);
-        Fails(2, "--level is for fwd", [.. soft, "--level", "2"]);
+        Fails(2, "--statistics has an effect only", [.. soft, "--statistics", In("real.npz")]);
+        Fails(2, "--level has an effect only with the metric fwd", [.. soft, "--level", "2"]);
         Fails(3, "nowhere", "evaluate", "--images", In("nowhere"), "--reference", In("real"));
         PictureFile.Save(Picture.Filled(40, 40, Rgb.White), Path.Combine(In("soft"), "odd.png"));
         Fails(3, "'odd.png'", "evaluate", "--images", In("soft"), "--reference", In("real"));

@@ -6,7 +6,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary><c>retouch inspect</c> on every kind of file and folder.</summary>
+/// <summary><c>retouch inspect</c> on all types of files and folders.</summary>
 public sealed class InspectTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-inspect-").FullName;
@@ -15,7 +15,7 @@ public sealed class InspectTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_pipeline_is_told_by_component_with_what_training_takes()
+    public void A_pipeline_is_shown_by_component_with_training_memory()
     {
         TinyPipeline.Save(_folder);
         var report = Inspect(_folder, "--batch-size", "3");
@@ -55,7 +55,7 @@ public sealed class InspectTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Taps_are_measured_on_pictures_and_options_proposed()
+    public void Taps_are_measured_and_options_proposed()
     {
         TinyPipeline.Save(Path.Combine(_folder, "tiny"));
         var outcome = RetouchInProcess.Run([
@@ -83,9 +83,9 @@ public sealed class InspectTests : IDisposable
 
     [Theory]
     [InlineData("--taps --batch-size 2", "--batch-size has no effect with --taps")]
-    [InlineData("--count 4", "--count is for --taps")]
+    [InlineData("--count 4", "--count has no effect without --taps")]
     [InlineData("--taps", "--output is missing")]
-    public void Options_that_would_do_nothing_are_refused(string given, string message)
+    public void Options_without_effect_are_rejected(string given, string message)
     {
         TinyPipeline.Save(_folder);
         var outcome = RetouchInProcess.Run(["inspect", _folder, .. given.Split(' ')]);
@@ -95,7 +95,7 @@ public sealed class InspectTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Keys_that_do_not_fit_and_components_that_are_not_known_are_told()
+    public void Mismatched_keys_and_unknown_components_are_reported()
     {
         TinyPipeline.Save(_folder);
         var weights = Path.Combine(_folder, "vae", "diffusion_pytorch_model.safetensors");
@@ -140,7 +140,7 @@ public sealed class InspectTests : IDisposable
     [Theory]
     [InlineData("dtypes_strides.pth")]
     [InlineData("nested.ckpt")]
-    public void A_file_of_tensors_is_told_by_type(string name)
+    public void A_tensor_file_is_shown_by_type(string name)
     {
         var report = Inspect(Golden("pickle", name));
         Assert.Equal("tensor file", report.Kind);
@@ -153,7 +153,7 @@ public sealed class InspectTests : IDisposable
     }
 
     [Fact]
-    public void A_file_of_low_rank_pairs_is_known_by_its_keys()
+    public void A_LoRA_file_is_recognised_by_its_keys()
     {
         var path = Path.Combine(_folder, "lora.safetensors");
         using (TensorScope.Enter())
@@ -178,7 +178,7 @@ public sealed class InspectTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_component_is_told_in_words()
+    public void A_component_is_shown_as_text()
     {
         var outcome = RetouchInProcess.Run(["inspect", Golden("autoencoder_tiny")]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -190,7 +190,7 @@ public sealed class InspectTests : IDisposable
     }
 
     [Fact]
-    public void What_is_nothing_is_an_error_of_input()
+    public void Unknown_files_are_input_errors()
     {
         foreach (var path in new[] { Path.Combine(_folder, "nowhere"), Golden("pickle", "foreign.pt"), _folder, Golden("README.md") })
         {

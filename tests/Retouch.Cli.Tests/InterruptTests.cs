@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>Ctrl-C ends a command in order, with the exit code that says so.</summary>
+/// <summary>Ctrl-C ends a command in order, with its exit code.</summary>
 public sealed class InterruptTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-interrupt-").FullName;
@@ -23,11 +23,11 @@ public sealed class InterruptTests : IDisposable
     [InlineData("TERM")]
     public void A_signal_ends_the_command_with_130(string signal)
     {
-        // A pipe in place of the library: loading blocks as long as the pipe is held open.
+        // A pipe instead of the library: loading blocks while the pipe is held open.
         var pipe = Path.Combine(_folder, "libretouch_torch.so");
         Call("mkfifo", pipe);
         using var process = RetouchProcess.Start(["doctor"], new() { ["RETOUCH_NATIVE"] = _folder });
-        using var writer = new FileStream(pipe, FileMode.Open, FileAccess.Write); // returns when the command is at it
+        using var writer = new FileStream(pipe, FileMode.Open, FileAccess.Write); // returns when the command opens it
         Call("kill", $"-{signal}", process.Id.ToString(CultureInfo.InvariantCulture));
         RetouchProcess.Finish(process);
         Assert.Equal(130, process.ExitCode);

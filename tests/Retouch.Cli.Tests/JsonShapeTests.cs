@@ -5,13 +5,12 @@ using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Frequency;
 using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Patches;
-using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Cli.Tests;
 
 /// <summary>
-/// What <c>--json</c> prints, verb by verb, is what <c>json-outputs.txt</c> says. A block there is a line <c>verb: type of the result</c>
-/// (one for each result of a verb, with what decides in parentheses), and the result's members below it, indented.
+/// The output of <c>--json</c> of each verb equals <c>json-outputs.txt</c>. A block of it is a line <c>verb: type of the result</c> (one
+/// per result of a verb, with the condition in parentheses), followed by the result's members, indented.
 /// </summary>
 public sealed class JsonShapeTests
 {
@@ -36,7 +35,7 @@ public sealed class JsonShapeTests
     {
         var types = JsonShapes.Arguments(typeof(Output).Module, nameof(Output.Write)).ToDictionary(JsonShapes.NameOf);
         var pinned = Pinned().Where(static p => !IsEntry(p.Verb)).ToList();
-        // What the verbs write, no more and no less; the hidden verb's results are listed too.
+        // All results of the verbs are listed, including those of the hidden verb, and no others.
         AssertSame(types.Keys, pinned.Select(static p => p.Type).Where(static t => t != Nothing));
         var differences = pinned
             .Where(static p => p.Type != Nothing)
@@ -51,7 +50,7 @@ public sealed class JsonShapeTests
         Assert.True(!differences.Any(), string.Join('\n', differences));
     }
 
-    /// <summary>Members of a protocol come from the metrics, so the contract of a result does not know them.</summary>
+    /// <summary>Members of a protocol come from the metrics, so that the contract of a result does not contain them.</summary>
     [Fact]
     public void Every_protocol_entry_has_the_pinned_members()
     {
@@ -73,7 +72,7 @@ public sealed class JsonShapeTests
     }
 
     [Fact]
-    public void A_members_name_kind_and_absence_are_seen()
+    public void Changes_of_names_types_and_absence_are_detected()
     {
         string[] expected =
         [

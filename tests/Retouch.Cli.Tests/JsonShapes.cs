@@ -6,8 +6,8 @@ using System.Text.Json.Serialization.Metadata;
 namespace Retouch.Cli.Tests;
 
 /// <summary>
-/// The members of JSON documents as the serializer's contract gives them: a line each, <c>path: kind</c>. In a path, <c>[]</c> is the
-/// element of an array and <c>{}</c> the value under any key. A kind with <c>?</c> may be left out; an enumeration lists its values.
+/// Members of JSON documents according to the serializer's contract, one line each: <c>path: type</c>. In a path, <c>[]</c> is the
+/// element of an array and <c>{}</c> the value of any key. A type with <c>?</c> is optional; an enumeration lists its values.
 /// </summary>
 internal static class JsonShapes
 {
@@ -38,7 +38,7 @@ internal static class JsonShapes
         typeof(byte[]),
     ];
 
-    /// <summary>The lines of a type.</summary>
+    /// <summary>Lines of a type.</summary>
     public static IReadOnlyList<string> Of(Type type, JsonSerializerOptions options)
     {
         List<string> lines = [];
@@ -46,7 +46,7 @@ internal static class JsonShapes
         return lines;
     }
 
-    /// <summary>A type's name as C# writes it, without namespaces.</summary>
+    /// <summary>Name of a type in C# syntax, without namespaces.</summary>
     public static string NameOf(Type type) =>
         type.IsArray
             ? NameOf(type.GetElementType()!) + "[]"
@@ -55,14 +55,14 @@ internal static class JsonShapes
                 + (type.IsGenericType ? $"<{string.Join(", ", type.GetGenericArguments().Select(NameOf))}>" : "");
 
     /// <summary>
-    /// The type arguments of all calls of the assembly's generic methods of a name. For <c>Output.Write</c>, and methods of that name that
-    /// pass results on to it, these are the types of all results.
+    /// Type arguments of all calls of the assembly's generic methods of a name. For <c>Output.Write</c>, and methods of that name that
+    /// forward results to it, these are the types of all results.
     /// </summary>
     public static IReadOnlySet<Type> Arguments(Module module, string method)
     {
         const int MethodSpecifications = 0x2B00_0000;
         HashSet<Type> found = [];
-        // A call within another generic method of that name has that method's parameter, which stands for no result.
+        // A call within another generic method of that name has that method's type parameter, which is not a result.
         Type[] passedOn = [.. Enumerable.Repeat(typeof(PassedOn), 8)];
         for (var row = 1; ; row++)
         {
@@ -97,7 +97,7 @@ internal static class JsonShapes
         else if (contract.Kind == JsonTypeInfoKind.Object)
         {
             Line("object");
-            // Members that the contract does not know by name; each has its own entry where it is pinned.
+            // Members without a fixed name in the contract; each has its own entry.
             if (contract.Properties.Any(static m => m.IsExtensionData))
                 lines.Add($"{path}.*: any".TrimStart('.'));
             foreach (
@@ -132,7 +132,7 @@ internal static class JsonShapes
     private static string Text(object value, Type type, JsonSerializerOptions options) =>
         JsonSerializer.SerializeToElement(value, type, options).GetString()!;
 
-    /// <summary>What a sequence holds.</summary>
+    /// <summary>Element type of a sequence.</summary>
     private static Type ElementOf(Type type) =>
         type.GetInterfaces()
             .Append(type)

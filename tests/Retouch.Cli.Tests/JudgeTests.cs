@@ -5,7 +5,7 @@ using Retouch.Cli.Tests.Demo;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>From prompts to a training on pairs without people: drawn, judged, trained on; and what people would be shown.</summary>
+/// <summary>From prompts to training on automatic pairs: sampling, judging, training; and the same candidates as an arena study.</summary>
 public sealed class JudgeTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-judge-").FullName;
@@ -14,7 +14,7 @@ public sealed class JudgeTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task Candidates_of_two_models_are_a_study_and_become_pairs_to_train_on()
+    public async Task Candidates_of_two_models_become_a_study_and_training_pairs()
     {
         File.WriteAllLines(PathOf("prompts.txt"), ["a red ball", "two trees"]);
         foreach (var (name, seed) in new[] { ("first", 3UL), ("second", 4UL) })
@@ -37,7 +37,7 @@ public sealed class JudgeTests : IDisposable
             );
         }
 
-        // Each prompt and seed is one comparison for people, for each of the two questions about pairs.
+        // Each prompt and seed is one comparison for each of the two questions about pairs.
         await using (
             var arena = await ArenaServer.StartAsync(
                 new ArenaOptions
@@ -61,7 +61,7 @@ public sealed class JudgeTests : IDisposable
         )!;
         Assert.Equal((6, 2, 6, 0), ((int)summary["candidates"]!, (int)summary["prompts"]!, (int)summary["pairs"]!, (int)summary["ties"]!));
         Assert.StartsWith(
-            "2 pairs by sharpness, 0 ties left out",
+            "2 pairs by sharpness, 0 ties excluded",
             await Done("judge", PathOf("study/first"), PathOf("study/second"), "--by", "sharpness", "--output", PathOf("both")),
             StringComparison.Ordinal
         );
@@ -126,24 +126,24 @@ public sealed class JudgeTests : IDisposable
             PathOf("run")
         );
         Assert.Contains(
-            "no person",
+            "judged automatically",
             await Done("judge", PathOf("drawn"), "--by", "reconstruction", "--model", PathOf("model/vae"), "--output", PathOf("again")),
             StringComparison.Ordinal
         );
     }
 
     [Theory]
-    [InlineData(2, "--by is 'taste'", "--by", "taste")]
+    [InlineData(2, "--by 'taste'", "--by", "taste")]
     [InlineData(2, "needs a CLIP model", "--by", "clipscore")]
     [InlineData(2, "needs an autoencoder", "--by", "reconstruction")]
-    [InlineData(2, "--clip is for", "--by", "sharpness", "--clip", "x")]
-    [InlineData(2, "--model is for", "--by", "sharpness", "--model", "x")]
-    [InlineData(2, "--device is for", "--by", "sharpness", "--device", "cpu")]
-    [InlineData(2, "--pairs is 'some'", "--by", "sharpness", "--pairs", "some")]
-    [InlineData(2, "margin is -1", "--by", "sharpness", "--margin", "-1")]
+    [InlineData(2, "--clip has an effect only", "--by", "sharpness", "--clip", "x")]
+    [InlineData(2, "--model has an effect only", "--by", "sharpness", "--model", "x")]
+    [InlineData(2, "--device has no effect", "--by", "sharpness", "--device", "cpu")]
+    [InlineData(2, "--pairs 'some'", "--by", "sharpness", "--pairs", "some")]
+    [InlineData(2, "Margin -1", "--by", "sharpness", "--margin", "-1")]
     [InlineData(2, "'--by' is required")]
     [InlineData(3, "no folder", "--by", "sharpness")]
-    public async Task What_makes_no_sense_is_refused(int expected, string message, params string[] args)
+    public async Task Invalid_options_are_rejected(int expected, string message, params string[] args)
     {
         var (code, _, error) = await Run(["judge", PathOf("nowhere"), "--output", PathOf("refused"), .. args]);
         Assert.Equal(expected, code);

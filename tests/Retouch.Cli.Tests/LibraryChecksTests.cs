@@ -3,7 +3,7 @@ using Retouch.Experiments.Machine;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>What the doctor makes of facts that this machine may not offer.</summary>
+/// <summary>The doctor's conclusions from properties of other machines.</summary>
 public class LibraryChecksTests
 {
     private static readonly TorchFacts Good = new(
@@ -23,14 +23,14 @@ public class LibraryChecksTests
     private static Check Of(TorchFacts facts, string name) => Assert.Single(LibraryChecks.Torch(facts, null), check => check.Name == name);
 
     [Fact]
-    public void Good_facts_are_ok() =>
+    public void Valid_libraries_are_ok() =>
         Assert.All(
             LibraryChecks.Torch(Good, null).Where(check => check.Name != "GPU"),
             check => Assert.Equal((CheckState.Ok, null), (check.State, check.Remedy))
         );
 
     [Fact]
-    public void Reference_blas_is_slow_however_fast_it_seems()
+    public void Reference_blas_is_always_slow()
     {
         var check = Of(Good with { Blas = "reference BLAS" }, "BLAS");
         Assert.Equal(CheckState.Slow, check.State);
@@ -38,7 +38,8 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void A_fast_blas_that_is_slow_is_slow() => Assert.Equal(CheckState.Slow, Of(Good with { MatmulGflops = 1 }, "BLAS").State);
+    public void An_optimised_blas_below_its_speed_is_slow() =>
+        Assert.Equal(CheckState.Slow, Of(Good with { MatmulGflops = 1 }, "BLAS").State);
 
     [Theory]
     [InlineData("/l/libtorch_cpu.so.1.13.0", true)]
@@ -46,13 +47,13 @@ public class LibraryChecksTests
     [InlineData("/l/libtorch_cpu.so.1.1", false)]
     [InlineData("/l/libtorch_cpu.so.2.0.1", false)]
     [InlineData("/l/libtorch_cpu.so", true)]
-    public void Another_libtorch_than_built_for_is_unusable(string loaded, bool usable) =>
+    public void A_libtorch_of_another_version_is_unusable(string loaded, bool usable) =>
         Assert.Equal(usable ? CheckState.Ok : CheckState.Missing, Of(Good with { Libtorch = loaded }, "libtorch").State);
 
     [Theory]
     [InlineData("1.13.0+cu117", true)]
     [InlineData("2.5.1+cu121", false)]
-    public void A_folder_of_libtorch_says_its_version_in_a_file(string version, bool usable)
+    public void The_version_of_a_libtorch_folder_is_read_from_its_file(string version, bool usable)
     {
         var folder = Directory.CreateTempSubdirectory("retouch-libtorch-").FullName;
         try
@@ -85,7 +86,7 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void A_build_for_cuda_that_finds_no_card_says_why()
+    public void A_CUDA_build_without_a_GPU_reports_the_reason()
     {
         var check = Of(Good with { Cuda = new(true, 0, "CUDA build of libtorch 2.6.0, no driver", "Install it.") }, "GPU");
         Assert.Equal((CheckState.Slow, "Install it."), (check.State, check.Remedy));
@@ -93,7 +94,7 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void A_version_that_was_not_tested_is_said()
+    public void An_untested_version_is_reported()
     {
         var check = Of(Good with { IsTested = false }, "libtorch");
         Assert.Equal(CheckState.Slow, check.State);
@@ -101,14 +102,14 @@ public class LibraryChecksTests
     }
 
     [Fact]
-    public void No_libtorch_is_one_missing_line_with_the_reason()
+    public void A_missing_libtorch_is_one_line_with_the_reason()
     {
         var check = Assert.Single(LibraryChecks.Torch(null, "libc10.so.1.13: cannot open"));
         Assert.Equal((CheckState.Missing, "libc10.so.1.13: cannot open"), (check.State, check.Detail));
     }
 
     [Fact]
-    public void A_vips_without_a_loader_is_named()
+    public void A_libvips_without_a_loader_is_reported()
     {
         var check = LibraryChecks.Pictures(new("8.14.1", "/n/l.so", null, ["JPEG", "PNG", "TIFF"], ["WebP"]), null);
         Assert.Equal(CheckState.Slow, check.State);

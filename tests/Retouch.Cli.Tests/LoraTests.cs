@@ -9,7 +9,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>Adapters on the command line: sampled with, merged by convert, in diffusers' layout and in kohya's.</summary>
+/// <summary>Adapters on the command line: sampling, merging by convert, in the layouts of diffusers and kohya.</summary>
 public sealed class LoraTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-cli-lora-").FullName;
@@ -23,14 +23,14 @@ public sealed class LoraTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task A_file_laid_over_draws_what_the_merged_model_draws()
+    public async Task A_LoRA_file_gives_the_samples_of_the_merged_model()
     {
         var plain = await Draw("plain", "model");
         var laid = await Draw("laid", "model", "--lora", PathOf("kohya.safetensors"));
         Assert.NotEqual(plain, laid);
         Assert.Equal(laid, await Draw("diffusers", "model", "--lora", PathOf("adapters")));
         Assert.NotEqual(laid, await Draw("half", "model", "--lora", PathOf("adapters"), "--lora-scale", "0.5"));
-        // Once with its scale, then taken off again.
+        // Once with its scale, then with the negative scale.
         Assert.Equal(
             plain,
             await Draw(
@@ -59,11 +59,11 @@ public sealed class LoraTests : IDisposable
     [Theory]
     [InlineData(2, "give one for all", "--lora-scale", "2")]
     [InlineData(2, "give one for all", "--lora", "adapters", "--lora-scale", "2", "--lora-scale", "3")]
-    [InlineData(2, "must be a finite number other than 0", "--lora", "adapters", "--lora-scale", "0")]
-    [InlineData(3, "there is no file", "--lora", "nowhere")]
-    [InlineData(3, "holds no pytorch_lora_weights.safetensors", "--lora", "model")]
+    [InlineData(2, "must be finite and other than 0", "--lora", "adapters", "--lora-scale", "0")]
+    [InlineData(3, "does not exist", "--lora", "nowhere")]
+    [InlineData(3, "contains no pytorch_lora_weights.safetensors", "--lora", "model")]
     [InlineData(3, "does not fit the network", "--lora", "model/vae/diffusion_pytorch_model.safetensors")]
-    public async Task What_makes_no_sense_is_refused(int expected, string message, params string[] args)
+    public async Task Invalid_options_are_rejected(int expected, string message, params string[] args)
     {
         var (code, _, error) = await Run([
             "sample",
@@ -79,7 +79,7 @@ public sealed class LoraTests : IDisposable
     }
 
     [Fact]
-    public async Task A_rank_is_all_that_training_adapters_takes()
+    public async Task Adapter_training_needs_only_a_rank()
     {
         await Done(
             "train",
@@ -127,7 +127,7 @@ public sealed class LoraTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Adapters_are_inspected_with_the_model_that_they_name()
+    public void Adapters_are_inspected_with_their_base_model()
     {
         var outcome = RetouchProcess.Run(["inspect", PathOf("adapters")]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -145,7 +145,7 @@ public sealed class LoraTests : IDisposable
 
     private string PathOf(string name) => Path.Combine(_folder, name);
 
-    /// <summary>The same adapters as a folder that names its model, and as a file in kohya's layout with its alpha.</summary>
+    /// <summary>The same adapters as a folder that names its model, and as a file in kohya's layout with alpha.</summary>
     private void Write()
     {
         using var scope = TensorScope.Enter();
@@ -163,7 +163,7 @@ public sealed class LoraTests : IDisposable
         {
             var name = $"lora_unet_{path.Replace('.', '_')}";
             kohya.Add(new($"{name}.lora_down.weight", adapters.Parameters.Find($"{path}.lora_A.weight")!.Value));
-            // A power of two, so that the scale of 1/2 is undone without rounding.
+            // A power of two, so that the scale of 1/2 is reversed without rounding.
             kohya.Add(new($"{name}.lora_up.weight", adapters.Parameters.Find($"{path}.lora_B.weight")!.Value * 2));
             kohya.Add(new($"{name}.alpha", Ops.ScalarTensor(1.0, dtype: DType.Float32)));
         }

@@ -3,7 +3,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>Objectives run by <c>retouch probe</c> match an independent implementation, or results of other probes.</summary>
+/// <summary>Objectives evaluated by <c>retouch probe</c> equal an independent implementation, or results of other probes.</summary>
 public sealed class ObjectiveProbeTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-probe-").FullName;
@@ -16,7 +16,7 @@ public sealed class ObjectiveProbeTests : IDisposable
     [InlineData("lpl_clean", "shared", "estimate", true)]
     [InlineData("lpl_outliers", "shared", "estimate", false)]
     [InlineData("lpl_outliers", "separate", "own", true)]
-    public void The_latent_perceptual_loss_is_that_of_the_golden(string name, string golden, string statistics, bool detached)
+    public void The_latent_perceptual_loss_equals_the_golden(string name, string golden, string statistics, bool detached)
     {
         using var scope = TensorScope.Enter();
         var folder = ProbeTests.GoldenFolder(name);
@@ -38,14 +38,14 @@ public sealed class ObjectiveProbeTests : IDisposable
         Near(expected.Read($"out.{tag}.total"), actual.Read("out.loss"));
         Near(expected.Read($"out.{tag}.per_layer"), actual.Read("out.per_layer"));
         Near(expected.Read($"grad.{tag}.z0_hat"), actual.Read("grad.z0_hat"));
-        // The golden counts what the mask keeps, of all samples; the figure what it leaves out, of those under the threshold.
+        // The golden counts unmasked pixels of all samples; the figure counts masked pixels of samples below the threshold.
         for (var layer = 0; layer < 5; layer++)
             Near(expected.Read($"out.mask_fraction.{layer}").Mean(), 1 - actual.Read($"out.figures.lpl/masked/tap{layer}").Mean(), 0.002);
     }
 
-    /// <summary>The same by two probes of the autoencoder: its decodings, and its gradient for the cotangent 2(D(ẑ0) − D(z0))/N.</summary>
+    /// <summary>The loss by two probes of the autoencoder: its decodings, and its gradient for the cotangent 2(D(ẑ0) − D(z0))/N.</summary>
     [Fact]
-    public void The_pixel_loss_follows_from_decodings()
+    public void The_pixel_loss_equals_the_error_of_decodings()
     {
         using var scope = TensorScope.Enter();
         var folder = ProbeTests.GoldenFolder("lpl_clean");
@@ -69,7 +69,7 @@ public sealed class ObjectiveProbeTests : IDisposable
 
     /// <summary>DPO in latent space by its formula: −log σ(−β·½·[(w − w_ref) − (l − l_ref)]) of mean squared errors of ε.</summary>
     [Fact]
-    public void Dpo_follows_from_its_formula()
+    public void Dpo_equals_its_formula()
     {
         using var scope = TensorScope.Enter();
         var folder = ProbeTests.GoldenFolder("lpl_clean");
@@ -97,14 +97,14 @@ public sealed class ObjectiveProbeTests : IDisposable
     }
 
     [Fact]
-    public void What_does_not_fit_is_refused_by_name()
+    public void Invalid_inputs_are_rejected_by_name()
     {
         using var scope = TensorScope.Enter();
         var folder = ProbeTests.GoldenFolder("lpl_clean");
         var inputs = Path.Combine(folder, "io.safetensors");
-        Refused(2, "none of lpl, pixel", folder, inputs, "latent");
-        Refused(2, "name it with --objective", folder, inputs, null, "objective.pixel.weight=1");
-        Refused(2, "objective.* alone", folder, inputs, "lpl", "steps=3");
+        Refused(2, "not one of lpl, pixel", folder, inputs, "latent");
+        Refused(2, "--set needs --objective", folder, inputs, null, "objective.pixel.weight=1");
+        Refused(2, "objective.* only", folder, inputs, "lpl", "steps=3");
         Refused(3, "in.noise", folder, inputs, "pixel");
         Refused(3, "needs in.time", folder, inputs, "lpl", "objective.perceptual.gate=t", "objective.perceptual.threshold=0.5");
         Refused(3, "give an autoencoder", ProbeTests.GoldenFolder("dit"), inputs, "lpl");

@@ -5,7 +5,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>Networks run by <c>retouch probe</c> give what other libraries gave.</summary>
+/// <summary>Networks evaluated by <c>retouch probe</c> equal results of other libraries.</summary>
 public sealed class ProbeTests : IDisposable
 {
     // A probe runs a network once.
@@ -68,7 +68,7 @@ public sealed class ProbeTests : IDisposable
     }
 
     [Fact]
-    public void Without_cotangents_and_wishes_only_outputs_are_written()
+    public void Only_outputs_are_written_by_default()
     {
         using var scope = TensorScope.Enter();
         var golden = GoldenFolder("dit");
@@ -87,7 +87,7 @@ public sealed class ProbeTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void What_is_missing_is_an_error_of_input_and_leaves_no_file()
+    public void Missing_inputs_are_errors_without_output()
     {
         using var scope = TensorScope.Enter();
         var golden = GoldenFolder("dit");

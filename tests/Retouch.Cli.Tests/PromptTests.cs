@@ -4,7 +4,7 @@ using Retouch.Images;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>retouch sample and retouch cache with a model that takes prompts.</summary>
+/// <summary><c>retouch sample</c> and <c>retouch cache</c> with a text-conditional model.</summary>
 public sealed class PromptTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-prompts-").FullName;
@@ -14,7 +14,7 @@ public sealed class PromptTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Each_prompt_is_drawn_as_often_as_asked_and_recorded()
+    public async Task Each_prompt_is_sampled_as_often_as_requested_and_recorded()
     {
         File.WriteAllText(PathOf("prompts.txt"), "two trees\n\n");
         var (code, output, error) = await Run(
@@ -61,7 +61,7 @@ public sealed class PromptTests : IDisposable
                 .. more,
             ]);
             Assert.True(code == 0, error);
-            Assert.Contains("longer than its encoder takes", error, StringComparison.Ordinal);
+            Assert.Contains("exceeds the encoder's maximum length", error, StringComparison.Ordinal);
             return File.ReadAllBytes(PathOf($"{name}/00000.png"));
         }
 
@@ -69,12 +69,12 @@ public sealed class PromptTests : IDisposable
     }
 
     [Theory]
-    [InlineData(2, "draws by prompt", "model")]
+    [InlineData(2, "needs prompts", "model")]
     [InlineData(3, "takes no prompts", "classes", "--prompt", "a ball")]
     [InlineData(2, "--count and --class", "model", "--prompt", "a ball", "--count", "3")]
     [InlineData(2, "need --prompt", "model", "--negative", "blue")]
     [InlineData(3, "Cannot read '/nowhere/prompts.txt'", "model", "--prompts", "/nowhere/prompts.txt")]
-    public async Task What_makes_no_sense_is_refused(int expected, string message, string model, params string[] args)
+    public async Task Invalid_options_are_rejected(int expected, string message, string model, params string[] args)
     {
         var (code, _, error) = await Run(["sample", "--model", PathOf(model), "--output", PathOf("refused"), "--steps", "2", .. args]);
         Assert.Equal(expected, code);

@@ -2,12 +2,12 @@ using System.Diagnostics;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>The built command line, started as users start it: another process, known by its output and exit code.</summary>
+/// <summary>The built command line in a separate process, with its output and exit code.</summary>
 internal static class RetouchProcess
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
-    /// <summary>What a command left behind.</summary>
+    /// <summary>Outcome of a command.</summary>
     public sealed record Outcome(int ExitCode, string Out, string Error);
 
     /// <summary>Runs <c>retouch</c> with the arguments; null in <paramref name="environment"/> unsets a variable.</summary>
@@ -23,7 +23,7 @@ internal static class RetouchProcess
     /// <summary>Starts <c>retouch</c> with both outputs redirected; the caller reads and disposes it.</summary>
     public static Process Start(string[] arguments, Dictionary<string, string?>? environment = null)
     {
-        // Tests that run in the background of a script inherit that SIGINT is ignored, and would hand it on.
+        // Background jobs of a script ignore SIGINT, and child processes would inherit that.
         var start = new ProcessStartInfo("env")
         {
             UseShellExecute = false,
@@ -40,7 +40,7 @@ internal static class RetouchProcess
         return Process.Start(start)!;
     }
 
-    /// <summary>Waits for the end, and ends it by force when it does not come.</summary>
+    /// <summary>Waits for the end, and kills the process after a timeout.</summary>
     public static void Finish(Process process)
     {
         if (process.WaitForExit(Patience))

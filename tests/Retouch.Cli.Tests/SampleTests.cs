@@ -6,7 +6,7 @@ using Retouch.Data;
 
 namespace Retouch.Cli.Tests;
 
-/// <summary>retouch sample, with a small model.</summary>
+/// <summary><c>retouch sample</c> with a small model.</summary>
 public sealed class SampleTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-sample-").FullName;
@@ -18,7 +18,7 @@ public sealed class SampleTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Pictures_come_with_what_made_them_and_are_a_data_set_again()
+    public async Task Samples_have_metadata_and_form_a_data_set()
     {
         var (code, output, error) = await Run(
             "one",
@@ -52,7 +52,7 @@ public sealed class SampleTests : IDisposable
         Assert.Equal(5, data.Count);
         Assert.Equal((48, 32), (data.Load(0).FullWidth, data.Load(0).FullHeight));
 
-        // Neither the batch nor what is drawn beside a picture changes its noise.
+        // The noise of a picture does not depend on its batch.
         await Run(
             "two",
             "--count",
@@ -75,7 +75,7 @@ public sealed class SampleTests : IDisposable
             ImageFolder.Open(Path.Combine(_folder, "two")).Load(0).Picture.Pixels.ToArray()
         );
         Assert.Equal(among.Length, alone.Length);
-        // But for rounding, since kernels are chosen by the size of the batch: what lies between two levels may fall on either side.
+        // Up to rounding, since kernels depend on the batch size: values near the middle of two levels may be rounded either way.
         Assert.InRange(among.Zip(alone, static (a, b) => Math.Abs(a - b)).Max(), 0, 1);
     }
 
@@ -87,7 +87,7 @@ public sealed class SampleTests : IDisposable
     [InlineData("dpmpp-2m-karras")]
     [InlineData("pndm")]
     [InlineData("lms")]
-    public async Task Every_sampler_draws(string name)
+    public async Task Every_sampler_works(string name)
     {
         var (code, output, error) = await Run(
             name,
@@ -115,14 +115,14 @@ public sealed class SampleTests : IDisposable
     [Theory]
     [InlineData("is not a sampler", "--sampler", "magic")]
     [InlineData("divisible by 4", "--size", "30")]
-    [InlineData("--size is '4x4x4'", "--size", "4x4x4")]
-    [InlineData("belong together", "--width", "32")]
-    [InlineData("say the same", "--size", "32", "--width", "32")]
+    [InlineData("--size '4x4x4'", "--size", "4x4x4")]
+    [InlineData("must be given together", "--width", "32")]
+    [InlineData("cannot be combined", "--size", "32", "--width", "32")]
     [InlineData("two numbers", "--guidance-interval", "0.5")]
     [InlineData("Guidance rescale", "--guidance-rescale", "1.5")]
     [InlineData("does not exist", "--class", "10")]
     [InlineData("is not empty", "--output", "model")]
-    public async Task What_makes_no_sense_is_refused(string message, params string[] args)
+    public async Task Invalid_options_are_rejected(string message, params string[] args)
     {
         var (code, _, error) = await Run("refused", args.Contains("--output") ? ["--output", Path.Combine(_folder, "model")] : args);
         Assert.Equal(2, code);
@@ -131,12 +131,12 @@ public sealed class SampleTests : IDisposable
     }
 
     [Fact]
-    public async Task An_interrupted_run_goes_on_and_ends_with_the_same_bytes()
+    public async Task An_interrupted_run_resumes_to_the_same_bytes()
     {
         string[] options = ["--count", "5", "--batch-size", "2", "--seed", "9", "--steps", "2"];
         await Run("whole", options);
         Assert.Equal(0, (await Run("parts", [.. options, "--resume"])).Code);
-        // As a kill leaves it: a picture that is not noted yet, and others that were never drawn.
+        // State after a kill: a picture missing in the metadata, and others not sampled yet.
         var lines = File.ReadAllLines(Path.Combine(_folder, "parts", "metadata.jsonl"));
         File.WriteAllText(Path.Combine(_folder, "parts", "metadata.jsonl"), string.Concat(lines.Take(2).Select(static l => l + "\n")));
         File.WriteAllText(Path.Combine(_folder, "parts", "00002.png"), "half of a picture");
@@ -150,9 +150,9 @@ public sealed class SampleTests : IDisposable
             Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(_folder, "parts", Path.GetFileName(file))));
         Assert.Equal(kept, File.GetLastWriteTimeUtc(Path.Combine(_folder, "parts", "00001.png")));
 
-        // More of the same; what is there stays.
+        // More pictures; existing ones are kept.
         Assert.StartsWith(
-            "7 pictures, 5 of them there already",
+            "7 pictures (5 existing)",
             (await Run("parts", "--count", "7", "--seed", "9", "--steps", "2", "--resume")).Out,
             StringComparison.Ordinal
         );
@@ -165,7 +165,7 @@ public sealed class SampleTests : IDisposable
             Assert.Contains(message, error, StringComparison.Ordinal);
         }
 
-        await Refused(2, "Continue that with --resume", "--count", "7", "--seed", "9", "--steps", "2");
+        await Refused(2, "Resume it with --resume", "--count", "7", "--seed", "9", "--steps", "2");
         await Refused(2, "Line 1 of", "--count", "7", "--seed", "8", "--steps", "2", "--resume");
         await Refused(2, "no more pictures", "--count", "6", "--seed", "9", "--steps", "2", "--resume");
         await Refused(
@@ -185,13 +185,13 @@ public sealed class SampleTests : IDisposable
         File.Delete(Path.Combine(_folder, "parts", "00004.png"));
         await Refused(3, "00004.png", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
         File.SetLastWriteTimeUtc(Path.Combine(Model, "model_index.json"), DateTime.UnixEpoch);
-        await Refused(2, "are not those", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
+        await Refused(2, "are different", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
         File.Delete(Path.Combine(_folder, "parts", "sampling.json"));
         await Refused(2, "has no sampling.json", "--count", "7", "--seed", "9", "--steps", "2", "--resume");
     }
 
     [Fact]
-    public void Sizes_are_read_as_people_write_them()
+    public void Sizes_are_parsed_in_all_forms()
     {
         Assert.Null(SampleCommand.SizeOf(null, null, null));
         Assert.Equal((512, 512), SampleCommand.SizeOf("512", null, null));

@@ -1,6 +1,6 @@
 namespace Retouch.Cli.Tests;
 
-/// <summary>What the command line answers to good and bad usage.</summary>
+/// <summary>Responses of the command line to valid and invalid usage.</summary>
 public class UsageTests
 {
     [Fact]
@@ -22,7 +22,7 @@ public class UsageTests
     }
 
     [Fact]
-    public void Version_is_the_assemblys()
+    public void Version_is_that_of_the_assembly()
     {
         var outcome = RetouchInProcess.Run(["--version"]);
         Assert.Equal(0, outcome.ExitCode);
@@ -35,7 +35,7 @@ public class UsageTests
         var outcome = RetouchInProcess.Run(["--jsonn"]);
         Assert.Equal(2, outcome.ExitCode);
         Assert.Equal("", outcome.Out);
-        Assert.Equal("error: Unknown option '--jsonn'. Did you mean '--json'?\nRun 'retouch --help' for what it takes.\n", outcome.Error);
+        Assert.Equal("error: Unknown option '--jsonn'. Did you mean '--json'?\nRun 'retouch --help' for its options.\n", outcome.Error);
     }
 
     [Fact]
@@ -43,6 +43,6 @@ public class UsageTests
     {
         var outcome = RetouchInProcess.Run(["frobnicate"]);
         Assert.Equal(2, outcome.ExitCode);
-        Assert.Equal("error: Unknown verb 'frobnicate'.\nRun 'retouch --help' for what it takes.\n", outcome.Error);
+        Assert.Equal("error: Unknown verb 'frobnicate'.\nRun 'retouch --help' for its options.\n", outcome.Error);
     }
 }

@@ -4,7 +4,7 @@ using Xunit.Sdk;
 namespace Retouch.Tests;
 
 /// <summary>
-/// A test that needs an NVIDIA card, and is skipped with that reason where there is none. Select them by <c>needs=cuda</c>.
+/// Test that needs an NVIDIA GPU, and is skipped with a reason otherwise. Select such tests by <c>needs=cuda</c>.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 [TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]

@@ -1,6 +1,6 @@
 namespace Retouch.Tests;
 
-/// <summary>Tests that count the process's live tensors: they run alone, after all others.</summary>
+/// <summary>Tests that count the process's live tensors; they run alone, after all others.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class LiveTensorCollection
 {

@@ -4,8 +4,8 @@ using Xunit.Sdk;
 namespace Retouch.Tests;
 
 /// <summary>
-/// Gives a test the trait <c>needs</c> of its attribute's property of that name: what the test is skipped without. <c>./test --fast</c>
-/// leaves those tests out.
+/// Gives a test the trait <c>needs</c> from its attribute's property of that name: the requirement without which it is skipped.
+/// <c>./test --fast</c> omits those tests.
 /// </summary>
 public sealed class NeedsDiscoverer : ITraitDiscoverer
 {

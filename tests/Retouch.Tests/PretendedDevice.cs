@@ -8,8 +8,8 @@ using Retouch.Torch.Interop;
 namespace Retouch.Tests;
 
 /// <summary>
-/// An accelerator that is pretended on the CPU: operators that mix devices fail, backward runs on a thread of its own, and the host reads
-/// nothing that was not announced.
+/// Simulated accelerator on the CPU: operators that mix devices fail, backward runs on a separate thread, and unannounced reads by the
+/// host throw.
 /// </summary>
 internal static unsafe class PretendedDevice
 {
@@ -22,11 +22,11 @@ internal static unsafe class PretendedDevice
     public static Device Device { get; } = new((DeviceType)((delegate* unmanaged<int>)Export("rt_pretended_type"))(), 0);
 
     /// <summary>
-    /// Lets the types named <paramref name="allowed"/> read from the device, and notes who moves what across, until disposed.
+    /// Allows the types in <paramref name="allowed"/> to read from the device, and records transfers, until disposed.
     /// </summary>
     public static Transfers Watch(params string[] allowed) => new(allowed);
 
-    // The engine of autograd starts a thread for each device that it knows when it first runs.
+    // On its first run, autograd's engine starts a thread for each known device.
     [ModuleInitializer]
     internal static void LoadFirst() => Announce(0);
 
@@ -35,7 +35,7 @@ internal static unsafe class PretendedDevice
     private static nint Export(string name) => NativeLibrary.GetExport(File.Handle, name);
 
     /// <summary>
-    /// What crossed between host and device, by the type that asked for it: methods may be inlined into one another.
+    /// Transfers between host and device by the requesting type, since methods may be inlined.
     /// </summary>
     internal sealed class Transfers : IDisposable
     {
@@ -57,10 +57,10 @@ internal static unsafe class PretendedDevice
                 }
             );
 
-        /// <summary>Who read elements of the device.</summary>
+        /// <summary>Types that read elements from the device.</summary>
         public SortedSet<string> Reads { get; } = new(StringComparer.Ordinal);
 
-        /// <summary>Who sent elements there.</summary>
+        /// <summary>Types that sent elements to the device.</summary>
         public SortedSet<string> Uploads { get; } = new(StringComparer.Ordinal);
 
         public void Dispose() => _watch.Dispose();

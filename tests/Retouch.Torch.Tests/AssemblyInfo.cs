@@ -1,2 +1,2 @@
-// The count of live tensors and the thread settings belong to the process, so tests run one after the other.
+// The number of live tensors and the thread settings belong to the process, so tests run sequentially.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]

@@ -2,13 +2,13 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Torch.Tests;
 
-/// <summary>Attention in parts against attention at once, values and gradients.</summary>
+/// <summary>Chunked attention against full attention, values and gradients.</summary>
 public sealed class AttentionTests
 {
     public static TheoryData<long[], long, long[]?, long> Cases =>
         new()
         {
-            // A row has 4 bytes (8 in float64) a source: parts of one row, of some tokens, of one head, of some heads, of a sample.
+            // A row has 4 bytes (8 in float64) per source: chunks of one row, several tokens, one head, several heads, one sample.
             { [2, 3, 7, 4], 7, null, 1 },
             { [2, 3, 7, 4], 5, [2, 1, 1, 5], 100 },
             { [1, 3, 7, 4], 6, [1, 3, 7, 6], 7 * 6 * 8 },
@@ -18,7 +18,7 @@ public sealed class AttentionTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Parts_are_the_whole(long[] shape, long sources, long[]? mask, long bytes)
+    public void Chunked_attention_equals_the_full_computation(long[] shape, long sources, long[]? mask, long bytes)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -48,7 +48,7 @@ public sealed class AttentionTests
     }
 
     [Fact]
-    public void What_does_not_need_a_gradient_gets_none()
+    public void Inputs_without_gradients_get_none()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -65,7 +65,7 @@ public sealed class AttentionTests
     }
 
     [Fact]
-    public void Within_a_block_that_is_recomputed_and_in_mixed_precision_too()
+    public void It_works_with_recomputation_and_mixed_precision()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 5);
@@ -80,7 +80,7 @@ public sealed class AttentionTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_large_score_matrix_never_stands_in_memory_whole()
+    public void A_large_score_matrix_is_never_stored_completely()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -89,7 +89,7 @@ public sealed class AttentionTests
         using var blocks = BlocksInUse.Watch();
         var output = Attention.ScaledDotProduct(x, x, x);
         Assert.Equal([1, 1, 10240, 32], output.Shape);
-        // The output at least is counted; newer libraries need little more than that.
+        // At least the output is counted; newer libraries need little more.
         Assert.InRange(blocks.Peak, 10240 * 32 * sizeof(float), 6 * Attention.PartBytes);
     }
 

@@ -3,7 +3,7 @@ namespace Retouch.Torch.Tests;
 public sealed class AutocastTests
 {
     [Fact]
-    public void Products_compute_in_the_narrow_type_until_the_scope_ends()
+    public void Products_use_the_compute_type_until_the_scope_ends()
     {
         using var scope = TensorScope.Enter();
         using (Autocast.Enter(Device.Cpu, DType.BFloat16))
@@ -12,7 +12,7 @@ public sealed class AutocastTests
     }
 
     [Fact]
-    public void The_end_of_a_scope_restores_the_mode_around_it()
+    public void The_end_of_a_scope_restores_the_outer_mode()
     {
         using var scope = TensorScope.Enter();
         using var outer = Autocast.Enter(Device.Cpu, DType.BFloat16);
@@ -37,7 +37,7 @@ public sealed class AutocastTests
     }
 
     [Fact]
-    public void What_is_recomputed_has_the_mode_of_its_first_pass()
+    public void Recomputation_uses_the_mode_of_the_first_pass()
     {
         using var scope = TensorScope.Enter();
         var x = Ops.Ones([4, 4]);

@@ -3,7 +3,7 @@ namespace Retouch.Torch.Tests;
 public sealed class AutogradTests
 {
     [Fact]
-    public void Backward_fills_the_leaves_and_grad_leaves_them_alone()
+    public void Backward_accumulates_in_leaves_and_grad_does_not()
     {
         using var scope = TensorScope.Enter();
         var x = Tensor.From([1.0, 2, 3]);
@@ -36,7 +36,7 @@ public sealed class AutogradTests
     }
 
     [Fact]
-    public void A_custom_function_carries_its_own_backward()
+    public void A_custom_function_uses_its_backward()
     {
         var before = Tensor.LiveCount;
         var released = 0;
@@ -47,7 +47,7 @@ public sealed class AutogradTests
             Tensor plain;
             using (Autograd.NoGrad())
                 plain = x * 10;
-            // A wrong slope on purpose: it shows that ours is used.
+            // A deliberately wrong derivative, which shows that it is used.
             var y = Autograd.Function([x], [plain], static g => [g[0]! * 7], () => released++)[0];
             Assert.True(y.RequiresGrad);
             Autograd.Backward((y * y).Sum());
@@ -59,7 +59,7 @@ public sealed class AutogradTests
     }
 
     [Fact]
-    public void What_a_managed_backward_throws_reaches_the_caller()
+    public void Exceptions_of_a_managed_backward_reach_the_caller()
     {
         using var scope = TensorScope.Enter();
         var x = Tensor.From([2.0]);
@@ -70,7 +70,7 @@ public sealed class AutogradTests
     }
 
     [Fact]
-    public void Checkpointing_changes_neither_values_nor_gradients_by_a_bit()
+    public void Activation_checkpointing_preserves_values_and_gradients_bitwise()
     {
         var before = Tensor.LiveCount;
         using (TensorScope.Enter())

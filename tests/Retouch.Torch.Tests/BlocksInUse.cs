@@ -2,7 +2,7 @@ using Retouch.Torch.Devices;
 
 namespace Retouch.Torch.Tests;
 
-/// <summary>Counts the memory of large CPU tensors, for which they have to live in blocks that are used again.</summary>
+/// <summary>Measures the memory of large CPU tensors, which requires cached blocks.</summary>
 internal sealed class BlocksInUse : IDisposable
 {
     private readonly long _before;
@@ -13,16 +13,16 @@ internal sealed class BlocksInUse : IDisposable
         _before = Figures(true)[0];
     }
 
-    /// <summary>Bytes in use now beyond those at the start.</summary>
+    /// <summary>Bytes in use beyond those at the start.</summary>
     public long Added => Figures(false)[0] - _before;
 
-    /// <summary>The most bytes in use at once beyond those at the start.</summary>
+    /// <summary>Peak of bytes in use beyond those at the start.</summary>
     public long Peak => Figures(false)[1] - _before;
 
-    /// <summary>Starts to count, until disposed.</summary>
+    /// <summary>Starts the measurement, until disposed.</summary>
     public static BlocksInUse Watch() => new();
 
-    /// <summary>Bytes of large tensors: in use, most in use at once, waiting for the next tensor of their size.</summary>
+    /// <summary>Bytes of large tensors: in use, peak, cached.</summary>
     public static long[] Figures(bool resetPeak)
     {
         using var scope = TensorScope.Enter();

@@ -3,7 +3,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Torch.Tests;
 
-/// <summary>Eight-bit floating point in files, against the values that its authors list (Micikevicius et al. 2022, table 1).</summary>
+/// <summary>Eight-bit floating point in files, against the authors' values (Micikevicius et al. 2022, table 1).</summary>
 public sealed class Float8Tests
 {
     [Theory]

@@ -1,6 +1,6 @@
 namespace Retouch.Torch.Tests;
 
-/// <summary>The shim's layers against libtorch's own, and their gradients against finite differences in float64.</summary>
+/// <summary>The native layers against libtorch's, and their gradients against finite differences in float64.</summary>
 public sealed class FusedLayerTests
 {
     public static TheoryData<long[], long> Shapes =>
@@ -14,11 +14,11 @@ public sealed class FusedLayerTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Normalisation_with_silu_is_libtorchs(long[] shape, long groups)
+    public void Normalisation_with_silu_equals_libtorch(long[] shape, long groups)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
-        // One value a group is divided by √ε: its gradient is a difference of terms a thousand times as large, and is rounded like them.
+        // A single value per group is divided by √ε: its gradient is a difference of terms a thousand times as large, with their rounding.
         var terms = shape[1] == groups && shape[2] * shape[3] == 1 ? 1000 : 1;
         foreach (var (dtype, tolerance) in new[] { (DType.Float64, 1e-12 * terms), (DType.Float32, Math.Max(2e-5, 1e-7 * terms)) })
         {
@@ -44,7 +44,7 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
-    public void Gradients_of_normalisation_with_silu_are_finite_differences()
+    public void Gradients_of_normalisation_with_silu_equal_finite_differences()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 9);
@@ -56,11 +56,11 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
-    public void Silu_of_extreme_values_neither_overflows_nor_hides_what_is_not_a_number()
+    public void Silu_handles_extreme_values_and_propagates_NaN()
     {
         using var scope = TensorScope.Enter();
         var values = new[] { -1e30f, -200f, -88f, -20f, -1e-20f, 0f, 20f, 200f, 1e30f };
-        // One pixel a channel and group: the normalised value is zero, the bias is what SiLU sees.
+        // One pixel per channel and group: the normalised value is zero, the input of SiLU is the bias.
         var y = Ops.Zeros([1, values.Length, 1, 1])
             .GroupNormSilu(Ops.Ones([values.Length]), Tensor.From(values), values.Length, 1e-6)
             .ToArray<float>();
@@ -108,7 +108,7 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
-    public void Without_a_kernel_for_the_type_libtorchs_operators_give_values_and_gradients()
+    public void Types_without_a_kernel_use_libtorchs_operators()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
@@ -125,7 +125,7 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
-    public void Under_autocast_frozen_layers_carry_gradients_back_in_the_inputs_type()
+    public void Under_autocast_frozen_layers_return_gradients_in_the_input_type()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
@@ -147,7 +147,7 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
-    public void A_second_derivative_is_refused_rather_than_wrong()
+    public void A_second_derivative_is_rejected()
     {
         using var scope = TensorScope.Enter();
         var x = Leaf(Ops.Ones([1L, 2, 2, 2]));
@@ -165,7 +165,7 @@ public sealed class FusedLayerTests
     [InlineData(3, 2, 0)]
     [InlineData(3, 1, 0)]
     [InlineData(2, 2, 1)]
-    public void A_frozen_convolution_is_libtorchs(int kernel, int stride, int padding)
+    public void A_frozen_convolution_equals_libtorch(int kernel, int stride, int padding)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
@@ -182,7 +182,7 @@ public sealed class FusedLayerTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Doubling_with_a_convolution_is_libtorchs_frozen_or_trained(bool trained)
+    public void Upsampling_with_a_convolution_equals_libtorch(bool trained)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
@@ -207,7 +207,7 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
-    public void A_frozen_convolution_keeps_no_input_and_a_trained_one_does()
+    public void A_frozen_convolution_saves_no_input()
     {
         var kept = new[] { false, true }
             .Select(static trained =>
@@ -231,7 +231,7 @@ public sealed class FusedLayerTests
     }
 
     [Fact]
-    public void Normalisation_refuses_a_weight_or_bias_that_does_not_fit_the_channels()
+    public void Normalisation_rejects_weights_of_another_size()
     {
         using var scope = TensorScope.Enter();
         var x = Ops.Ones([2, 6, 3, 3]);
@@ -282,7 +282,7 @@ public sealed class FusedLayerTests
         }
     }
 
-    /// <summary>Largest difference relative to the largest magnitude, or absolute where all are small.</summary>
+    /// <summary>Largest difference relative to the largest magnitude, or absolute if all are small.</summary>
     private static void Close(Tensor expected, Tensor actual, double tolerance)
     {
         Assert.Equal(expected.Shape, actual.Shape);

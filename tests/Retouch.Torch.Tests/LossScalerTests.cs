@@ -3,14 +3,14 @@ using Retouch.Torch.Optim;
 
 namespace Retouch.Torch.Tests;
 
-/// <summary>The scale of float16's loss against PyTorch's GradScaler.</summary>
+/// <summary>The loss scale of float16 against PyTorch's GradScaler.</summary>
 public sealed class LossScalerTests
 {
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(2)]
-    public void Scale_and_count_follow_the_golden(int index)
+    public void Scale_and_count_equal_the_golden(int index)
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(OptimiserTests.FindGoldens(), "grad_scaler", "case.json")));
         var golden = document.RootElement.GetProperty("cases")[index];
@@ -34,7 +34,7 @@ public sealed class LossScalerTests
     }
 
     [Fact]
-    public void It_starts_as_PyTorch_does_and_goes_on_where_a_state_was_kept()
+    public void It_starts_like_PyTorch_and_resumes_from_a_state()
     {
         Assert.Equal((65536, 0, 0L), (new LossScaler().Scale, new LossScaler().State.Steady, new LossScaler().Skipped));
         var scaler = new LossScaler(2);
@@ -49,7 +49,7 @@ public sealed class LossScalerTests
     }
 
     [Fact]
-    public void A_scale_that_cannot_help_any_more_says_so_and_stays()
+    public void A_minimal_scale_is_reported_and_kept()
     {
         var scaler = new LossScaler(state: new LossScalerState(Math.ScaleB(1, -14), 7, 3));
         var before = scaler.State;

@@ -7,7 +7,7 @@ namespace Retouch.Torch.Tests;
 public sealed class LowRankAdapterTests
 {
     [Fact]
-    public void A_linear_layer_gives_and_learns_what_the_dense_form_says()
+    public void Adapters_of_a_linear_layer_equal_the_dense_form()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -44,7 +44,7 @@ public sealed class LowRankAdapterTests
     [InlineData(3, 1, 1)]
     [InlineData(3, 2, 1)]
     [InlineData(1, 1, 0)]
-    public void A_convolution_gives_and_learns_what_the_dense_form_says(int kernel, int stride, int padding)
+    public void Adapters_of_a_convolution_equal_the_dense_form(int kernel, int stride, int padding)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -80,7 +80,7 @@ public sealed class LowRankAdapterTests
     }
 
     [Fact]
-    public void Off_is_the_base_to_the_bit_on_again_after_and_merging_keeps_what_it_computes()
+    public void Disabled_adapters_equal_the_base_and_merging_preserves_the_output()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -92,7 +92,7 @@ public sealed class LowRankAdapterTests
         var before = layer.Forward(x).ToArray<float>();
         using var adapters = LowRankAdapters.Attach(store, new AdapterOptions { Rank = 2 });
         adapters.Parameters.Initialise(generator, Device.Cpu);
-        // B is zero: nothing changes yet, and A is not.
+        // B is zero: adapters have no effect yet, and A is not zero.
         Assert.Equal(before, layer.Forward(x).ToArray<float>());
         Assert.InRange(adapters.Parameters.Find("to_q.lora_A.weight")!.Value.Abs().Max().Item(), 0.1, 1 / Math.Sqrt(5));
         Fill(adapters, generator, "to_q");
@@ -116,7 +116,7 @@ public sealed class LowRankAdapterTests
     }
 
     [Fact]
-    public void Presets_and_ends_of_paths_choose_layers()
+    public void Presets_and_path_suffixes_select_layers()
     {
         using var store = new ParameterStore();
         var block = store.Root / "blocks" / 0;

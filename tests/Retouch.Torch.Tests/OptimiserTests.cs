@@ -4,7 +4,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Torch.Tests;
 
-/// <summary>The optimiser against PyTorch's and diffusers' own runs, and against formulas written out in float64.</summary>
+/// <summary>The optimiser against PyTorch and diffusers, and against formulas in float64.</summary>
 public sealed class OptimiserTests
 {
     private static readonly string Goldens = FindGoldens();
@@ -12,7 +12,7 @@ public sealed class OptimiserTests
     [Theory]
     [InlineData(DecayedParameters.Matrices, 0.98, 1, 1)]
     [InlineData(DecayedParameters.All, 0.98, 0.98, 0.98)]
-    public void Weight_decay_acts_on_what_it_is_asked_to(DecayedParameters on, double matrix, double vector, double table)
+    public void Weight_decay_applies_to_the_selected_parameters(DecayedParameters on, double matrix, double vector, double table)
     {
         using var scope = TensorScope.Enter();
         using var store = new ParameterStore();
@@ -24,7 +24,7 @@ public sealed class OptimiserTests
         store.RequireGrad(true);
         using var optimiser = new AdamW(store.Trained, new AdamWOptions { WeightDecay = 0.2, DecayOn = on });
         using var average = new WeightAverage(store.Trained, new WeightAverageOptions { Decay = 0.5 });
-        // Without gradients nothing else moves.
+        // Without gradients only weight decay acts.
         optimiser.Step(0.1, 1, [average]);
         foreach (var (name, expected) in new[] { ("weight", matrix), ("bias", vector), ("classes.weight", table) })
         {
@@ -36,7 +36,7 @@ public sealed class OptimiserTests
     [Theory]
     [InlineData("adamw", 0.01, 0.999, 1e-8, 0.01, 0.0, 0L, 0.9999, AverageWarmup.Ratio, 1.0, 2.0 / 3)]
     [InlineData("adamw_warm_clip", 0.02, 0.95, 1e-6, 0.1, 0.5, 4L, 0.8, AverageWarmup.Power, 1.0, 0.75)]
-    public void Ten_steps_follow_the_golden(
+    public void Ten_steps_equal_the_golden(
         string name,
         double rate,
         double beta2,
@@ -124,7 +124,7 @@ public sealed class OptimiserTests
     [InlineData("linear", LearningRateShape.Linear, 4, 20, 1.0)]
     [InlineData("cosine", LearningRateShape.Cosine, 4, 20, 1.0)]
     [InlineData("polynomial", LearningRateShape.Polynomial, 3, 15, 2.0)]
-    public void Schedules_follow_the_golden(string name, LearningRateShape shape, long warmup, long total, double power)
+    public void Schedules_equal_the_golden(string name, LearningRateShape shape, long warmup, long total, double power)
     {
         using var scope = TensorScope.Enter();
         using var golden = SafetensorsFile.Open(Path.Combine(Goldens, "lr_schedules", "io.safetensors"));
@@ -210,7 +210,7 @@ public sealed class OptimiserTests
     }
 
     [Fact]
-    public void An_average_can_stand_in_for_the_weights_and_gives_them_back()
+    public void An_average_can_temporarily_replace_the_weights()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 2);

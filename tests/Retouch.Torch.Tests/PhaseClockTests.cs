@@ -2,11 +2,11 @@ using Retouch.Torch.Diagnostics;
 
 namespace Retouch.Torch.Tests;
 
-/// <summary>Times are told apart by phase.</summary>
+/// <summary>Times by phase.</summary>
 public sealed class PhaseClockTests
 {
     [Fact]
-    public void A_phase_counts_its_own_time_without_the_phases_inside_it()
+    public void A_phase_excludes_the_time_of_nested_phases()
     {
         var time = new Hands();
         var clock = new PhaseClock(time, Device.Cpu) { Running = true };
@@ -29,7 +29,7 @@ public sealed class PhaseClockTests
     }
 
     [Fact]
-    public void A_clock_that_does_not_run_counts_nothing()
+    public void A_disabled_clock_counts_nothing()
     {
         var time = new Hands();
         var clock = new PhaseClock(time, Device.Cpu);

@@ -66,7 +66,7 @@ public sealed class RenamedTensorsTests
     }
 
     [Fact]
-    public void A_rule_renames_leaves_out_and_never_hides_a_stored_tensor()
+    public void A_rule_renames_or_skips_but_never_hides_stored_tensors()
     {
         using var scope = TensorScope.Enter();
         var source = new Listed

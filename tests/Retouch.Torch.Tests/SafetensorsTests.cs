@@ -13,7 +13,7 @@ public sealed class SafetensorsTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void What_is_written_is_read_back_byte_for_byte()
+    public void A_file_survives_a_round_trip()
     {
         using var scope = TensorScope.Enter();
         var path = Path.Combine(_folder, "a.safetensors");
@@ -36,7 +36,7 @@ public sealed class SafetensorsTests : IDisposable
             again = file.Read("a");
         }
 
-        // The mapping outlives the file object as long as a tensor uses it.
+        // The mapping outlives the file object while a tensor uses it.
         Assert.Equal(a.ToArray<float>(), again.ToArray<float>());
         Assert.Empty(Directory.GetFiles(_folder, "*.tmp"));
     }
@@ -46,7 +46,7 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData(7)]
     [InlineData(24)]
     [InlineData(100)]
-    public void Pieces_of_any_size_make_the_same_bytes(int piece)
+    public void Chunks_of_any_size_give_the_same_bytes(int piece)
     {
         using var scope = TensorScope.Enter();
         var tensor = Tensor.From([1f, 2, 3, 4, 5, 6], 2, 3);
@@ -64,7 +64,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Tensors_of_more_than_two_gibibytes_are_written_and_read()
     {
-        // Memory that nothing was written to, and a file with a hole in it, take next to none.
+        // Untouched memory, and a sparse file, take almost no space.
         const long Count = (1L << 31) + 7;
         using var scope = TensorScope.Enter();
         var large = Ops.Empty([Count], dtype: DType.UInt8);
@@ -129,7 +129,7 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData(0)]
     [InlineData(7)]
     [InlineData(8)]
-    public void A_file_without_a_whole_header_is_refused(int length)
+    public void A_file_with_a_truncated_header_is_rejected(int length)
     {
         var path = Path.Combine(_folder, "short.safetensors");
         File.WriteAllBytes(path, Enumerable.Repeat((byte)255, length).ToArray());
@@ -137,7 +137,7 @@ public sealed class SafetensorsTests : IDisposable
         Assert.Throws<InputException>(() => SafetensorsFile.Open(Path.Combine(_folder, "missing.safetensors")));
     }
 
-    /// <summary>Counts what is written and keeps the end of it.</summary>
+    /// <summary>Counts written bytes and keeps the last ones.</summary>
     private sealed class Tail : Stream
     {
         private long _length;

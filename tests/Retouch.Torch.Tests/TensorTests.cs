@@ -45,7 +45,7 @@ public sealed class TensorTests
     }
 
     [Fact]
-    public void A_scope_frees_what_was_not_kept()
+    public void A_scope_frees_all_tensors_not_kept()
     {
         var before = Tensor.LiveCount;
         Tensor kept;
@@ -89,7 +89,7 @@ public sealed class TensorTests
     }
 
     [Fact]
-    public void A_refused_call_names_the_operator_and_the_reason()
+    public void A_failed_call_names_the_operator_and_the_reason()
     {
         using var scope = TensorScope.Enter();
         var error = Assert.Throws<TorchException>(() => Tensor.From([1f, 2]).Add(Tensor.From([1f, 2, 3])));
@@ -98,14 +98,14 @@ public sealed class TensorTests
     }
 
     [Fact]
-    public void An_operator_that_libtorch_lacks_is_named_with_its_version()
+    public void A_missing_operator_is_named_with_the_version()
     {
         Assert.False(TorchRuntime.HasOperator("aten::does_not_exist"));
         Assert.True(TorchRuntime.HasOperator("aten::add", "Tensor"));
     }
 
     [Fact]
-    public void The_same_seed_draws_the_same_numbers_and_a_state_continues_them()
+    public void A_seed_or_state_reproduces_the_random_numbers()
     {
         using var scope = TensorScope.Enter();
         using var a = Generator.Create(Device.Cpu, 7);

@@ -19,24 +19,10 @@ internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Lab
     public static PictureMetadata[] Read(FolderScan scan)
     {
         var byPath = new Dictionary<string, PictureMetadata>(StringComparer.Ordinal);
-        foreach (var file in scan.Metadata)
-        {
-            var folder = file[..(file.LastIndexOf('/') + 1)];
-            JsonLines.Read(
-                scan.FullPath(file),
-                "{\"file_name\": ..., \"prompt\": ...}",
-                (entry, where) =>
-                {
-                    var name =
-                        JsonLines.Text(entry, "file_name", where)
-                        ?? throw new InputException(
-                            $"The member 'file_name' is missing in {where}; every line is an object that names its picture."
-                        );
-                    byPath[folder + JsonLines.Tidy(name)] = new(PromptOf(entry, where), Raw(entry, "seed"), Raw(entry, "label"));
-                }
-            );
-        }
-
+        scan.ReadMetadata(
+            "{\"file_name\": ..., \"prompt\": ...}",
+            (path, entry, where) => byPath[path] = new(PromptOf(entry, where), Raw(entry, "seed"), Raw(entry, "label"))
+        );
         return [.. scan.Pictures.Select(path => WithSidecar(byPath.GetValueOrDefault(path, Nothing), scan, path))];
     }
 

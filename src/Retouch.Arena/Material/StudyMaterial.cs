@@ -6,8 +6,8 @@ using Retouch.Images;
 namespace Retouch.Arena.Material;
 
 /// <summary>
-/// The pictures of a study: each subfolder with pictures is a model. Pictures of different models belong to one item if prompt and seed in
-/// their metadata agree; if a picture has no seed or a seed occurs twice, items are matched by relative path without the extension.
+/// Pictures of a study: each subfolder with pictures is a model. Pictures of different models belong to one item if prompt and seed in
+/// their metadata agree; if a picture has no seed or a seed occurs twice, items are matched by relative path without extension.
 /// </summary>
 internal sealed class StudyMaterial
 {
@@ -16,10 +16,10 @@ internal sealed class StudyMaterial
 
     private StudyMaterial(string root) => Root = root;
 
-    /// <summary>The study's folder, as an absolute path.</summary>
+    /// <summary>Absolute path of the study's folder.</summary>
     public string Root { get; }
 
-    /// <summary>The models' names, in ordinal order.</summary>
+    /// <summary>Names of the models, in ordinal order.</summary>
     public IReadOnlyList<string> Models { get; private set; } = [];
 
     /// <summary>Items with at least one picture, in ordinal order of their keys.</summary>
@@ -35,11 +35,11 @@ internal sealed class StudyMaterial
     public ModelPicture? Find(string model, string item) => _pictures.GetValueOrDefault((model, item));
 
     /// <summary>Reads and hashes all pictures below a folder.</summary>
-    /// <exception cref="InputException">There is no such folder, it holds no pictures, or a link leads out of it.</exception>
+    /// <exception cref="InputException">The folder does not exist or has no pictures, or a symbolic link leads out of it.</exception>
     public static StudyMaterial Read(string root, CancellationToken cancellation = default)
     {
         if (!Directory.Exists(root))
-            throw new InputException($"There is no folder '{root}'; give a folder with one subfolder of pictures for each model.");
+            throw new InputException($"The folder '{root}' does not exist. Give a folder with one subfolder of pictures per model.");
         var material = new StudyMaterial(RealPath.Of(root));
         var folders = new List<(string Model, FolderScan Scan, PictureMetadata[] Metadata)>();
         foreach (var folder in Directory.GetDirectories(material.Root).Order(StringComparer.Ordinal))
@@ -55,7 +55,7 @@ internal sealed class StudyMaterial
 
         if (folders.Count == 0)
             throw new InputException(
-                $"No subfolder of '{root}' holds pictures; put the pictures of each model into a subfolder of its own."
+                $"No subfolder of '{root}' contains pictures. Put the pictures of each model into a separate subfolder."
             );
         material.MatchedBySeed = folders.TrueForAll(static f => SeedsIdentify(f.Metadata));
         foreach (var (model, scan, metadata) in folders)
@@ -101,7 +101,7 @@ internal sealed class StudyMaterial
             _items[key] = item with { Prompt = metadata.Prompt };
         else if (metadata.Prompt is not null && metadata.Prompt != item.Prompt)
             throw new InputException(
-                $"'{full}' was drawn from \"{metadata.Prompt}\", another model's picture of that name from \"{item.Prompt}\"; "
+                $"'{full}' has the prompt \"{metadata.Prompt}\", another model's picture of that name \"{item.Prompt}\"; "
                     + $"they cannot be compared. Give every picture a seed in metadata.jsonl, or rename it."
             );
     }
@@ -110,7 +110,7 @@ internal sealed class StudyMaterial
     {
         if (!RealPath.Of(path).StartsWith(Root + Path.DirectorySeparatorChar, StringComparison.Ordinal))
             throw new InputException(
-                $"'{path}' is a link that leads out of '{Root}'; nothing outside the folder is shown to raters. Copy the file, or "
+                $"'{path}' is a symbolic link out of '{Root}'; raters see files inside the folder only. Copy the file, or "
                     + $"use a hard link."
             );
     }

@@ -11,10 +11,10 @@ namespace Retouch.Arena.Results;
 /// </summary>
 internal static class PreferenceArchive
 {
-    // Earliest date of the format: real dates would make equal sets differ.
+    // Earliest date of the ZIP format: with actual dates, equal sets would differ.
     private static readonly DateTimeOffset Date = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Reads and checks every picture before anything is sent.</summary>
+    /// <summary>Reads and verifies all pictures before the download starts.</summary>
     /// <exception cref="InputException">A picture is missing or has changed.</exception>
     public static async Task Check(PreferenceSet set, string root, CancellationToken cancellation)
     {
@@ -23,9 +23,9 @@ internal static class PreferenceArchive
     }
 
     /// <summary>Writes the archive.</summary>
-    /// <param name="set">The data set.</param>
-    /// <param name="root">The folder of the study's pictures.</param>
-    /// <param name="target">Written from start to end; stays open.</param>
+    /// <param name="set">Data set.</param>
+    /// <param name="root">Folder of the study's pictures.</param>
+    /// <param name="target">Output stream, written sequentially; not closed.</param>
     /// <param name="cancellation">Cancels between files.</param>
     /// <exception cref="InputException">A picture is missing or has changed; the archive is incomplete then.</exception>
     public static async Task Write(PreferenceSet set, string root, Stream target, CancellationToken cancellation)

@@ -31,7 +31,7 @@ public sealed record PreferenceOptions
 /// <param name="Pairs">Pairs of a winner and a loser.</param>
 /// <param name="Ties">Tied comparisons.</param>
 /// <param name="Short">Comparisons with too few ratings.</param>
-/// <param name="Contradictions">Contradictory verdicts that were left out.</param>
+/// <param name="Contradictions">Contradictory verdicts, which are excluded.</param>
 public sealed record PreferenceResult(string Folder, int Preferences, int Pairs, int Ties, int Short, IReadOnlyList<string> Contradictions);
 
 /// <summary>
@@ -41,16 +41,19 @@ public sealed record PreferenceResult(string Folder, int Preferences, int Pairs,
 internal static class PreferenceExport
 {
     /// <summary>Writes the data set atomically.</summary>
-    /// <param name="file">The study.</param>
-    /// <param name="root">The folder of its pictures.</param>
-    /// <param name="output">The folder to write; new or empty.</param>
+    /// <param name="file">Study.</param>
+    /// <param name="root">Folder of its pictures.</param>
+    /// <param name="output">Output folder, new or empty.</param>
     /// <param name="options">Options of the export.</param>
     /// <exception cref="UsageException">The folder is not empty, or the question is about single pictures.</exception>
-    /// <exception cref="InputException">A picture is missing or has changed since it was judged, or there is no preference yet.</exception>
+    /// <exception cref="InputException">A picture is missing or has changed since it was judged, or there are no preferences
+    /// yet.</exception>
     public static PreferenceResult Write(StudyFile file, string root, string output, PreferenceOptions options)
     {
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
-            throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
+            throw new UsageException(
+                $"'{output}' is not empty. Choose another folder with --output; existing files are never overwritten."
+            );
         var set = PreferenceSet.Of(file, options);
         AtomicFolder.Write(
             output,
@@ -72,7 +75,7 @@ internal static class PreferenceExport
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         if (!link || !HardLink.TryMake(source, target))
             File.Copy(source, target);
-        // The exported file is hashed, link or copy: it must be the picture that was judged.
+        // The hash of the exported file, link or copy, must equal that of the judged picture.
         using var stream = File.OpenRead(target);
         PreferenceSet.Check(picture, source, SHA256.HashData(stream));
     }

@@ -10,8 +10,8 @@ namespace Retouch.Arena.Results;
 
 /// <summary>Content of a preference data set before it is written.</summary>
 /// <param name="Result">Counts, without a folder.</param>
-/// <param name="Pictures">Its pictures, without duplicates.</param>
-/// <param name="Texts">Its text files by name.</param>
+/// <param name="Pictures">Pictures, without duplicates.</param>
+/// <param name="Texts">Text files by name.</param>
 internal sealed record PreferenceSet(
     PreferenceResult Result,
     IReadOnlyList<ModelPicture> Pictures,
@@ -19,10 +19,10 @@ internal sealed record PreferenceSet(
 )
 {
     /// <summary>Preferences from the current votes of a study.</summary>
-    /// <param name="file">The study.</param>
+    /// <param name="file">Study.</param>
     /// <param name="options">Options of the export.</param>
     /// <exception cref="UsageException">The question is about single pictures.</exception>
-    /// <exception cref="InputException">There is no preference yet.</exception>
+    /// <exception cref="InputException">There are no preferences yet.</exception>
     public static PreferenceSet Of(StudyFile file, PreferenceOptions options)
     {
         if (!options.Question.IsPaired())
@@ -71,28 +71,28 @@ internal sealed record PreferenceSet(
         string Name(string model, string item) => NameOf(pictures[(model, item)]);
     }
 
-    /// <summary>A picture's name within the data set, with '/'.</summary>
+    /// <summary>Name of a picture within the data set, with '/'.</summary>
     public static string NameOf(ModelPicture picture) => "images/" + picture.Path;
 
-    /// <summary>The file of a picture that was judged.</summary>
-    /// <param name="picture">The picture.</param>
-    /// <param name="root">The folder of the study's pictures.</param>
-    /// <exception cref="InputException">It is missing, or a link out of the folder.</exception>
+    /// <summary>File of a judged picture.</summary>
+    /// <param name="picture">Picture.</param>
+    /// <param name="root">Folder of the study's pictures.</param>
+    /// <exception cref="InputException">The file is missing, or a symbolic link out of the folder.</exception>
     public static string FileOf(ModelPicture picture, string root)
     {
         var source = Path.Combine(root, picture.Path);
         if (!File.Exists(source))
-            throw new InputException($"The picture '{source}' is missing; restore it, it was judged.");
+            throw new InputException($"The picture '{source}' is missing; restore it, since it was judged.");
         return RealPath.Of(source).StartsWith(RealPath.Of(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal)
             ? source
-            : throw new InputException($"'{source}' is a link that leads out of '{root}'; put the picture itself there.");
+            : throw new InputException($"'{source}' is a symbolic link out of '{root}'; replace it by the file.");
     }
 
     /// <summary>Checks that a picture is unchanged since it was judged.</summary>
-    /// <param name="picture">The picture.</param>
-    /// <param name="source">Its file, for messages.</param>
-    /// <param name="hash">SHA-256 of what was read.</param>
-    /// <exception cref="InputException">It has changed.</exception>
+    /// <param name="picture">Picture.</param>
+    /// <param name="source">Path of its file, for messages.</param>
+    /// <param name="hash">SHA-256 of the current content.</param>
+    /// <exception cref="InputException">The picture has changed.</exception>
     public static void Check(ModelPicture picture, string source, ReadOnlySpan<byte> hash)
     {
         if (Convert.ToHexStringLower(hash) != picture.Sha256)

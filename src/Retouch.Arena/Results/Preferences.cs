@@ -1,17 +1,17 @@
 namespace Retouch.Arena.Results;
 
-/// <summary>A picture that was preferred to others of the same item.</summary>
+/// <summary>Picture preferred to others of the same item.</summary>
 internal sealed record Preference(string Item, string? Caption, string Winner, IReadOnlyList<string> Losers);
 
 /// <summary>Converts verdicts to preferences and detects contradictions.</summary>
 internal static class Preferences
 {
     /// <summary>
-    /// One preference per winning picture, with all its losers. Verdicts of a cycle within an item are left out, as are verdicts between
-    /// files of the same content.
+    /// One preference per winning picture, with all its losers. Verdicts of a cycle within an item are excluded, as are verdicts between
+    /// identical files.
     /// </summary>
-    /// <param name="items">The verdicts of one question.</param>
-    /// <param name="hash">The hash of a model's picture of an item.</param>
+    /// <param name="items">Verdicts of one question.</param>
+    /// <param name="hash">Hash of a model's picture of an item.</param>
     public static (List<Preference> Kept, List<string> Contradictions) Of(IEnumerable<ItemResult> items, Func<string, string, string> hash)
     {
         var kept = new List<Preference>();
@@ -23,16 +23,14 @@ internal static class Preferences
             {
                 var won = verdict.Verdict == "first" ? (verdict.First, verdict.Second!) : (verdict.Second!, verdict.First);
                 if (hash(verdict.First, item.Key) == hash(verdict.Second!, item.Key))
-                    contradictions.Add($"{item.Key}: {won.Item1} was preferred to {won.Item2}, but the two files are the same");
+                    contradictions.Add($"{item.Key}: {won.Item1} was preferred to {won.Item2}, but the files are identical");
                 else
                     wins.Add(won);
             }
 
             var circular = wins.Where(w => Leads(wins, w.Loser, w.Winner)).ToList();
             if (circular.Count > 0)
-                contradictions.Add(
-                    $"{item.Key}: in a circle, {string.Join(", ", circular.Select(static w => $"{w.Winner} beats {w.Loser}"))}"
-                );
+                contradictions.Add($"{item.Key}: cycle, {string.Join(", ", circular.Select(static w => $"{w.Winner} beats {w.Loser}"))}");
             kept.AddRange(
                 wins.Except(circular)
                     .GroupBy(static w => w.Winner)

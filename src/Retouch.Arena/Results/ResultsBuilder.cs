@@ -8,8 +8,8 @@ namespace Retouch.Arena.Results;
 internal static class ResultsBuilder
 {
     /// <summary>Results of the current votes.</summary>
-    /// <param name="file">The study.</param>
-    /// <param name="ratings">Minimum ratings per comparison; null: the study's number.</param>
+    /// <param name="file">Study.</param>
+    /// <param name="ratings">Minimum ratings per comparison; null for the study's number.</param>
     public static StudyResults Of(StudyFile file, int? ratings = null)
     {
         var needed = ratings ?? (int.TryParse(file.Fact("ratings"), out var kept) ? kept : new ArenaOptions { Folder = "" }.Ratings);
@@ -202,6 +202,6 @@ internal static class ResultsBuilder
     private static string Describe(Vote check) =>
         check.Given.Task.Kind == TaskKind.Identical
             ? $"preferred one of two identical pictures ({check.Given.Task.Question.Name()}, {check.Given.Task.Item})"
-            : $"{(check.Outcome == 0 ? "saw no difference to" : "preferred")} a picture made unrecognisable "
+            : $"{(check.Outcome == 0 ? "judged equal to" : "preferred")} a degraded picture "
                 + $"({check.Given.Task.Question.Name()}, {check.Given.Task.Item})";
 }

@@ -3,7 +3,7 @@ using Retouch.Arena.Statistics;
 namespace Retouch.Arena.Results;
 
 /// <summary>Results of a study.</summary>
-/// <param name="Title">The study's title.</param>
+/// <param name="Title">Title of the study.</param>
 /// <param name="RatingsNeeded">Minimum ratings per comparison.</param>
 /// <param name="Votes">Judgements that count: without attention checks and excluded raters.</param>
 /// <param name="Questions">Results per answered question.</param>
@@ -18,13 +18,13 @@ public sealed record StudyResults(
     IReadOnlyList<ItemResult> Items
 );
 
-/// <summary>The answers to one question.</summary>
+/// <summary>Results of one question.</summary>
 /// <param name="Question">flaws, appeal or alignment.</param>
-/// <param name="Votes">Judgements.</param>
+/// <param name="Votes">Number of judgements.</param>
 /// <param name="Agreement">Krippendorff's alpha; null if no item has two ratings.</param>
 /// <param name="Pairs">Pairwise comparisons of models.</param>
-/// <param name="Ranking">Bradley–Terry strengths from all judgements, the strongest first; empty where models are not connected, and for
-/// alignment.</param>
+/// <param name="Ranking">Bradley–Terry strengths from all judgements, strongest first; empty if the comparisons do not connect all models,
+/// and for alignment.</param>
 /// <param name="Alignment">For alignment: share of pictures that match their prompts, per model.</param>
 /// <param name="Flaws">For flaws: flaw marks per model.</param>
 public sealed record QuestionResult(
@@ -100,13 +100,13 @@ public sealed record AlignmentResult(string Model, int Aligned, int Counted, int
 /// <param name="Major">Marked with major flaws.</param>
 public sealed record FlawResult(string Model, int Marked, int None, int Minor, int Major);
 
-/// <summary>A rater.</summary>
-/// <param name="Id">A number.</param>
-/// <param name="Name">The name.</param>
+/// <summary>Rater of a study.</summary>
+/// <param name="Id">Identifier.</param>
+/// <param name="Name">Name.</param>
 /// <param name="Excluded">Whether the owner excluded the rater.</param>
-/// <param name="Votes">Judgements without attention checks.</param>
-/// <param name="ChecksPassed">Passed attention checks.</param>
-/// <param name="ChecksFailed">Descriptions of the failed ones.</param>
+/// <param name="Votes">Number of judgements, without attention checks.</param>
+/// <param name="ChecksPassed">Number of passed attention checks.</param>
+/// <param name="ChecksFailed">Descriptions of the failed attention checks.</param>
 /// <param name="MedianSeconds">Median time of a judgement in seconds; null if unknown.</param>
 public sealed record RaterResult(
     long Id,
@@ -118,16 +118,16 @@ public sealed record RaterResult(
     double? MedianSeconds
 );
 
-/// <summary>The ratings of one comparison, or of one picture.</summary>
-/// <param name="Question">The question.</param>
-/// <param name="Item">The item.</param>
-/// <param name="Prompt">Its prompt.</param>
-/// <param name="First">A model.</param>
-/// <param name="Second">The other one; null for a single picture.</param>
-/// <param name="ForFirst">Ratings for the first; for a single picture, "yes".</param>
+/// <summary>Ratings of a comparison or of a single picture.</summary>
+/// <param name="Question">Question.</param>
+/// <param name="Item">Key of the item.</param>
+/// <param name="Prompt">Prompt of the item.</param>
+/// <param name="First">First model.</param>
+/// <param name="Second">Second model; null for a single picture.</param>
+/// <param name="ForFirst">Ratings for the first model; for a single picture, "yes".</param>
 /// <param name="Ties">Ratings for neither.</param>
-/// <param name="ForSecond">Ratings for the second; for a single picture, "no".</param>
-/// <param name="Verdict">first, second, tie, or short where there are fewer ratings than needed.</param>
+/// <param name="ForSecond">Ratings for the second model; for a single picture, "no".</param>
+/// <param name="Verdict">first, second, tie, or short for too few ratings.</param>
 public sealed record ItemResult(
     string Question,
     string Item,
@@ -140,7 +140,7 @@ public sealed record ItemResult(
     string Verdict
 )
 {
-    /// <summary>Verdict of more than half of the ratings.</summary>
+    /// <summary>Majority verdict: more than half of the ratings.</summary>
     internal static string Decide(int forFirst, int ties, int forSecond, int needed)
     {
         var n = forFirst + ties + forSecond;

@@ -15,7 +15,7 @@ internal static class Assets
     {
         if (!Files.TryGetValue(name, out var content))
         {
-            await Replies.Refuse(context, StatusCodes.Status404NotFound, "There is nothing here.").ConfigureAwait(false);
+            await Replies.Refuse(context, StatusCodes.Status404NotFound, "Not found.").ConfigureAwait(false);
             return;
         }
 

@@ -6,12 +6,12 @@ namespace Retouch.Arena.Site;
 /// <summary>Checks and headers of every request and reply.</summary>
 internal sealed class Guards(HostNames hosts, Action<string> log)
 {
-    /// <summary>Scripts, styles and pictures only from this server; no inline code.</summary>
+    /// <summary>Content policy: scripts, styles and pictures from this server only; no inline code.</summary>
     public const string ContentPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
         + "base-uri 'none'; frame-ancestors 'none'";
 
-    /// <summary>Adds the guards in front of everything that is added later.</summary>
+    /// <summary>Adds the guards before all later middleware.</summary>
     public void AddTo(IApplicationBuilder app) => app.Use(Run);
 
     private async Task Run(HttpContext context, RequestDelegate next)

@@ -36,7 +36,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
                     folder = study.Options.Folder,
                 }
             )
-            : Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open the owner's link that 'retouch arena' printed.");
+            : Replies.Refuse(context, StatusCodes.Status401Unauthorized, "Open the owner's link printed by 'retouch arena'.");
 
     private Task Results(HttpContext context)
     {
@@ -47,7 +47,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
             return Replies.Send(context, ResultsBuilder.Of(study.File));
         return int.TryParse(ratings, out var needed) && needed is >= 1 and <= 1000
             ? Replies.Send(context, ResultsBuilder.Of(study.File, needed))
-            : Replies.Refuse(context, StatusCodes.Status400BadRequest, "ratings lies between 1 and 1000.");
+            : Replies.Refuse(context, StatusCodes.Status400BadRequest, "ratings must be 1 to 1000.");
     }
 
     private async Task Exclude(HttpContext context)
@@ -59,7 +59,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
             if (study.File.Raters.SetExcluded(body.Rater, body.Excluded))
                 await Replies.Send(context, new { body.Rater, body.Excluded }).ConfigureAwait(false);
             else
-                await Replies.Refuse(context, StatusCodes.Status404NotFound, "There is no such rater.").ConfigureAwait(false);
+                await Replies.Refuse(context, StatusCodes.Status404NotFound, "Unknown rater.").ConfigureAwait(false);
         }
     }
 
@@ -80,7 +80,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
             await context.Response.WriteAsync(line + "\n", context.RequestAborted).ConfigureAwait(false);
     }
 
-    /// <summary>Counts of the archive, or the reason why there is none; requested before the download.</summary>
+    /// <summary>Counts of the archive, or the reason why it is unavailable; requested before the download.</summary>
     private async Task Preferences(HttpContext context)
     {
         if (sessions.OfCall(context, Role.Owner) is null)
@@ -137,7 +137,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
         {
             if (!int.TryParse(query["ratings"], out var needed) || needed is < 1 or > 1000)
             {
-                await Replies.Refuse(context, StatusCodes.Status400BadRequest, "ratings lies between 1 and 1000.").ConfigureAwait(false);
+                await Replies.Refuse(context, StatusCodes.Status400BadRequest, "ratings must be 1 to 1000.").ConfigureAwait(false);
                 return null;
             }
 
@@ -146,7 +146,7 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
 
         if ((string?)query["question"] is not ("appeal" or "flaws"))
         {
-            await Replies.Refuse(context, StatusCodes.Status400BadRequest, "question is appeal or flaws.").ConfigureAwait(false);
+            await Replies.Refuse(context, StatusCodes.Status400BadRequest, "question must be appeal or flaws.").ConfigureAwait(false);
             return null;
         }
 
@@ -172,5 +172,5 @@ internal sealed class OwnerApi(ServedStudy study, Sessions sessions)
     }
 
     private static Task Forbid(HttpContext context) =>
-        Replies.Refuse(context, StatusCodes.Status403Forbidden, "Open the owner's link that 'retouch arena' printed.");
+        Replies.Refuse(context, StatusCodes.Status403Forbidden, "Open the owner's link printed by 'retouch arena'.");
 }

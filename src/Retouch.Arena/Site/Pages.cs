@@ -13,10 +13,10 @@ internal sealed class Pages(ServedStudy study, Sessions sessions, Secrets secret
         routes.MapGet("/", Rate);
         routes.MapGet("/join", Join);
         routes.MapGet("/results", Results);
-        // Browsers ask for it on pages without a link to an icon, such as a downloaded file's.
+        // Browsers request it for pages without an icon link, such as downloaded files.
         routes.MapGet("/favicon.ico", static context => Assets.Send(context, "icon.svg"));
         routes.MapGet("/assets/{name}", static context => Assets.Send(context, (string)context.Request.RouteValues["name"]!));
-        routes.MapFallback(static context => Replies.Refuse(context, StatusCodes.Status404NotFound, "There is nothing here."));
+        routes.MapFallback(static context => Replies.Refuse(context, StatusCodes.Status404NotFound, "Not found."));
     }
 
     private Task Rate(HttpContext context)
@@ -31,13 +31,13 @@ internal sealed class Pages(ServedStudy study, Sessions sessions, Secrets secret
         return Assets.Send(context, "rate.html");
     }
 
-    /// <summary>Exchanges the token of an invitation for a cookie, so that it does not stay in the address.</summary>
+    /// <summary>Exchanges the token of an invitation for a cookie, so that it disappears from the address bar.</summary>
     private Task Join(HttpContext context)
     {
         var query = context.Request.Query;
         if (query["rater"] is [{ Length: > 0 } link])
         {
-            // All links are compared, so that the time reveals nothing.
+            // All links are compared, so that the duration reveals nothing.
             var invited = study.File.Raters.All().Where(r => Secrets.Same(link, study.KeyOf(r))).ToList();
             if (invited is not [var rater])
                 return Closed(context);

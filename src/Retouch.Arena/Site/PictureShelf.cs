@@ -20,8 +20,8 @@ internal enum Showing
 }
 
 /// <summary>
-/// The pictures for browsers: under opaque names and newly encoded, so that neither metadata nor format nor file name reveals a model. Only
-/// pictures listed at start are served, and only while their files are unchanged.
+/// Pictures for browsers: re-encoded under opaque names, so that metadata, format and file name reveal no model. Only pictures listed at
+/// the start are served, and only while their files are unchanged.
 /// </summary>
 internal sealed class PictureShelf
 {
@@ -48,7 +48,7 @@ internal sealed class PictureShelf
     /// <summary>Opaque name of a picture.</summary>
     public string NameOf(string model, string item, Showing showing) => _secrets.Derive("picture", showing.ToString(), model, item)[..22];
 
-    /// <summary>The PNG with a name; null if unknown.</summary>
+    /// <summary>PNG of an opaque name; null if unknown.</summary>
     /// <exception cref="InputException">The file has changed since the server started.</exception>
     public byte[]? Find(string name)
     {
@@ -69,9 +69,9 @@ internal sealed class PictureShelf
     private byte[] ReadUnchanged(ModelPicture picture)
     {
         var path = Path.Combine(_root, picture.Path);
-        // Checked by content: a replaced file is not shown.
+        // Verified by content: a replaced file is not shown.
         if (!RealPath.Of(path).StartsWith(_root + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
-            throw new InputException($"'{path}' is missing, or leads out of the folder now; restore it.");
+            throw new InputException($"'{path}' is missing, or now leads out of the folder; restore it.");
         var content = File.ReadAllBytes(path);
         return Convert.ToHexStringLower(SHA256.HashData(content)) == picture.Sha256
             ? content

@@ -125,7 +125,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
                 given.Task.Question,
                 left,
                 right,
-                // The other questions hide the prompt; it is not sent.
+                // Other questions hide the prompt, so it is not sent.
                 prompt = given.Task.Question == Question.Alignment ? study.PromptOf(given.Task.Item) : null,
                 previous = previous is null
                     ? null
@@ -172,7 +172,7 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
 
         if (study.Shelf.Find(name) is not { } png)
         {
-            await Replies.Refuse(context, StatusCodes.Status404NotFound, "There is no such picture.").ConfigureAwait(false);
+            await Replies.Refuse(context, StatusCodes.Status404NotFound, "Unknown picture.").ConfigureAwait(false);
             return;
         }
 
@@ -192,6 +192,6 @@ internal sealed class RaterApi(ServedStudy study, Sessions sessions)
             ReceiptKind.NotGiven => Replies.Refuse(context, StatusCodes.Status400BadRequest, "This task was not assigned."),
             ReceiptKind.AlreadyJudged => Replies.Refuse(context, StatusCodes.Status409Conflict, "This task is already judged."),
             ReceiptKind.KeyReused => Replies.Refuse(context, StatusCodes.Status409Conflict, "That key belongs to another judgement."),
-            _ => Replies.Refuse(context, StatusCodes.Status409Conflict, "There is nothing to undo."),
+            _ => Replies.Refuse(context, StatusCodes.Status409Conflict, "No judgement to undo."),
         };
 }

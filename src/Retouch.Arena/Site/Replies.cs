@@ -27,7 +27,7 @@ internal static class Replies
         return Send(context, new { error });
     }
 
-    /// <summary>The body of a request; null after an error reply if it is invalid.</summary>
+    /// <summary>Parsed body of a request; null after an error reply if it is invalid.</summary>
     public static async Task<T?> Read<T>(HttpContext context)
         where T : class
     {

@@ -12,7 +12,7 @@ internal sealed class Secrets(byte[] secret)
     /// <summary>Access token of the owner.</summary>
     public string OwnerToken => Derive("owner token")[..32];
 
-    /// <summary>Distinguishes cookies of studies on one host, since cookies ignore ports.</summary>
+    /// <summary>Suffix of cookie names that distinguishes studies on one host, since cookies ignore ports.</summary>
     public string StudyMark => Derive("study mark")[..8];
 
     /// <summary>Keyed hash (HMAC-SHA-256) of the parts: 43 URL-safe characters.</summary>

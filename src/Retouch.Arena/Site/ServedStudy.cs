@@ -5,7 +5,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Site;
 
-/// <summary>A study that is open for judging.</summary>
+/// <summary>Study open for judging.</summary>
 internal sealed class ServedStudy : IDisposable
 {
     private readonly Dictionary<string, string?> _prompts;
@@ -81,19 +81,19 @@ internal sealed class ServedStudy : IDisposable
         return given.Swapped ? (second, first) : (first, second);
     }
 
-    /// <summary>An item's prompt.</summary>
+    /// <summary>Prompt of an item.</summary>
     public string? PromptOf(string item) => _prompts.GetValueOrDefault(item);
 
     /// <summary>Key of a rater's personal link.</summary>
     public string KeyOf(Rater rater) => Secrets.Derive("rater", rater.Id.ToString());
 
-    /// <summary>Path of a rater's personal link, which continues in another browser.</summary>
+    /// <summary>Path of a rater's personal link, which resumes the session in another browser.</summary>
     public string LinkOf(Rater rater) => "/join?rater=" + KeyOf(rater);
 
     /// <inheritdoc/>
     public void Dispose() => File.Dispose();
 
-    /// <summary>The seed of the study, fixed when the study is created, so that sides and order do not change.</summary>
+    /// <summary>Seed of the study, fixed at creation, so that sides and order do not change.</summary>
     private static ulong SeedOf(StudyFile file, ArenaOptions options)
     {
         if (file.Fact("seed") is { } kept && ulong.TryParse(kept, out var seed))

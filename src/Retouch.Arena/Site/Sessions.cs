@@ -5,16 +5,16 @@ namespace Retouch.Arena.Site;
 /// <summary>Role of a session.</summary>
 internal enum Role
 {
-    /// <summary>Judges; never learns which model is which.</summary>
+    /// <summary>Judges pictures, without access to the models' names.</summary>
     Rater,
 
-    /// <summary>Sees the results.</summary>
+    /// <summary>Has access to the results.</summary>
     Owner,
 }
 
 /// <summary>
-/// Browser sessions: a random id with a keyed signature, in a cookie hidden from scripts and not sent by other sites. The server stores
-/// nothing, so sessions survive a restart, but not a new access token.
+/// Browser sessions: a random id with a keyed signature, in a cookie hidden from scripts and not sent by other sites. The server is
+/// stateless, so sessions survive a restart, but not a new access token.
 /// </summary>
 internal sealed class Sessions(Secrets secrets, string? accessToken)
 {
@@ -23,7 +23,7 @@ internal sealed class Sessions(Secrets secrets, string? accessToken)
     /// <summary>Header of every API call; forms and links of other sites cannot set it.</summary>
     public const string TokenHeader = "X-Arena-Token";
 
-    /// <summary>The session of a request; null without a valid cookie.</summary>
+    /// <summary>Session of a request; null without a valid cookie.</summary>
     public string? Of(HttpContext context, Role role)
     {
         if (context.Request.Cookies[CookieName(role)] is not { } cookie || cookie.IndexOf('.') is not (> 0 and var dot))
@@ -55,7 +55,7 @@ internal sealed class Sessions(Secrets secrets, string? accessToken)
     /// <summary>Value of <see cref="TokenHeader"/> for the pages of a session.</summary>
     public string PageToken(Role role, string session) => secrets.Derive("page", role.ToString(), session);
 
-    /// <summary>The session of an API call; null if cookie or header is missing or invalid.</summary>
+    /// <summary>Session of an API call; null if cookie or header is missing or invalid.</summary>
     public string? OfCall(HttpContext context, Role role) =>
         Of(context, role) is { } session && Secrets.Same(context.Request.Headers[TokenHeader], PageToken(role, session)) ? session : null;
 

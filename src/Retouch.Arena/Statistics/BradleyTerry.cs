@@ -10,12 +10,12 @@ public static class BradleyTerry
     private const double Tolerance = 1e-11;
 
     /// <summary>Fits log-strengths.</summary>
-    /// <param name="wins">[models, models]: how often the row's model was preferred to the column's; a tie counts half for both.</param>
+    /// <param name="wins">[models, models]: number of preferences of the row's model over the column's; a tie counts half for both.</param>
     /// <param name="prior">
-    /// Ties added to every pair that was compared at all, at least 0. With 0 the likelihood has no maximum when some model won or lost
-    /// everything; a small number keeps the strengths finite and pulls them together a little.
+    /// Ties added to every compared pair, at least 0. With 0 the likelihood has no maximum if a model won or lost all comparisons; a small
+    /// number keeps the strengths finite and shrinks their differences slightly.
     /// </param>
-    /// <returns>ln p of each model, with mean 0. Null where no finite maximum exists: some group of models never lost to the
+    /// <returns>ln p of each model, with mean 0; null without a finite maximum: a group of models has no loss against the
     /// others.</returns>
     public static double[]? Fit(double[,] wins, double prior)
     {
@@ -23,7 +23,7 @@ public static class BradleyTerry
         ArgumentOutOfRangeException.ThrowIfNegative(prior);
         var n = wins.GetLength(0);
         if (n == 0 || wins.GetLength(1) != n)
-            throw new ArgumentException($"{n} by {wins.GetLength(1)} is no square matrix of wins.", nameof(wins));
+            throw new ArgumentException($"{n} by {wins.GetLength(1)} is not a square matrix of wins.", nameof(wins));
         var w = new double[n, n];
         for (var i = 0; i < n; i++)
         {
@@ -34,7 +34,7 @@ public static class BradleyTerry
         return HasMaximum(w) ? Iterate(w, n) : null;
     }
 
-    /// <summary>The log-likelihood Σ w_ij (θ_i − ln(e^θ_i + e^θ_j)) of log-strengths θ.</summary>
+    /// <summary>Log-likelihood Σ w_ij (θ_i − ln(e^θ_i + e^θ_j)) of log-strengths θ.</summary>
     public static double LogLikelihood(double[,] wins, IReadOnlyList<double> strengths)
     {
         ArgumentNullException.ThrowIfNull(wins);
@@ -88,7 +88,7 @@ public static class BradleyTerry
         return [.. p.Select(static v => Math.Log(v))];
     }
 
-    /// <summary>Ford's condition: from every model a chain of wins leads to every other.</summary>
+    /// <summary>Ford's condition: a chain of wins leads from every model to every other.</summary>
     private static bool HasMaximum(double[,] w)
     {
         var n = w.GetLength(0);

@@ -4,12 +4,11 @@ namespace Retouch.Arena.Statistics;
 public static class KrippendorffAlpha
 {
     /// <summary>
-    /// Alpha for categories without an order: 1 − observed / expected disagreement, from the coincidence matrix. 1 is full agreement, 0 the
-    /// chance level, negative values systematic disagreement. Missing ratings are allowed.
+    /// Alpha for nominal categories: 1 − observed / expected disagreement, from the coincidence matrix. 1 is full agreement, 0 chance
+    /// level, negative values are systematic disagreement. Missing ratings are allowed.
     /// </summary>
-    /// <param name="units">For each unit the categories that its raters chose. Units with fewer than two ratings are
-    /// ignored.</param>
-    /// <returns>Null if undefined: no unit with two ratings, or only one category was ever chosen.</returns>
+    /// <param name="units">Categories of the ratings of each unit. Units with fewer than two ratings are ignored.</param>
+    /// <returns>Null if undefined: no unit with two ratings, or a single category overall.</returns>
     public static double? Nominal(IEnumerable<IReadOnlyList<int>> units)
     {
         ArgumentNullException.ThrowIfNull(units);

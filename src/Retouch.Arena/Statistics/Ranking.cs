@@ -3,25 +3,25 @@ using Retouch.Data;
 namespace Retouch.Arena.Statistics;
 
 /// <summary>Rank of a model.</summary>
-/// <param name="Model">The model.</param>
+/// <param name="Model">Name of the model.</param>
 /// <param name="Strength">Bradley–Terry log-strength, mean 0 over the models, with a 95 % interval.</param>
 public sealed record RankedModel(string Model, Share Strength);
 
 /// <summary>Bradley–Terry strengths with bootstrap intervals.</summary>
 public static class Ranking
 {
-    /// <summary>Ties added to each compared pair: keeps strengths finite where a model won everything.</summary>
+    /// <summary>Ties added to each compared pair: keeps strengths finite if a model won all comparisons.</summary>
     public const double Prior = 1;
 
     /// <summary>
-    /// Ranks models, the strongest first. The interval is the percentile bootstrap over items, not over ratings: ratings of the same
+    /// Ranks models, strongest first. The interval is the percentile bootstrap over items, not over ratings: ratings of the same
     /// pictures are not independent.
     /// </summary>
     /// <param name="models">Names.</param>
-    /// <param name="wins">For each item [models, models] wins of the row over the column; a tie counts half for both.</param>
+    /// <param name="wins">Wins of the row over the column for each item, [models, models]; a tie counts half for both.</param>
     /// <param name="seed">Seed of the resamples.</param>
-    /// <param name="resamples">At least 1.</param>
-    /// <returns>Empty when the comparisons do not connect all models: then no common scale exists.</returns>
+    /// <param name="resamples">Number of resamples, at least 1.</param>
+    /// <returns>Empty if the comparisons do not connect all models: no common scale exists then.</returns>
     public static IReadOnlyList<RankedModel> Of(
         IReadOnlyList<string> models,
         IReadOnlyList<double[,]> wins,

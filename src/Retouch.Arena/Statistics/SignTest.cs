@@ -1,15 +1,15 @@
 namespace Retouch.Arena.Statistics;
 
-/// <summary>The exact sign test of decided comparisons, under the hypothesis that both sides are equally good.</summary>
+/// <summary>Exact sign test of decided comparisons, under the hypothesis of equal quality.</summary>
 public static class SignTest
 {
     /// <summary>
-    /// The two-sided p-value, P(|X − n/2| ≥ |wins − n/2|) for X binomial with n = wins + losses trials of probability ½. Ties are left out
+    /// Two-sided p-value, P(|X − n/2| ≥ |wins − n/2|) for X binomial with n = wins + losses trials of probability ½. Ties are excluded
     /// beforehand (Dixon and Mood, "The statistical sign test", JASA 1946).
     /// </summary>
-    /// <param name="wins">Comparisons won, at least 0.</param>
-    /// <param name="losses">Comparisons lost, at least 0.</param>
-    /// <returns>From 0 to 1; 1 without any decided comparison.</returns>
+    /// <param name="wins">Number of wins, at least 0.</param>
+    /// <param name="losses">Number of losses, at least 0.</param>
+    /// <returns>p in [0, 1]; 1 without decided comparisons.</returns>
     public static double TwoSided(int wins, int losses)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(wins);

@@ -9,10 +9,10 @@ public sealed record ArenaOptions
     /// <summary>Minimum length of an access token, against guessing.</summary>
     public const int ShortestToken = 16;
 
-    /// <summary>The folder with one subfolder of pictures for each model.</summary>
+    /// <summary>Folder with one subfolder of pictures per model.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>The file of votes; null for <c>arena.sqlite</c> in <see cref="Folder"/>.</summary>
+    /// <summary>File of votes; null for <c>arena.sqlite</c> in <see cref="Folder"/>.</summary>
     public string? Votes { get; init; }
 
     /// <summary>Title for raters; null for a generic one.</summary>
@@ -41,10 +41,10 @@ public sealed record ArenaOptions
     /// <summary>Raters with personal links; empty: anyone with access can join under a name.</summary>
     public IReadOnlyList<string> Raters { get; init; } = [];
 
-    /// <summary>The address to listen on.</summary>
+    /// <summary>Address to listen on.</summary>
     public IPAddress Address { get; init; } = IPAddress.Loopback;
 
-    /// <summary>The port; 0 picks a free one.</summary>
+    /// <summary>Port; 0 picks a free one.</summary>
     [Bounds(AtLeast = 0, AtMost = 65535)]
     public int Port { get; init; } = 8137;
 
@@ -54,11 +54,11 @@ public sealed record ArenaOptions
     /// <summary>Host names of the server besides its addresses and the machine's name.</summary>
     public IReadOnlyList<string> HostNames { get; init; } = [];
 
-    /// <summary>The file of votes, as an absolute path.</summary>
+    /// <summary>Absolute path of the file of votes.</summary>
     public string VotesFile => Path.GetFullPath(Votes ?? Path.Combine(Folder, "arena.sqlite"));
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">One is out of range, or a non-loopback address has no token.</exception>
+    /// <exception cref="UsageException">An option is out of range, or a non-loopback address has no token.</exception>
     public void Validate()
     {
         var check = Requirements.OfFlags();
@@ -68,9 +68,9 @@ public sealed record ArenaOptions
             nameof(CheckEvery),
             $"is {CheckEvery}; it must lie in [2, 1000], or be 0 for no attention checks"
         );
-        check.That(Questions is not { Count: 0 }, nameof(Questions), "names none; there are flaws, appeal and alignment");
-        check.That(Questions is null || Questions.Distinct().Count() == Questions.Count, nameof(Questions), "names one of them twice");
-        check.That(Title is null or { Length: >= 1 and <= 120 }, nameof(Title), "has 1 to 120 characters");
+        check.That(Questions is not { Count: 0 }, nameof(Questions), "is empty; known: flaws, appeal and alignment");
+        check.That(Questions is null || Questions.Distinct().Count() == Questions.Count, nameof(Questions), "contains a question twice");
+        check.That(Title is null or { Length: >= 1 and <= 120 }, nameof(Title), "must have 1 to 120 characters");
         check.That(Raters.Distinct(StringComparer.OrdinalIgnoreCase).Count() == Raters.Count, nameof(Raters), "contains a name twice");
         foreach (var rater in Raters)
             check.That(

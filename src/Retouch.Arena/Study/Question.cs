@@ -18,7 +18,7 @@ public enum Question
 /// <summary>Questions by their names in options, files and messages.</summary>
 public static class Questions
 {
-    /// <summary>The name.</summary>
+    /// <summary>Name of a question.</summary>
     public static string Name(this Question question) =>
         question switch
         {
@@ -27,17 +27,17 @@ public static class Questions
             _ => "alignment",
         };
 
-    /// <summary>Whether two pictures are judged against each other.</summary>
+    /// <summary>Whether two pictures are compared.</summary>
     public static bool IsPaired(this Question question) => question != Question.Alignment;
 
-    /// <summary>The question with a name.</summary>
-    /// <exception cref="UsageException">There is none.</exception>
+    /// <summary>Question of a name.</summary>
+    /// <exception cref="UsageException">The name is unknown.</exception>
     public static Question Parse(string name) =>
         name switch
         {
             "flaws" => Question.Flaws,
             "appeal" => Question.Appeal,
             "alignment" => Question.Alignment,
-            _ => throw new UsageException($"'{name}' is no question; there are flaws, appeal and alignment."),
+            _ => throw new UsageException($"Unknown question '{name}'; known: flaws, appeal and alignment."),
         };
 }

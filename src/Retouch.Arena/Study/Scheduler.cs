@@ -18,7 +18,7 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
     private const ulong SideStream = 0x7369646573;
     private const ulong CheckStream = 0x636865636B;
 
-    /// <summary>The rater's current task, assigned now if there is none; null if nothing is left to judge.</summary>
+    /// <summary>Current task of the rater, assigned now if there is none; null after the last task.</summary>
     public (Assignment? Current, Progress Progress) Next(long rater) =>
         file.Database.Transaction(() =>
         {
@@ -66,7 +66,7 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
         return Limited(open, spent);
     }
 
-    /// <summary>Splits a rater's limit between the questions; unused parts go to the others.</summary>
+    /// <summary>Splits a rater's limit between the questions; unused parts are redistributed.</summary>
     private List<StudyTask> Limited(Dictionary<Question, List<StudyTask>> open, Dictionary<Question, int> spent)
     {
         var left = Math.Max(0, options.PerRater - spent.Values.Sum());
@@ -85,7 +85,7 @@ internal sealed class Scheduler(StudyFile file, StudyPlan plan, ArenaOptions opt
             return null;
         var stretch = (ulong)(position / options.CheckEvery);
         var random = new SplitMix64(SplitMix64.Derive(seed, CheckStream, (ulong)rater, stretch));
-        // Never the first task: the rater does not know the question yet.
+        // Never the first task: the rater has not seen the question yet.
         if (Math.Max(1, random.NextInt(options.CheckEvery)) != position % options.CheckEvery)
             return null;
         var pairs = plan.Tasks.Where(t => t.Question == next.Question).ToList();

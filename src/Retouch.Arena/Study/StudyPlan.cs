@@ -15,11 +15,11 @@ internal sealed class StudyPlan
     public IReadOnlyList<StudyTask> Tasks { get; }
 
     /// <summary>Plans a study.</summary>
-    /// <exception cref="UsageException">The baseline is none of the models, or a question cannot be asked of these pictures.</exception>
+    /// <exception cref="UsageException">The baseline is not one of the models, or a question does not suit the pictures.</exception>
     public static StudyPlan For(StudyMaterial material, ArenaOptions options)
     {
         if (options.Baseline is { } baseline && !material.Models.Contains(baseline))
-            throw new UsageException($"--baseline is '{baseline}', which is none of the models: {string.Join(", ", material.Models)}.");
+            throw new UsageException($"--baseline '{baseline}' is not one of the models: {string.Join(", ", material.Models)}.");
         var questions = options.Questions ?? [Question.Flaws, Question.Appeal, Question.Alignment];
         var tasks = new List<StudyTask>();
         var asked = new List<Question>();
@@ -29,13 +29,13 @@ internal sealed class StudyPlan
             if (some.Count > 0)
                 asked.Add(question);
             else if (options.Questions is not null)
-                throw new UsageException($"'{question.Name()}' cannot be asked: {Lacking(material, question)}");
+                throw new UsageException($"The question '{question.Name()}' is not possible: {Lacking(material, question)}");
             tasks.AddRange(some);
         }
 
         return tasks.Count > 0
             ? new(asked, tasks)
-            : throw new InputException($"There is nothing to judge in '{material.Root}': {Lacking(material, Question.Flaws)}");
+            : throw new InputException($"No tasks for '{material.Root}': {Lacking(material, Question.Flaws)}");
     }
 
     private static IEnumerable<StudyTask> Pairs(StudyMaterial material, Question question, string? baseline) =>
@@ -56,5 +56,5 @@ internal sealed class StudyPlan
         question.IsPaired()
             ? $"no two models have pictures of the same {(material.MatchedBySeed ? "prompt and seed" : "name")}. Models: "
                 + $"{string.Join(", ", material.Models)}."
-            : "no picture has a prompt; give one in a metadata.jsonl ({\"file_name\": ..., \"text\": ...}) or a .txt file beside it.";
+            : "no picture has a prompt; give one in a metadata.jsonl ({\"file_name\": ..., \"text\": ...}) or a .txt file next to it.";
 }

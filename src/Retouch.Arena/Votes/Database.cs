@@ -22,18 +22,18 @@ internal sealed class Database : IDisposable
     private Database(string path, sqlite3 handle) => (_path, _handle) = (path, handle);
 
     /// <summary>Opens a file.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="create">Create the file if it does not exist, readable only by its owner.</param>
-    /// <exception cref="InputException">There is no such file, or it is no SQLite file.</exception>
-    /// <exception cref="EnvironmentException">It cannot be opened.</exception>
+    /// <param name="path">Path of the file.</param>
+    /// <param name="create">Whether to create the file if missing, readable by its owner only.</param>
+    /// <exception cref="InputException">The file does not exist, or is not an SQLite file.</exception>
+    /// <exception cref="EnvironmentException">The file cannot be opened.</exception>
     public static Database Open(string path, bool create)
     {
         if (!File.Exists(path))
         {
             if (!create)
                 throw new InputException(
-                    $"There are no votes: '{path}' does not exist. 'retouch arena' creates it when started on the folder; "
-                        + $"name another file with --votes."
+                    $"The file of votes '{path}' does not exist. 'retouch arena' creates it when started on the folder; "
+                        + $"give another file with --votes."
                 );
             CreatePrivate(path);
         }
@@ -57,7 +57,7 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>Runs a statement for its effect; returns the number of rows it changed.</summary>
+    /// <summary>Executes a statement; returns the number of changed rows.</summary>
     public int Execute(string sql, params ReadOnlySpan<object?> arguments)
     {
         lock (_gate)
@@ -118,7 +118,7 @@ internal sealed class Database : IDisposable
             }
             catch
             {
-                // Fails if SQLite has already rolled back by itself; nothing is kept either way.
+                // Fails if SQLite has already rolled back; no change is kept in either case.
                 _ = raw.sqlite3_exec(_handle, "ROLLBACK");
                 throw;
             }
@@ -145,7 +145,7 @@ internal sealed class Database : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException(
-                $"Cannot make '{path}': {Reasons.Of(e)}. Choose a file for the votes in a writable folder with --votes.",
+                $"Cannot create '{path}': {Reasons.Of(e)}. Choose a file for the votes in a writable folder with --votes.",
                 e
             );
         }
@@ -165,7 +165,7 @@ internal sealed class Database : IDisposable
                 long number => raw.sqlite3_bind_int64(statement, i + 1, number),
                 int number => raw.sqlite3_bind_int64(statement, i + 1, number),
                 bool flag => raw.sqlite3_bind_int64(statement, i + 1, flag ? 1 : 0),
-                var other => throw new ArgumentException($"A {other.GetType().Name} is no value of the database.", nameof(arguments)),
+                var other => throw new ArgumentException($"Values of type {other.GetType().Name} cannot be stored.", nameof(arguments)),
             };
             if (rc != raw.SQLITE_OK)
                 throw Failure(rc);
@@ -189,19 +189,19 @@ internal sealed class Database : IDisposable
     }
 }
 
-/// <summary>The current row of a query.</summary>
+/// <summary>Current row of a query.</summary>
 internal readonly struct Row(sqlite3_stmt statement)
 {
-    /// <summary>A text.</summary>
+    /// <summary>Text column.</summary>
     public string Text(int column) => TextOrNull(column) ?? throw new InvalidOperationException($"Column {column} is null.");
 
-    /// <summary>A text, or null.</summary>
+    /// <summary>Text column, or null.</summary>
     public string? TextOrNull(int column) => IsNull(column) ? null : raw.sqlite3_column_text(statement, column).utf8_to_string();
 
-    /// <summary>A whole number.</summary>
+    /// <summary>Integer column.</summary>
     public long Number(int column) => raw.sqlite3_column_int64(statement, column);
 
-    /// <summary>A whole number, or null.</summary>
+    /// <summary>Integer column, or null.</summary>
     public long? NumberOrNull(int column) => IsNull(column) ? null : Number(column);
 
     private bool IsNull(int column) => raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL;

@@ -8,7 +8,7 @@ internal sealed class RaterTable(Database database, TimeProvider time)
     /// <summary>All raters in order of arrival.</summary>
     public List<Rater> All() => database.Query(Columns + "ORDER BY r.id", Read);
 
-    /// <summary>The rater with a name, ignoring case.</summary>
+    /// <summary>Rater of a name, ignoring case.</summary>
     public Rater? Named(string name) => database.Query(Columns + "WHERE r.name = ?", Read, name).SingleOrDefault();
 
     /// <summary>Adds a rater; null if the name is taken.</summary>
@@ -29,7 +29,7 @@ internal sealed class RaterTable(Database database, TimeProvider time)
             return rater;
         });
 
-    /// <summary>The rater of a session.</summary>
+    /// <summary>Rater of a session.</summary>
     public Rater? OfSession(string session) =>
         database.Query(Columns + "JOIN sessions s ON s.rater = r.id WHERE s.id = ?", Read, session).SingleOrDefault();
 

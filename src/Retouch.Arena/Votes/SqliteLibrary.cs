@@ -4,9 +4,9 @@ using SQLitePCL;
 namespace Retouch.Arena.Votes;
 
 /// <summary>
-/// Loads the bundled SQLite with RTLD_DEEPBIND and RTLD_NOW. libvips loads plugins into the global scope, one of which brings the system's
-/// SQLite: without deep binding the bundled library would call functions of the other version and crash. The order of loading does not
-/// matter.
+/// Loads the bundled SQLite with RTLD_DEEPBIND and RTLD_NOW. libvips loads plugins into the global scope, one of which loads the system's
+/// SQLite: without deep binding, the bundled library would call functions of the other version and crash. Independent of the order of
+/// loading.
 /// </summary>
 internal static partial class SqliteLibrary
 {

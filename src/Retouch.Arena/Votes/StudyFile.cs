@@ -4,7 +4,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Votes;
 
-/// <summary>The file of a study: pictures, raters, assignments, votes and their events.</summary>
+/// <summary>File of a study: pictures, raters, assignments, votes and their events.</summary>
 internal sealed class StudyFile : IDisposable
 {
     private const string Version = "1";
@@ -58,7 +58,7 @@ internal sealed class StudyFile : IDisposable
     public VoteTable Votes { get; }
 
     /// <summary>Opens the file for serving and creates it if needed; exclusive to one server.</summary>
-    /// <exception cref="EnvironmentException">Another server has it open, or it cannot be written.</exception>
+    /// <exception cref="EnvironmentException">Another server has opened the file, or it is not writable.</exception>
     public static StudyFile Serve(string path, TimeProvider time)
     {
         // The database first: it creates the folder.
@@ -85,7 +85,7 @@ internal sealed class StudyFile : IDisposable
     }
 
     /// <summary>Opens the file for reading, also while a server runs.</summary>
-    /// <exception cref="InputException">There is none.</exception>
+    /// <exception cref="InputException">The file does not exist, or contains no study.</exception>
     public static StudyFile Read(string path, TimeProvider time)
     {
         var database = Database.Open(path, create: false);
@@ -93,7 +93,7 @@ internal sealed class StudyFile : IDisposable
         {
             return database.Query("SELECT 1 FROM sqlite_master WHERE name = 'facts'", static _ => true).Count > 0
                 ? Checked(new(database, null, time), path)
-                : throw new InputException($"'{path}' holds no study; name the file of votes with --votes.");
+                : throw new InputException($"'{path}' contains no study; give the file of votes with --votes.");
         }
         catch
         {
@@ -113,11 +113,11 @@ internal sealed class StudyFile : IDisposable
     /// <summary>Key for the study's cookies and picture names.</summary>
     public byte[] Secret() => Convert.FromHexString(Fact("secret")!);
 
-    /// <summary>The items, in the order of their keys.</summary>
+    /// <summary>Items, in the order of their keys.</summary>
     public List<StudyItem> Items() =>
         Database.Query("SELECT item, prompt FROM items ORDER BY item", static row => new StudyItem(row.Text(0), row.TextOrNull(1)));
 
-    /// <summary>The pictures.</summary>
+    /// <summary>Pictures.</summary>
     public List<ModelPicture> Pictures() =>
         Database.Query(
             "SELECT model, item, path, sha256 FROM pictures",
@@ -168,10 +168,10 @@ internal sealed class StudyFile : IDisposable
         file.Fact("version") is Version or null
             ? file
             : throw new InputException(
-                $"'{path}' was written by a newer Retouch (version {file.Fact("version")}, this one knows {Version}); use that one."
+                $"'{path}' was written by a newer Retouch (file version {file.Fact("version")}, supported {Version}); use that release."
             );
 
-    /// <summary>A lock that the system releases when the process ends.</summary>
+    /// <summary>Lock file, released by the system when the process ends.</summary>
     private static FileStream Claim(string path)
     {
         try

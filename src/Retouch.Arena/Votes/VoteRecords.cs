@@ -20,21 +20,21 @@ internal enum FlawMark
     Major,
 }
 
-/// <summary>A rater.</summary>
+/// <summary>Rater.</summary>
 internal sealed record Rater(long Id, string Name, bool Excluded);
 
-/// <summary>A task assigned to a rater.</summary>
-/// <param name="Id">Its number.</param>
-/// <param name="Rater">The rater's number.</param>
-/// <param name="Position">Number of tasks assigned to the rater before.</param>
-/// <param name="Task">The task.</param>
+/// <summary>Task assigned to a rater.</summary>
+/// <param name="Id">Identifier.</param>
+/// <param name="Rater">Identifier of the rater.</param>
+/// <param name="Position">Number of tasks previously assigned to the rater.</param>
+/// <param name="Task">Task.</param>
 /// <param name="Swapped">Whether the task's first picture is on the right.</param>
 internal sealed record Assignment(long Id, long Rater, int Position, StudyTask Task, bool Swapped);
 
 /// <summary>Submission of a rater.</summary>
 /// <param name="Assignment">Id of the assignment.</param>
 /// <param name="Key">Idempotency key from the browser.</param>
-/// <param name="Answer">The answer.</param>
+/// <param name="Answer">Answer.</param>
 /// <param name="LeftFlaws">Mark of the left picture; null if none.</param>
 /// <param name="RightFlaws">Mark of the right picture.</param>
 /// <param name="Milliseconds">Duration in milliseconds; null if unknown.</param>
@@ -53,7 +53,7 @@ internal enum ReceiptKind
     /// <summary>Stored, now or by an earlier submission with the same key.</summary>
     Kept,
 
-    /// <summary>The task was not assigned to the rater, or the answer does not fit its question.</summary>
+    /// <summary>The task is not assigned to the rater, or the answer does not suit its question.</summary>
     NotGiven,
 
     /// <summary>Another submission has already judged the task.</summary>
@@ -62,14 +62,13 @@ internal enum ReceiptKind
     /// <summary>The key belongs to another submission.</summary>
     KeyReused,
 
-    /// <summary>There is nothing to undo.</summary>
+    /// <summary>No judgement to undo.</summary>
     NothingToUndo,
 }
 
-/// <summary>The reply to a submission.</summary>
-/// <param name="Kind">The outcome.</param>
-/// <param name="Content">Reply as JSON, byte-identical for repeated submissions. Null unless
-/// stored.</param>
+/// <summary>Reply to a submission.</summary>
+/// <param name="Kind">Outcome.</param>
+/// <param name="Content">Reply as JSON, byte-identical for repeated submissions; null unless stored.</param>
 internal sealed record Receipt(ReceiptKind Kind, string? Content = null);
 
 /// <summary>A valid judgement.</summary>
@@ -99,9 +98,9 @@ internal sealed record Vote(
     /// <summary>Whether an attention check was passed.</summary>
     public bool PassedCheck => Given.Task.Kind == TaskKind.Identical ? Outcome == 0 : Outcome == 1;
 
-    /// <summary>The flaws marked on the task's first picture.</summary>
+    /// <summary>Flaws marked on the task's first picture.</summary>
     public FlawMark? FirstFlaws => Given.Swapped ? RightFlaws : LeftFlaws;
 
-    /// <summary>The flaws marked on the task's second picture.</summary>
+    /// <summary>Flaws marked on the task's second picture.</summary>
     public FlawMark? SecondFlaws => Given.Swapped ? LeftFlaws : RightFlaws;
 }

@@ -5,8 +5,8 @@ using Retouch.Core.Json;
 namespace Retouch.Arena.Votes;
 
 /// <summary>
-/// Judgements: an event with a key from the browser, and a row that an undo removes, both written in one transaction. A repeated submission
-/// gets the reply of the first one.
+/// Judgements: an event with a key from the browser, and a row that an undo removes, written in one transaction. A repeated submission
+/// receives the reply of the first one.
 /// </summary>
 internal sealed class VoteTable(Database database, AssignmentTable assignments, TimeProvider time)
 {

@@ -10,7 +10,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch ablate</c>: trains the arms of a spec with several seeds, measures them, and writes one report.</summary>
+/// <summary><c>retouch ablate</c>: trains the arms of a specification with several seeds, evaluates them, and writes a report.</summary>
 internal static class AblateCommand
 {
     private static readonly Argument<string?> Spec = new("SPEC")
@@ -20,7 +20,7 @@ internal static class AblateCommand
     };
     private static readonly Option<string?> OutputPath = new("--output")
     {
-        Description = "Folder of the ablation. Finished work is kept; several processes and machines can share the folder.",
+        Description = "Folder of the ablation. Completed results are kept; several processes and machines can share the folder.",
     };
     private static readonly Option<string?> Model = new("--model")
     {
@@ -52,7 +52,7 @@ internal static class AblateCommand
     }.Within(new() { AtLeast = 0 });
     private static readonly Option<double> StaleAfter = new Option<double>("--stale-after")
     {
-        Description = "Seconds without a heartbeat after which a process on another machine counts as dead.",
+        Description = "Seconds without a heartbeat after which a process on another machine is considered dead.",
         DefaultValueFactory = static _ => 120,
     }.Within(new() { AtLeast = 1, AtMost = 86_400 });
     private static readonly Option<bool> TensorBoard = new("--tensorboard") { Description = ReportOptions.TensorBoardDescription };
@@ -65,7 +65,7 @@ internal static class AblateCommand
 
     public static Command Create()
     {
-        var command = new Command("ablate", "Trains and compares many variants with several seeds, and writes one report.")
+        var command = new Command("ablate", "Train and compare variants with several seeds, and write a report.")
         {
             Spec,
             OutputPath,
@@ -129,7 +129,7 @@ internal static class AblateCommand
         }
 
         if (folder is null)
-            throw new UsageException("--output is missing: the folder of the ablation. Finished work in it is kept.");
+            throw new UsageException("--output is missing: the folder of the ablation. Completed results in it are kept.");
         var outcome = AblationRun.Run(plan, folder, parsed.GetValue(Arms), TimeSpan.FromSeconds(parsed.GetValue(StaleAfter)), console);
         var events =
             parsed.GetValue(TensorBoard) && outcome.Figures is { } measured
@@ -148,7 +148,7 @@ internal static class AblateCommand
         {
             var message =
                 $"{outcome.Failed.Count} {(outcome.Failed.Count == 1 ? "part" : "parts")} of the ablation failed:\n  "
-                + $"{string.Join("\n  ", outcome.Failed)}\nFix the cause and repeat the command: finished work is kept.";
+                + $"{string.Join("\n  ", outcome.Failed)}\nFix the cause and repeat the command; completed results are kept.";
             throw outcome.HasDiverged ? new DivergedException(message) : new InputException(message);
         }
 
@@ -197,15 +197,15 @@ internal static class AblateCommand
             data["folder"] = folder;
     }
 
-    /// <summary>Removes arms that differ from others in their procedural scenes.</summary>
+    /// <summary>Removes arms that differ from others only in their procedural scenes.</summary>
     private static AblationSpec WithoutScenes(AblationSpec spec, TextWriter error)
     {
         static bool IsOfScenes(ArmSpec arm) => arm.Set.Any(static s => s.Key is "data.sceneSeed" or "data.sceneCount");
         string[] dropped = [.. spec.Arms.Where(IsOfScenes).Select(static arm => $"'{arm.Name}'")];
         if (dropped.Length > 0)
             error.WriteLine(
-                $"warning: with --data there are no procedural scenes; left out, because they differ by these: "
-                    + $"{string.Join(", ", dropped)}. Other pictures for an arm of yours: \"set\": {{ \"data.folder\": … }}."
+                $"warning: --data replaces the procedural scenes; skipped arms that differ in their scenes only: "
+                    + $"{string.Join(", ", dropped)}. To give an arm other pictures: \"set\": {{ \"data.folder\": … }}."
             );
         return spec with { Arms = [.. spec.Arms.Where(static arm => !IsOfScenes(arm))] };
     }
@@ -215,7 +215,7 @@ internal static class AblateCommand
         if (outcome.Figures is { } figures)
         {
             var decisive = AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, figures.Rows);
-            var table = new ColumnTable(writer, ("", -40), (FigureNames.Header(decisive), -32), ("difference", -36), ("that is", -16));
+            var table = new ColumnTable(writer, ("", -40), (FigureNames.Header(decisive), -32), ("difference", -36), ("verdict", -16));
             foreach (var row in figures.Rows)
             {
                 if (row.Find(decisive) is not { } figure)
@@ -228,7 +228,7 @@ internal static class AblateCommand
             writer.WriteLine(AblationReport.Verdict(plan, figures).Headline);
         }
 
-        writer.WriteLine($"{outcome.Done} of {outcome.Total} runs are done.");
+        writer.WriteLine($"{outcome.Done} of {outcome.Total} runs are complete.");
         if (outcome.Report is not null)
             writer.WriteLine($"report: {outcome.Report}");
     }

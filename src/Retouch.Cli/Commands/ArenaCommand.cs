@@ -10,9 +10,9 @@ namespace Retouch.Cli.Commands;
 /// <param name="RaterLink">Link for raters; null in a study by invitation.</param>
 /// <param name="Invitations">Personal links of invited raters.</param>
 /// <param name="OwnerLink">Link to the results, which shows the models' names.</param>
-/// <param name="Votes">The file of votes.</param>
-/// <param name="Models">The models.</param>
-/// <param name="Tasks">Comparisons and single pictures to be judged.</param>
+/// <param name="Votes">Path of the file of votes.</param>
+/// <param name="Models">Names of the models.</param>
+/// <param name="Tasks">Number of comparisons and single pictures to judge.</param>
 internal sealed record ArenaStarted(
     string? RaterLink,
     IReadOnlyList<Invitation> Invitations,
@@ -27,10 +27,10 @@ internal static class ArenaCommand
 {
     private const string TokenVariable = "RETOUCH_ARENA_TOKEN";
 
-    // The parent's argument is not required by the parser: the subcommands have a folder of their own.
+    // Not required by the parser: the subcommands have their own folder argument.
     private static readonly Argument<string?> Folder = new("folder")
     {
-        Description = "A folder with one subfolder of pictures for each model.",
+        Description = "Folder with one subfolder of pictures per model.",
         Arity = ArgumentArity.ZeroOrOne,
     };
     private static readonly Option<string?> Title = new("--title") { Description = "Title for raters." };
@@ -80,7 +80,7 @@ internal static class ArenaCommand
     private static readonly Option<string?> Token = new("--token")
     {
         Description =
-            $"Access token for raters, at least {ArenaOptions.ShortestToken} characters. Default: the variable "
+            $"Access token for raters, at least {ArenaOptions.ShortestToken} characters. Default: the environment variable "
             + $"{TokenVariable}, which other users of the machine cannot see.",
     };
     private static readonly Option<string[]> Hosts = new("--host")
@@ -89,7 +89,7 @@ internal static class ArenaCommand
         AllowMultipleArgumentsPerToken = true,
     };
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
         var votes = ArenaReadingCommands.VotesOption();
@@ -123,7 +123,7 @@ internal static class ArenaCommand
         {
             Folder =
                 parsed.GetValue(Folder)
-                ?? throw new UsageException("Give a folder with one subfolder of pictures for each model: retouch arena FOLDER."),
+                ?? throw new UsageException("Give a folder with one subfolder of pictures per model: retouch arena FOLDER."),
             Votes = parsed.GetValue(votes),
             Title = parsed.GetValue(Title),
             Questions = parsed.GetValue(Questions) is { Length: > 0 } names
@@ -139,7 +139,7 @@ internal static class ArenaCommand
                 address == "localhost" ? IPAddress.Loopback
                 : IPAddress.TryParse(address, out var parsedAddress) ? parsedAddress
                 : throw new UsageException(
-                    $"--bind is '{address}'; give an IP address, such as 127.0.0.1, or 0.0.0.0 for all of this machine's."
+                    $"--bind '{address}' is not an IP address; give one such as 127.0.0.1, or 0.0.0.0 for all of this machine."
                 ),
             Port = parsed.GetValue(Port),
             Token = parsed.GetValue(Token) ?? (Environment.GetEnvironmentVariable(TokenVariable) is { Length: > 0 } token ? token : null),
@@ -172,15 +172,15 @@ internal static class ArenaCommand
     {
         writer.WriteLine(
             $"{started.Models.Count} models ({string.Join(", ", started.Models)}), matched by "
-                + $"{(bySeed ? "prompt and seed" : "name")}: {started.Tasks} judgements for each rater to share in"
+                + $"{(bySeed ? "prompt and seed" : "name")}: {started.Tasks} judgements, shared by the raters"
         );
         if (started.RaterLink is { } link)
             writer.WriteLine($"Raters:  {link}");
         foreach (var invitation in started.Invitations)
             writer.WriteLine($"{invitation.Name}:  {invitation.Link}");
         writer.WriteLine($"Results: {started.OwnerLink}");
-        writer.WriteLine("         (not for raters: it shows which model is which)");
+        writer.WriteLine("         (not for raters: shows the models' names)");
         writer.WriteLine($"Votes:   {started.Votes}");
-        writer.WriteLine("Ctrl-C stops; every vote is kept, and starting again goes on.");
+        writer.WriteLine("Ctrl-C stops the server; votes are kept, and a restart resumes the study.");
     }
 }

@@ -10,7 +10,7 @@ namespace Retouch.Cli.Commands;
 
 /// <summary>Result of <c>retouch arena export</c>.</summary>
 /// <param name="Votes">Number of votes; null if not requested.</param>
-/// <param name="Preferences">The preference data set; null if not requested.</param>
+/// <param name="Preferences">Preference data set; null if not requested.</param>
 internal sealed record ArenaExport(int? Votes, PreferenceResult? Preferences);
 
 /// <summary><c>retouch arena results</c> and <c>retouch arena export</c>: read a study, also while its server runs.</summary>
@@ -34,11 +34,10 @@ internal static class ArenaReadingCommands
     private static readonly Option<bool> Ties = new("--ties") { Description = "Also write ties.jsonl with the tied pairs." };
     private static readonly Option<bool> Link = new("--link") { Description = "Hard links instead of copies of the pictures." };
 
-    /// <summary>File of votes.</summary>
-    public static Option<string?> VotesOption() =>
-        new("--votes") { Description = "The file of votes. Default: arena.sqlite in the folder." };
+    /// <summary>Option for the file of votes.</summary>
+    public static Option<string?> VotesOption() => new("--votes") { Description = "File of votes. Default: arena.sqlite in the folder." };
 
-    /// <summary>The verb <c>results</c>.</summary>
+    /// <summary>Creates the verb <c>results</c>.</summary>
     public static Command CreateResults()
     {
         var command = new Command("results", "Show the current results of a study.") { Folder, VotesFile, Ratings };
@@ -50,7 +49,7 @@ internal static class ArenaReadingCommands
         return command;
     }
 
-    /// <summary>The verb <c>export</c>.</summary>
+    /// <summary>Creates the verb <c>export</c>.</summary>
     public static Command CreateExport()
     {
         var command = new Command("export", "Export the votes, or a preference data set from them.")
@@ -79,13 +78,13 @@ internal static class ArenaReadingCommands
     {
         var (folder, lines) = (parsed.GetValue(OutputFolder), parsed.GetValue(Lines));
         if (folder is null && lines is null)
-            throw new UsageException("Nothing to export: give --output FOLDER for a preference data set, --jsonl FILE for the votes.");
+            throw new UsageException("Give --output FOLDER to export a preference data set, or --jsonl FILE to export the votes.");
         var inert = ((Option[])[Ratings, Question, Ties, Link])
             .Where(o => folder is null && parsed.GetResult(o) is { Implicit: false })
             .Select(static o => o.Name)
             .ToArray();
         if (inert.Length > 0)
-            throw new UsageException($"{string.Join(", ", inert)}: for a preference data set; add --output FOLDER.");
+            throw new UsageException($"{string.Join(", ", inert)}: only for a preference data set; add --output FOLDER.");
         var options = new PreferenceOptions
         {
             Question = Questions.Parse(parsed.GetValue(Question) ?? Arena.Study.Question.Appeal.Name()),
@@ -106,16 +105,14 @@ internal static class ArenaReadingCommands
         if (export.Preferences is not { } made)
             return;
         writer.WriteLine($"{made.Preferences} preferences ({made.Pairs} pairs): {made.Folder}");
-        writer.WriteLine(
-            $"left out: {made.Ties} ties, {made.Short} with too few ratings, {made.Contradictions.Count} that contradict themselves"
-        );
+        writer.WriteLine($"excluded: {made.Ties} ties, {made.Short} with too few ratings, {made.Contradictions.Count} contradictory");
         foreach (var contradiction in made.Contradictions)
             writer.WriteLine("  " + contradiction);
     }
 
     private static void Describe(TextWriter writer, StudyResults results)
     {
-        writer.WriteLine($"{results.Votes} votes; a comparison counts from {results.RatingsNeeded} ratings on");
+        writer.WriteLine($"{results.Votes} votes; comparisons require {results.RatingsNeeded} ratings");
         foreach (var question in results.Questions)
         {
             writer.WriteLine();
@@ -137,14 +134,12 @@ internal static class ArenaReadingCommands
                 writer.WriteLine(Number($"  strength {strength.Value, 6:0.00} ({strength.Low:0.00} to {strength.High:0.00})  {name}"));
             foreach (var model in question.Alignment)
                 writer.WriteLine(
-                    $"  {model.Model}: {model.Aligned} of {model.Counted} as "
-                        + $"prompted{(model.Counted > 0 ? ", " + Percent(model.AlignedShare) : "")}"
+                    $"  {model.Model}: {model.Aligned} of {model.Counted} match "
+                        + $"the prompt{(model.Counted > 0 ? ", " + Percent(model.AlignedShare) : "")}"
                         + $"{(model.Short > 0 ? $"; {model.Short} with too few ratings" : "")}"
                 );
             foreach (var model in question.Flaws)
-                writer.WriteLine(
-                    $"  {model.Model}: {model.Marked} times marked, {model.Major} with major flaws, {model.Minor} with minor ones"
-                );
+                writer.WriteLine($"  {model.Model}: {model.Marked} marks, {model.Major} of major flaws, {model.Minor} of minor flaws");
         }
 
         foreach (var rater in results.Raters.Where(static r => r.ChecksFailed.Count > 0))

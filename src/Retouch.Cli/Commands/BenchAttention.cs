@@ -8,7 +8,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch bench attention</c>: an attention layer of any size, compared with the plain formula and its full score matrix.
+/// <c>retouch bench attention</c>: an attention layer of any size, compared with the explicit formula and its full score matrix.
 /// </summary>
 internal static class BenchAttention
 {
@@ -18,13 +18,13 @@ internal static class BenchAttention
 
     public static Command Create()
     {
-        var side = SharedOptions.Number("--latent", 64, new() { AtLeast = 1 }, "Side of the latents; each of their pixels is a token.");
+        var side = SharedOptions.Number("--latent", 64, new() { AtLeast = 1 }, "Side of the latents; each position is a token.");
         var heads = SharedOptions.Number("--heads", 8, new() { AtLeast = 1 }, "Heads.");
-        var width = SharedOptions.Number("--head-width", 40, new() { AtLeast = 1 }, "Width of a head.");
-        var batch = SharedOptions.BatchSize(1, "Batch size: samples.");
-        var rounds = SharedOptions.Number("--rounds", 3, new() { AtLeast = 1 }, "Rounds; the fastest is reported.");
-        var gradient = new Option<bool>("--gradient") { Description = "Forward and backward." };
-        var command = new Command("attention", "Self-attention as the networks compute it, compared with the plain formula.")
+        var width = SharedOptions.Number("--head-width", 40, new() { AtLeast = 1 }, "Width per head.");
+        var batch = SharedOptions.BatchSize(1, "Batch size.");
+        var rounds = SharedOptions.Number("--rounds", 3, new() { AtLeast = 1 }, "Number of rounds; the fastest is reported.");
+        var gradient = new Option<bool>("--gradient") { Description = "Run the backward pass, too." };
+        var command = new Command("attention", "Measure the networks' self-attention, compared with the explicit formula.")
         {
             side,
             heads,
@@ -53,7 +53,7 @@ internal static class BenchAttention
                             writer.WriteLine(
                                 string.Create(
                                     CultureInfo.InvariantCulture,
-                                    $"{cost.Way, -16} {cost.Seconds, 8:0.000} s, at most {cost.PeakBytes / 1e6, 8:0.0} MB above its inputs"
+                                    $"{cost.Way, -16} {cost.Seconds, 8:0.000} s, peak {cost.PeakBytes / 1e6, 8:0.0} MB above its inputs"
                                 )
                             );
                         writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"largest difference {result.LargestDifference:G3}"));
@@ -75,11 +75,11 @@ internal static class BenchAttention
         (string Way, Func<Tensor[], Tensor> Attention)[] ways =
         [
             ("Retouch", static x => Attention.ScaledDotProduct(x[0], x[1], x[2])),
-            ("plain formula", static x => (x[0] * (1 / Math.Sqrt(x[0].Shape[^1]))).Matmul(x[1].Transpose(-2, -1)).Softmax(-1).Matmul(x[2])),
+            ("formula", static x => (x[0] * (1 / Math.Sqrt(x[0].Shape[^1]))).Matmul(x[1].Transpose(-2, -1)).Softmax(-1).Matmul(x[2])),
         ];
         var costs = ways.Select(static w => new Cost(w.Way, double.PositiveInfinity, 0)).ToArray();
         var difference = 0.0;
-        // Implementations alternate, so that other load affects both.
+        // Implementations alternate, so that other load affects both equally.
         for (var round = 0; round < rounds; round++)
         {
             using var inner = TensorScope.Enter();

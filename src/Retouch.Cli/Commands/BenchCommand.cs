@@ -22,7 +22,7 @@ internal static class BenchCommand
     );
 
     public static Command Create() =>
-        new("bench", "Measures the cost of calls into libtorch and of training steps.")
+        new("bench", "Measure the cost of calls into libtorch and of training steps.")
         {
             CreateOps(),
             CreateStep(),
@@ -34,9 +34,9 @@ internal static class BenchCommand
 
     private static Command CreateOps()
     {
-        var calls = SharedOptions.Number("--calls", 20_000, new() { AtLeast = 1 }, "Calls per round.");
-        var rounds = SharedOptions.Number("--rounds", 15, new() { AtLeast = 1 }, "Rounds of each side; they alternate.");
-        var command = new Command("ops", "Calls of operators from C#, against the same boxed calls in a C++ loop.")
+        var calls = SharedOptions.Number("--calls", 20_000, new() { AtLeast = 1 }, "Number of calls per round.");
+        var rounds = SharedOptions.Number("--rounds", 15, new() { AtLeast = 1 }, "Number of rounds per side, in alternation.");
+        var command = new Command("ops", "Measure operator calls from C#, compared with the same boxed calls in a C++ loop.")
         {
             calls,
             rounds,
@@ -71,12 +71,12 @@ internal static class BenchCommand
     {
         var objective = new Option<string>("--objective")
         {
-            Description = "latent, lpl or pixel (the last two besides the latent loss).",
+            Description = "latent, lpl or pixel (the last two in addition to the diffusion loss).",
             DefaultValueFactory = static _ => "latent",
         };
         objective.AcceptOnlyFromAmong("latent", "lpl", "pixel");
         var steps = SharedOptions.Number("--steps", 20, new() { AtLeast = 1 }, "Timed steps.");
-        var warmUp = SharedOptions.Number("--warmup", 3, new() { AtLeast = 0 }, "Untimed steps before them.");
+        var warmUp = SharedOptions.Number("--warmup", 3, new() { AtLeast = 0 }, "Untimed warm-up steps.");
         var hidden = SharedOptions.Number("--hidden", 256, new() { AtLeast = 4 }, "Width of the denoiser's tokens.");
         var heads = SharedOptions.Number("--heads", 4, new() { AtLeast = 1 }, "Attention heads of the denoiser.");
         var blocks = SharedOptions.Number("--blocks", 6, new() { AtLeast = 1 }, "Blocks of the denoiser.");
@@ -102,7 +102,7 @@ internal static class BenchCommand
         };
         precision.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
         var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
-        var command = new Command("step", "A training step with made-up weights: seconds, memory, and where the time goes.")
+        var command = new Command("step", "Measure a training step with random weights: time, memory, and time by part.")
         {
             objective,
             steps,
@@ -129,7 +129,7 @@ internal static class BenchCommand
             {
                 UseThreads(parsed);
                 if (parsed.GetValue(hidden) % parsed.GetValue(heads) != 0)
-                    throw new UsageException($"--hidden {parsed.GetValue(hidden)} cannot be split into --heads {parsed.GetValue(heads)}.");
+                    throw new UsageException($"--hidden {parsed.GetValue(hidden)} is not divisible by --heads {parsed.GetValue(heads)}.");
                 var name = parsed.GetValue(objective)!;
                 var options = new TrainingOptions
                 {
@@ -139,7 +139,7 @@ internal static class BenchCommand
                     Precision = parsed.GetValue(precision)!,
                     Batch = new() { Size = parsed.GetValue(batch) },
                     // The source of networks and pictures is irrelevant here, but options are validated as a whole.
-                    Model = new() { Path = "made up" },
+                    Model = new() { Path = "random" },
                     Data = new() { Size = 64 },
                     Objective = new ObjectiveOptions
                     {
@@ -197,7 +197,7 @@ internal static class BenchCommand
         for (var k = 0; k < parts.Length; k++)
         {
             if (!int.TryParse(parts[k], NumberStyles.None, CultureInfo.InvariantCulture, out widths[k]) || widths[k] < 1)
-                throw new UsageException($"--ae-channels takes whole numbers joined by commas, as in 32,64,64,64; '{text}' is none.");
+                throw new UsageException($"--ae-channels '{text}': expected integers separated by commas, as in 32,64,64,64.");
         }
 
         return widths;

@@ -8,10 +8,10 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch bench distances</c>: what precision, recall, density and coverage of large tables cost.</summary>
+/// <summary><c>retouch bench distances</c>: cost of precision, recall, density and coverage of large tables.</summary>
 internal static class BenchDistances
 {
-    /// <summary>What was measured.</summary>
+    /// <summary>Result of the measurement.</summary>
     private sealed record Cost(
         int Images,
         int Reference,
@@ -30,12 +30,12 @@ internal static class BenchDistances
     {
         var file = new Option<string?>("--features")
         {
-            Description = "Tables to compare, instead of random ones: a .safetensors file with 'real' and 'fake' [rows, width], float32.",
+            Description = "Tables to compare instead of random ones: a .safetensors file with 'real' and 'fake' [rows, width], float32.",
         };
         var rows = SharedOptions.Number("--rows", 10_000, new() { AtLeast = 2 }, "Rows of each random table.");
-        var width = SharedOptions.Number("--width", 2048, new() { AtLeast = 1 }, "Features of a row.");
+        var width = SharedOptions.Number("--width", 2048, new() { AtLeast = 1 }, "Width of the features.");
         var neighbours = SharedOptions.Number("--neighbours", 5, new() { AtLeast = 1 }, "k.");
-        var command = new Command("distances", "Precision, recall, density and coverage of two tables of features: seconds and memory.")
+        var command = new Command("distances", "Measure time and memory of precision, recall, density and coverage of two feature tables.")
         {
             file,
             rows,
@@ -83,7 +83,7 @@ internal static class BenchDistances
                                     string.Create(
                                         CultureInfo.InvariantCulture,
                                         $"{cost.Images} x {cost.Reference} rows of {cost.Width}, k {cost.Neighbours}: "
-                                            + $"{cost.Seconds:0.00} s; peak {cost.PeakBytes >> 20} MiB, of which the tables "
+                                            + $"{cost.Seconds:0.00} s; peak {cost.PeakBytes >> 20} MiB, including tables of "
                                             + $"{cost.TableBytes >> 20} MiB"
                                     )
                                 );
@@ -110,11 +110,11 @@ internal static class BenchDistances
         FeatureRows Table(string name) =>
             source.ShapeOf(name) is [>= 1 and <= int.MaxValue, >= 1 and <= int.MaxValue]
                 ? FeatureRows.Of(source.Read(name))
-                : throw new InputException($"'{name}' in '{path}' is no table of features [rows, width].");
+                : throw new InputException($"'{name}' in '{path}' is not a table of features [rows, width].");
         return (Table("fake"), Table("real"));
     }
 
-    // Features as of a network that ends in a ReLU: not negative, with a common mean, and correlated through a few directions.
+    // Similar to the features of a network that ends in a ReLU: non-negative, with a common mean, correlated in a few directions.
     private static (FeatureRows Images, FeatureRows Reference) Random(int rows, int width)
     {
         using var generator = Generator.Create(Device.Cpu, 1);

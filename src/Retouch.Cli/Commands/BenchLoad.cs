@@ -27,11 +27,11 @@ internal static class BenchLoad
         double? OutputDeviation
     );
 
-    /// <summary>Writes random weights for a configuration.</summary>
+    /// <summary>Creates the verb that writes random weights for a configuration.</summary>
     public static Command CreateWeights()
     {
-        var config = new Argument<string>("config") { Description = "A config.json." };
-        var target = new Option<string>("--output") { Description = "Folder to write.", Required = true };
+        var config = new Argument<string>("config") { Description = "Path of a config.json." };
+        var target = new Option<string>("--output") { Description = "Output folder.", Required = true };
         var type = TypeOption("float16", "Type of the weights.");
         var seed = new Option<ulong>("--seed") { Description = "Seed of the weights." };
         var command = new Command("weights", "Write random weights for a config.json, one tensor at a time.")
@@ -49,7 +49,7 @@ internal static class BenchLoad
             using var generator = Generator.Create(Device.Cpu, parsed.GetValue(seed));
             var dtype = DTypes.Precisions[parsed.GetRequiredValue(type)];
             var folder = parsed.GetRequiredValue(target);
-            // A deviation of 1/√fan_in keeps maps of about the same size from layer to layer; scales of normalisations are one.
+            // A standard deviation of 1/√fan_in keeps the scale of the maps from layer to layer; scales of normalisations are one.
             SafetensorsWriter.WriteLazily(
                 Path.Combine(folder, kind.WeightStem + ".safetensors"),
                 kind.Parameters(network)
@@ -69,7 +69,7 @@ internal static class BenchLoad
         return command;
     }
 
-    /// <summary>Loads a U-Net and takes one step with it.</summary>
+    /// <summary>Creates the verb that loads a U-Net and runs one step.</summary>
     public static Command CreateLoad()
     {
         var model = new Argument<string>("model") { Description = "Folder of a U-Net." };
@@ -98,16 +98,16 @@ internal static class BenchLoad
                         writer.WriteLine(
                             string.Create(
                                 CultureInfo.InvariantCulture,
-                                $"loaded {result.StoredBytes / 1e9:0.00} GB of weights in {result.LoadSeconds:0.0} s; at most "
-                                    + $"{result.PeakAfterLoading / 1e9:0.00} GB resident, {result.Ratio:0.000} of them"
+                                $"loaded {result.StoredBytes / 1e9:0.00} GB of weights in {result.LoadSeconds:0.0} s; peak "
+                                    + $"{result.PeakAfterLoading / 1e9:0.00} GB resident, {result.Ratio:0.000} times the weights"
                             )
                         );
                         if (result.StepSeconds is { } seconds)
                             writer.WriteLine(
                                 string.Create(
                                     CultureInfo.InvariantCulture,
-                                    $"one denoising step in {seconds:0.0} s, output's deviation {result.OutputDeviation:0.000}; "
-                                        + $"at most {result.Peak / 1e9:0.00} GB resident"
+                                    $"one denoising step in {seconds:0.0} s, output standard deviation {result.OutputDeviation:0.000}; "
+                                        + $"peak {result.Peak / 1e9:0.00} GB resident"
                                 )
                             );
                     }
@@ -125,7 +125,7 @@ internal static class BenchLoad
         using var component = ComponentFolder.Load(folder, Device.Cpu, dtype);
         var (seconds, peak) = (watch.Elapsed.TotalSeconds, ProcessMemory.Peak());
         if (component.Network is not UNet2DCondition network)
-            throw new InputException($"'{folder}' holds a {component.ClassName}; this measures U-Nets.");
+            throw new InputException($"'{folder}' is a {component.ClassName}, not a U-Net.");
         var stored = Directory.EnumerateFiles(folder, "*.safetensors").Sum(static f => new FileInfo(f).Length);
         double? step = null,
             deviation = null;

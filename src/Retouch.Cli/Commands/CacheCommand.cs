@@ -6,13 +6,13 @@ using Retouch.Training.Options;
 namespace Retouch.Cli.Commands;
 
 /// <summary>Result of <c>retouch cache</c>.</summary>
-/// <param name="Folder">The cache.</param>
-/// <param name="Pictures">Pictures with cached latents.</param>
-/// <param name="Captions">Captions with cached embeddings; 0 for a model without prompts.</param>
-/// <param name="Seconds">Duration.</param>
+/// <param name="Folder">Folder of the cache.</param>
+/// <param name="Pictures">Number of pictures with cached latents.</param>
+/// <param name="Captions">Number of captions with cached embeddings; 0 for a model without prompts.</param>
+/// <param name="Seconds">Duration in seconds.</param>
 internal sealed record CacheResult(string Folder, int Pictures, int Captions, double Seconds);
 
-/// <summary><c>retouch cache</c>: encodes pictures and captions before training, as <c>data.cache</c> would on the first run.</summary>
+/// <summary><c>retouch cache</c>: encodes pictures and captions before training, as <c>data.cache</c> does on the first run.</summary>
 internal static class CacheCommand
 {
     private static readonly Option<string> Model = new("--model") { Description = "A pipeline in the diffusers layout.", Required = true };
@@ -33,7 +33,7 @@ internal static class CacheCommand
 
     public static Command Create()
     {
-        var command = new Command("cache", "Encodes pictures and captions for later runs (data.cache, data.cacheLatents).")
+        var command = new Command("cache", "Encode pictures and captions for later runs (data.cache, data.cacheLatents).")
         {
             Model,
             Data,

@@ -43,7 +43,7 @@ internal static class CompareCommand
         Description = "For models: seed of the first picture, the same for every model. Default 0.",
     };
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
         var measuring = new MeasuringOptions();
@@ -73,9 +73,9 @@ internal static class CompareCommand
     {
         var given = parsed.GetValue(Sets)!;
         if (given.Length < 2)
-            throw new UsageException("A comparison takes two folders or more; for a single one there is 'retouch evaluate'.");
+            throw new UsageException("A comparison needs at least two folders; use 'retouch evaluate' for a single one.");
         var models = given.Where(IsModel).ToArray();
-        // One scale for all models: guidance must not be part of the comparison.
+        // One guidance scale for all models: guidance must not be part of the comparison.
         double? guidance = parsed.GetValue(Guidance);
         var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed])
             .Where(o => parsed.GetResult(o) is not null)
@@ -83,8 +83,7 @@ internal static class CompareCommand
             .ToArray();
         if (models.Length == 0 && inert.Length > 0)
             throw new UsageException(
-                $"{string.Join(", ", inert)}: for models in the diffusers layout; none of the folders is one (it would hold "
-                    + $"model_index.json)."
+                $"{string.Join(", ", inert)}: only for models in the diffusers layout; none of the folders is one (" + $"model_index.json)."
             );
         EvaluateCommand.With(
             parsed,
@@ -128,7 +127,7 @@ internal static class CompareCommand
         };
         var error = parsed.InvocationConfiguration.Error;
         error.WriteLine(
-            $"drawing {request.Seeds.Count} pictures from {folder}: {request.Steps} steps, guidance "
+            $"sampling {request.Seeds.Count} pictures from {folder}: {request.Steps} steps, guidance "
                 + $"{guidance.Value.ToString(CultureInfo.InvariantCulture)} …"
         );
         return ImageSet.From(

@@ -12,8 +12,8 @@ using Retouch.Torch;
 namespace Retouch.Cli.Commands;
 
 /// <summary>
-/// <c>retouch convert</c>: a single file in the layout of Stable Diffusion's original code becomes a diffusers folder; a diffusers folder
-/// is written with weights of another type or in files of another size.
+/// <c>retouch convert</c>: converts a single file in the layout of Stable Diffusion's original code to a diffusers folder, or a diffusers
+/// folder to another type or file size.
 /// </summary>
 internal static class ConvertCommand
 {
@@ -36,37 +36,37 @@ internal static class ConvertCommand
     };
     private static readonly Option<string> Target = new("--output")
     {
-        Description = "Folder to write; must not exist or be empty.",
+        Description = "Output folder; must not exist or be empty.",
         Required = true,
     };
     private static readonly Option<string?> Type = new("--dtype")
     {
-        Description = "Type of the weights: float32, float16 or bfloat16. Default: as they are.",
+        Description = "Type of the weights: float32, float16 or bfloat16. Default: as stored.",
     };
     private static readonly Option<string?> Shard = new("--max-shard-size")
     {
-        Description = "Maximum size of a weight file, for instance 5GB. Default: one file per component.",
+        Description = "Maximum size of a weight file, such as 5GB. Default: one file per component.",
     };
     private static readonly Option<string?> Tokenizer = new("--tokenizer")
     {
         Description =
-            "For single files, which have none: a folder with tokenizer/ (SDXL: and tokenizer_2/), or with vocab.json and "
-            + "merges.txt. Left out without it.",
+            "For single files, which have no tokenizer: a folder with tokenizer/ (SDXL: and tokenizer_2/), or with vocab.json and "
+            + "merges.txt. Omitted by default.",
     };
     private static readonly Option<string?> Prediction = new("--prediction")
     {
         Description =
-            "For single files: prediction type of the denoiser, epsilon or v_prediction. Default: as the file says; Stable Diffusion 2 "
-            + "does not, v_prediction then.",
+            "For single files: prediction type of the denoiser, epsilon or v_prediction. Default: as stored in the file; "
+            + "v_prediction for Stable Diffusion 2, which does not store it.",
     };
     private static readonly Option<string?> Variant = new("--variant")
     {
-        Description = "For folders: variant of the weights, fp16 for instance.",
+        Description = "For folders: variant of the weights, such as fp16.",
     };
 
     private static readonly LoraFlags Lora = new();
 
-    /// <summary>A written component.</summary>
+    /// <summary>Written component.</summary>
     internal sealed record Component(string Name, string? Class, int Tensors);
 
     /// <summary>Result of a conversion.</summary>
@@ -78,7 +78,7 @@ internal static class ConvertCommand
         IReadOnlyList<string>? LeftOut
     );
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
         var command = new Command(
@@ -103,14 +103,14 @@ internal static class ConvertCommand
     {
         var (source, target) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Target));
         if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
-            throw new UsageException($"--output: '{target}' exists and is not empty; give a new folder.");
+            throw new UsageException($"--output: '{target}' is not empty; give a new folder.");
         DType? dtype = parsed.GetValue(Type) is not { } name
             ? null
-            : DTypes.FindPrecision(name) ?? throw new UsageException($"--dtype: '{name}' is none of float32, float16, bfloat16.");
+            : DTypes.FindPrecision(name) ?? throw new UsageException($"--dtype: '{name}' is not one of float32, float16, bfloat16.");
         long? shard = parsed.GetValue(Shard) is { } size ? Bytes(size) : null;
         var isFolder = Directory.Exists(source);
         if (!isFolder && !File.Exists(source))
-            throw new InputException($"There is no file or folder '{source}'.");
+            throw new InputException($"'{source}' does not exist.");
         var adapters = Lora.Read(parsed);
         if (!isFolder && adapters.Count > 0)
             throw new UsageException("--lora is merged into a diffusers folder; convert the single file first.");
@@ -119,9 +119,7 @@ internal static class ConvertCommand
             .Select(static o => o.Name)
             .ToArray();
         if (inert.Length > 0)
-            throw new UsageException(
-                $"{string.Join(", ", inert)}: does nothing for {(isFolder ? "a diffusers folder" : "a single file")}."
-            );
+            throw new UsageException($"{string.Join(", ", inert)}: no effect for {(isFolder ? "a diffusers folder" : "a single file")}.");
         using var scope = TensorScope.Enter();
         var result =
             isFolder && (adapters.Count > 0 || AdapterFolder.IsAt(source)) ? Merged(parsed, source, target, dtype, shard, adapters)
@@ -134,7 +132,7 @@ internal static class ConvertCommand
     private static Result Folder(ParseResult parsed, string source, string target, DType? dtype, long? shard)
     {
         if (dtype is null && shard is null)
-            throw new UsageException("A diffusers folder is converted to another --dtype or --max-shard-size; give one of them.");
+            throw new UsageException("Conversion of a diffusers folder needs --dtype or --max-shard-size.");
         var done = FolderConversion.Convert(source, target, dtype, shard, parsed.GetValue(Variant));
         Notes.Write(done.Select(static c => c.Note).OfType<string>(), parsed.InvocationConfiguration.Error);
         return new Result(target, null, null, [.. done.Select(static c => new Component(c.Name, null, c.Tensors))], null);
@@ -147,7 +145,7 @@ internal static class ConvertCommand
         string target,
         DType? dtype,
         long? shard,
-        IReadOnlyList<LaidOver> adapters
+        IReadOnlyList<MergedAdapters> adapters
     )
     {
         using var pipeline = LatentDiffusionPipeline.Load(source, Device.Cpu, dtype: null, parsed.GetValue(Variant), autoencoderType: null);
@@ -170,7 +168,7 @@ internal static class ConvertCommand
     {
         if (!source.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             throw new InputException(
-                $"'{source}' is no .safetensors file. Pickled checkpoints (.ckpt) are not converted here: save the model as "
+                $"'{source}' is not a .safetensors file. Pickled checkpoints (.ckpt) are not supported: save the model as "
                     + $"safetensors first."
             );
         var prediction = parsed.GetValue(Prediction);
@@ -187,11 +185,11 @@ internal static class ConvertCommand
         var error = parsed.InvocationConfiguration.Error;
         Notes.Write(model.Notes, error);
         if (options.Tokenizer is null)
-            error.WriteLine("note: single files have no tokenizer, so the folder has none; --tokenizer DIR puts one in.");
+            error.WriteLine("note: the folder has no tokenizer, since single files have none; add one with --tokenizer DIR.");
         if (prediction is null && model.PredictsVelocity is null)
             error.WriteLine(
-                "note: the file does not say what the denoiser predicts; v_prediction is assumed (2.x at 768 pixels). "
-                    + "--prediction epsilon is for the base models at 512."
+                "note: the file does not contain the prediction type; v_prediction is assumed (2.x at 768 pixels). "
+                    + "Use --prediction epsilon for base models at 512."
             );
         return new Result(
             target,
@@ -215,7 +213,7 @@ internal static class ConvertCommand
             );
         if (result.LeftOut is { Count: > 0 } left)
             writer.WriteLine(
-                $"left out: {left.Count} tensors ({string.Join(", ", left.Select(static n => n.Split('.')[0]).Distinct().Take(8))})"
+                $"skipped: {left.Count} tensors ({string.Join(", ", left.Select(static n => n.Split('.')[0]).Distinct().Take(8))})"
             );
         writer.WriteLine($"written to {result.Output}");
     }
@@ -229,6 +227,6 @@ internal static class ConvertCommand
             && double.TryParse(upper[..^suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
             && number * factor >= 1
             ? (long)(number * factor)
-            : throw new UsageException($"--max-shard-size: '{text}' is no size; write 5GB, 500MB or 2GiB.");
+            : throw new UsageException($"--max-shard-size: '{text}' is not a size such as 5GB, 500MB or 2GiB.");
     }
 }

@@ -8,17 +8,17 @@ using Retouch.Experiments.Measuring;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch demo</c>: post-trains a small model in three ways, compares them, and writes a report.</summary>
+/// <summary><c>retouch demo</c>: post-trains a small model with three objectives, compares them, and writes a report.</summary>
 internal static class DemoCommand
 {
     private static readonly DemoSettings Defaults = new();
     private static readonly Option<string?> OutputPath = new("--output")
     {
-        Description = "The demo's folder; new or empty. Default: runs/demo- and the time.",
+        Description = "Folder of the demo; new or empty. Default: runs/demo- and the time.",
     };
     private static readonly Option<bool> Resume = new("--resume")
     {
-        Description = "Continue the demo in --output; finished parts are kept.",
+        Description = "Resume the demo in --output; completed parts are kept.",
     };
     private static readonly Option<string?> Data = new("--data")
     {
@@ -33,11 +33,12 @@ internal static class DemoCommand
     };
     private static readonly Option<double?> Minutes = new("--minutes")
     {
-        Description = "Minutes for training the networks at most, with --data (default 15) or --retrain (default: the whole recipes).",
+        Description =
+            "Time limit in minutes for training the networks, with --data (default 15) or --retrain (default: the complete recipes).",
     };
     private static readonly Option<bool> Retrain = new("--retrain")
     {
-        Description = "Retrain the pretrained networks by the recipes in demo/. Takes about an hour.",
+        Description = "Retrain the pretrained networks with the recipes in demo/. Takes about an hour.",
     };
     private static readonly Option<string?> Model = new("--model")
     {
@@ -45,13 +46,13 @@ internal static class DemoCommand
     };
     private static readonly Option<long> Steps = new("--steps")
     {
-        Description = "Post-training steps of every arm.",
+        Description = "Post-training steps per arm.",
         DefaultValueFactory = static _ => Defaults.Steps,
     };
     private static readonly Option<int> Batch = SharedOptions.BatchSize(Defaults.Batch, SharedOptions.SamplesPerStep);
     private static readonly Option<int> Samples = new("--samples")
     {
-        Description = "Pictures per model, and real pictures as the reference.",
+        Description = "Sampled pictures per model, and reference pictures.",
         DefaultValueFactory = static _ => Defaults.Samples,
     };
     private static readonly Option<int> SamplerSteps = new("--sampler-steps")
@@ -72,7 +73,7 @@ internal static class DemoCommand
 
     public static Command Create()
     {
-        var command = new Command("demo", "Post-trains a small model in three ways, compares them, and writes a report.")
+        var command = new Command("demo", "Post-train a small model with three objectives, compare them, and write a report.")
         {
             OutputPath,
             Resume,
@@ -132,7 +133,7 @@ internal static class DemoCommand
     private static (DemoFolder Folder, DemoSettings Settings) Open(ParseResult parsed)
     {
         if (parsed.GetValue(OutputPath) is not { } path)
-            throw new UsageException("--resume needs --output: the folder of the demo to continue.");
+            throw new UsageException("--resume needs --output: the folder of the demo.");
         Option[] fixedOnes =
         [
             Data,
@@ -153,7 +154,7 @@ internal static class DemoCommand
             .Select(static option => option.Name)
             .ToArray();
         if (given.Length > 0)
-            throw new UsageException($"--resume continues the demo as it was; {string.Join(", ", given)} cannot be given with it.");
+            throw new UsageException($"--resume keeps the demo's options; {string.Join(", ", given)} cannot be combined with it.");
         return DemoFolder.Open(path);
     }
 
@@ -166,7 +167,7 @@ internal static class DemoCommand
             ("", -14),
             (FigureNames.Header(result.Decisive), -38),
             ("spectrum error", -28),
-            ("s a step", -10),
+            ("s per step", -10),
             ("peak memory", -12)
         );
         string Text(SetResult set, string name)

@@ -12,10 +12,10 @@ internal static class DoctorCommand
 {
     private const int MissingSomething = 4;
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
-        var command = new Command("doctor", "Check this machine and propose remedies for what is missing.");
+        var command = new Command("doctor", "Check this machine and propose remedies.");
         command.SetAction(RunAsync);
         return command;
     }

@@ -10,13 +10,13 @@ using Retouch.Pipelines.Diffusers;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch evaluate</c>: one folder of pictures, or an autoencoder's reconstructions, against real ones.</summary>
+/// <summary><c>retouch evaluate</c>: one folder of pictures, or an autoencoder's reconstructions, against reference pictures.</summary>
 internal static class EvaluateCommand
 {
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
-        var images = new Option<string?>("--images") { Description = "Folder of the pictures to measure." };
+        var images = new Option<string?>("--images") { Description = "Folder of pictures." };
         var autoencoder = new Option<string?>("--autoencoder")
         {
             Description = "Instead of --images: an autoencoder's folder (config.json); its reconstructions of the reference are measured.",
@@ -72,17 +72,17 @@ internal static class EvaluateCommand
             {
                 var originals =
                     measuring.Reference(parsed)
-                    ?? throw new UsageException("An autoencoder reconstructs the reference's pictures: give them (--reference FOLDER).");
+                    ?? throw new UsageException("--autoencoder needs --reference FOLDER: the pictures to reconstruct.");
                 using var component = ComponentFolder.Load(folder, options.Device);
                 if (component.Network is not IAutoencoder network)
                     throw new InputException(
-                        $"'{folder}' holds a {component.ClassName}, which is no autoencoder. Give the pipeline's 'vae' folder."
+                        $"'{folder}' is a {component.ClassName}, not an autoencoder. Give the pipeline's 'vae' folder."
                     );
                 Run(parsed, measuring, originals, [new ReconstructedImages(originals, network, options.Device)], options, cancellation);
             }
         );
 
-    /// <summary>Runs an action with the options of the command line, and disposes of the networks that they opened.</summary>
+    /// <summary>Runs an action with the options of the command line, and disposes of the opened networks.</summary>
     internal static void With(ParseResult parsed, MeasuringOptions measuring, Action<EvaluationOptions> action)
     {
         List<IDisposable> opened = [];
@@ -96,7 +96,7 @@ internal static class EvaluateCommand
         }
     }
 
-    /// <summary>Measures sets and writes the results; the first set is the baseline.</summary>
+    /// <summary>Evaluates sets and writes the results; the first set is the baseline.</summary>
     internal static void Run(
         ParseResult parsed,
         MeasuringOptions measuring,

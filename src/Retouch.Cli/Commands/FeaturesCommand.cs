@@ -17,7 +17,7 @@ internal static class FeaturesCommand
 
     private const int DefaultScenes = 6000;
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
         var defaults = new FeatureTrainingOptions();
@@ -26,7 +26,7 @@ internal static class FeaturesCommand
             Description = "Folder with one subfolder of pictures per class. Default: procedural scenes.",
         };
         var scenes = new Option<int?>("--scene-count") { Description = $"Number of procedural scenes. Default: {DefaultScenes}." };
-        var output = new Option<string>("--output") { Description = "Folder to write.", Required = true };
+        var output = new Option<string>("--output") { Description = "Output folder.", Required = true };
         var epochs = new Option<int>("--epochs") { Description = "Epochs.", DefaultValueFactory = _ => defaults.Epochs };
         var batch = SharedOptions.BatchSize(defaults.BatchSize, SharedOptions.SamplesPerStep);
         var rate = new Option<double>("--learning-rate")
@@ -41,7 +41,7 @@ internal static class FeaturesCommand
         };
         var channels = new Option<int>("--channels")
         {
-            Description = "Channels of the first stage; the number of features is eight times as large.",
+            Description = "Channels of the first stage; features have eight times this width.",
             DefaultValueFactory = _ => defaults.Channels,
         };
         var seed = new Option<ulong>("--seed") { Description = "Seed of all random choices." };
@@ -95,7 +95,7 @@ internal static class FeaturesCommand
                                 string.Create(
                                     CultureInfo.InvariantCulture,
                                     $"{folder}: {network.Width} features from {network.Pictures} pictures of "
-                                        + $"{network.Classes.Count} classes; accuracy on pictures kept apart {network.Accuracy:0.000}"
+                                        + $"{network.Classes.Count} classes; accuracy on held-out pictures {network.Accuracy:0.000}"
                                 )
                             )
                     );
@@ -112,6 +112,6 @@ internal static class FeaturesCommand
             return new ProceduralScenes(options.Seed, options.Size, scenes ?? DefaultScenes);
         return scenes is null
             ? ImageFolder.OpenSplit(folder, split: null)
-            : throw new UsageException("--scene-count is the number of procedural scenes; it does nothing with --data.");
+            : throw new UsageException("--scene-count sets the number of procedural scenes and has no effect with --data.");
     }
 }

@@ -11,10 +11,10 @@ internal static class InspectCommand
 {
     private static readonly Argument<string> Target = new("path")
     {
-        Description = "A file of tensors (.safetensors, .bin, .pth, .pt, .ckpt), a component, a pipeline, or the folder of a training run.",
+        Description = "Tensor file (.safetensors, .bin, .pth, .pt, .ckpt), a component, a pipeline, or the folder of a training run.",
     };
-    private static readonly Option<int> Batch = SharedOptions.BatchSize(1, "Batch size of the memory estimate.");
-    private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
+    private static readonly Option<int> Batch = SharedOptions.BatchSize(1, "Batch size for the memory estimate.");
+    private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, such as fp16." };
 
     private static readonly Option<bool> Taps = new("--taps")
     {
@@ -24,10 +24,10 @@ internal static class InspectCommand
     };
     private static readonly StudyOptions Looks = new("With --taps: ");
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
-        var command = new Command("inspect", "Show the content of a file or folder, and the memory that training takes.")
+        var command = new Command("inspect", "Show the content of a file or folder, and the memory for training.")
         {
             Target,
             Batch,
@@ -45,7 +45,7 @@ internal static class InspectCommand
                     { } inert
                 )
                     throw new UsageException(
-                        taps ? $"{inert.Name} has no effect with --taps." : $"{inert.Name} is for --taps; it has no effect without."
+                        taps ? $"{inert.Name} has no effect with --taps." : $"{inert.Name} has no effect without --taps."
                     );
                 if (taps)
                 {
@@ -87,7 +87,7 @@ internal static class InspectCommand
             Write(training, writer);
         if (report.Scheduler is not null)
             writer.WriteLine(
-                $"its taps on your pictures, and options that follow: retouch inspect {report.Path} --taps --data PICTURES --output REPORT"
+                $"for statistics of the taps and proposed options: retouch inspect {report.Path} --taps --data PICTURES --output REPORT"
             );
     }
 
@@ -114,14 +114,14 @@ internal static class InspectCommand
 
     private static void Write(TrainingMemory training, TextWriter writer)
     {
-        writer.WriteLine($"training {training.Trained} with AdamW, batches of {training.Batch}:");
+        writer.WriteLine($"training {training.Trained} with AdamW, batch size {training.Batch}:");
         void Line(string name, long bytes, string more = "") => writer.WriteLine($"  {name, -14}{Figures.Bytes(bytes), 12}{more}");
         Line("weights", training.Weights, "  all networks, float32");
         Line("gradients", training.Gradients);
         Line("optimiser", training.Optimiser, "  two moments");
         Line("average", training.Averages);
         var recomputed = training.EstimatedRecomputed is { } less ? $" ({Figures.Bytes(less)} with model.checkpointActivations)" : "";
-        Line("activations", training.EstimatedActivations, $"  estimated from the layers' sizes{recomputed}; train --dry-run measures");
+        Line("activations", training.EstimatedActivations, $"  estimated from layer sizes{recomputed}; measured by train --dry-run");
         Line("total", training.Total);
         Fit("main memory", training.AvailableMainMemory, training.FitsMainMemory);
         Fit("GPU", training.AvailableGpuMemory, training.FitsGpu);

@@ -8,13 +8,13 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch judge</c>: makes preference pairs of candidates by an automatic measure.</summary>
+/// <summary><c>retouch judge</c>: creates preference pairs from candidates by an automatic measure.</summary>
 internal static class JudgeCommand
 {
     private static readonly Argument<string[]> Candidates = new("candidates")
     {
         Description =
-            "Folders of pictures with their prompts or classes, as 'retouch sample' writes them; pictures of one prompt are "
+            "Folders of pictures with prompts or classes, as written by 'retouch sample'; pictures of one prompt are "
             + "compared, also across folders.",
         Arity = ArgumentArity.OneOrMore,
     };
@@ -50,10 +50,10 @@ internal static class JudgeCommand
     private static readonly Option<bool> Link = new("--link") { Description = "Hard links instead of copies where possible." };
     private static readonly Option<int> Batch = SharedOptions.BatchSize(new JudgeOptions().BatchSize);
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
-        var command = new Command("judge", "Make preference pairs of candidates by an automatic measure.")
+        var command = new Command("judge", "Create preference pairs from candidates by an automatic measure.")
         {
             Candidates,
             By,
@@ -110,33 +110,36 @@ internal static class JudgeCommand
         {
             "best-worst" => JudgedPairing.BestWorst,
             "all" => JudgedPairing.All,
-            _ => throw new UsageException($"--pairs is '{name}'; there are best-worst and all."),
+            _ => throw new UsageException($"--pairs '{name}' is neither best-worst nor all."),
         };
 
     private static ICandidateMeasure Open(ParseResult parsed)
     {
         var (by, clip, model, device) = (parsed.GetRequiredValue(By), parsed.GetValue(Clip), parsed.GetValue(Model), parsed.GetDevice());
         if (clip is not null && by != "clipscore")
-            throw new UsageException("--clip is for --by clipscore; leave it out.");
+            throw new UsageException("--clip has an effect only with --by clipscore; omit it.");
         if (model is not null && by != "reconstruction")
-            throw new UsageException("--model is for --by reconstruction; leave it out.");
+            throw new UsageException("--model has an effect only with --by reconstruction; omit it.");
         if (by == "sharpness" && parsed.GetValue(SharedOptions.Device) is not null)
-            throw new UsageException("--device is for judges with a network; sharpness has none. Leave it out.");
+            throw new UsageException("--device has no effect with --by sharpness; omit it.");
         return by switch
         {
             "sharpness" => new SharpnessMeasure(),
             "clipscore" => ClipScoreMeasure.Open(
-                clip ?? throw new UsageException("--by clipscore needs a CLIP model with its tokenizer: give its folder (--clip FOLDER)."),
+                clip
+                    ?? throw new UsageException(
+                        "--by clipscore needs a CLIP model with its tokenizer: give its folder with --clip FOLDER."
+                    ),
                 device
             ),
             "reconstruction" => ReconstructionMeasure.Open(
                 model
                     ?? throw new UsageException(
-                        "--by reconstruction needs an autoencoder: give a pipeline or its vae folder (--model FOLDER)."
+                        "--by reconstruction needs an autoencoder: give a pipeline or its vae folder with --model FOLDER."
                     ),
                 device
             ),
-            _ => throw new UsageException($"--by is '{by}'; there are clipscore, sharpness and reconstruction."),
+            _ => throw new UsageException($"--by '{by}' is not one of clipscore, sharpness, reconstruction."),
         };
     }
 
@@ -146,16 +149,16 @@ internal static class JudgeCommand
             writer.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{name} {d.Lowest:G5} to {d.Highest:G5}, median {d.Median:G5}, half of them {d.Quarter:G5} to {d.ThreeQuarters:G5}"
+                    $"{name} {d.Lowest:G5} to {d.Highest:G5}, median {d.Median:G5}, quartiles {d.Quarter:G5} and {d.ThreeQuarters:G5}"
                 )
             );
-        writer.WriteLine($"{result.Pairs} pairs by {result.Judge.Judge}, {result.Ties} ties left out: {result.Folder}");
+        writer.WriteLine($"{result.Pairs} pairs by {result.Judge.Judge}, {result.Ties} ties excluded: {result.Folder}");
         writer.WriteLine(
             $"{result.Candidates} candidates of {result.Prompts} "
-                + $"prompts{(result.Alone > 0 ? $", {result.Alone} of which have a single one" : "")}"
+                + $"prompts{(result.Alone > 0 ? $", {result.Alone} with a single candidate" : "")}"
         );
         Line("Scores ", result.Scores);
         Line("Margins", result.Margins);
-        writer.WriteLine("A program judged these pairs, no person; README.md there says so.");
+        writer.WriteLine("These pairs were judged automatically, not by people (see README.md in the folder).");
     }
 }

@@ -26,10 +26,10 @@ internal sealed class LoraFlags
         command.Add(_scales);
     }
 
-    /// <summary>The requested adapters; empty without --lora.</summary>
+    /// <summary>Adapters given by --lora; empty without it.</summary>
     /// <exception cref="UsageException">The number of scales does not match the number of files.</exception>
     /// <exception cref="InputException">A file does not exist.</exception>
-    public IReadOnlyList<LaidOver> Read(ParseResult parsed)
+    public IReadOnlyList<MergedAdapters> Read(ParseResult parsed)
     {
         var (files, scales) = (parsed.GetValue(_files) ?? [], parsed.GetValue(_scales) ?? []);
         if (scales.Length > 1 ? scales.Length != files.Length : scales.Length == 1 && files.Length == 0)
@@ -38,7 +38,7 @@ internal sealed class LoraFlags
         {
             if (!double.IsFinite(scale) || scale == 0)
                 throw new UsageException(
-                    string.Create(CultureInfo.InvariantCulture, $"--lora-scale is {scale}; it must be a finite number other than 0.")
+                    string.Create(CultureInfo.InvariantCulture, $"--lora-scale {scale}: must be finite and other than 0.")
                 );
         }
 
@@ -46,7 +46,7 @@ internal sealed class LoraFlags
         {
             if (!File.Exists(LoraFile.Locate(file)))
                 throw new InputException(
-                    Directory.Exists(file) ? $"--lora: '{file}' holds no {LoraFile.Name}." : $"--lora: there is no file '{file}'."
+                    Directory.Exists(file) ? $"--lora: '{file}' contains no {LoraFile.Name}." : $"--lora: the file '{file}' does not exist."
                 );
         }
 
@@ -54,7 +54,7 @@ internal sealed class LoraFlags
         [
             .. files.Select(
                 (f, k) =>
-                    new LaidOver(
+                    new MergedAdapters(
                         Path.GetFullPath(f),
                         scales.Length == 0 ? 1
                             : scales.Length == 1 ? scales[0]
@@ -67,9 +67,9 @@ internal sealed class LoraFlags
     /// <summary>Writes the warnings of a pipeline.</summary>
     public static void Warn(LatentDiffusionPipeline pipeline, TextWriter writer) => Notes.Write(pipeline.Warnings, writer);
 
-    /// <summary>Lays them over, one after the other.</summary>
-    /// <exception cref="InputException">One does not fit the denoiser.</exception>
-    public static void Merge(LatentDiffusionPipeline pipeline, IReadOnlyList<LaidOver> adapters)
+    /// <summary>Merges the adapters, one after the other.</summary>
+    /// <exception cref="InputException">Adapters do not match the denoiser.</exception>
+    public static void Merge(LatentDiffusionPipeline pipeline, IReadOnlyList<MergedAdapters> adapters)
     {
         foreach (var (path, scale) in adapters)
             pipeline.Merge(path, scale);

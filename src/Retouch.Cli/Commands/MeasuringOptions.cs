@@ -16,7 +16,7 @@ internal sealed class MeasuringOptions
 {
     private readonly Option<string?> _reference = new("--reference")
     {
-        Description = "Folder of real pictures; for psnr, of the originals. Not needed for fid with --statistics.",
+        Description = "Folder of reference pictures; for psnr, of the originals. Not needed for fid with --statistics.",
     };
     private readonly Option<string> _metrics = new("--metrics")
     {
@@ -25,15 +25,16 @@ internal sealed class MeasuringOptions
     };
     private readonly Option<int?> _level = new("--level")
     {
-        Description = "Level of the wavelet packets of fwd. By default 4, less for small pictures, more for very large ones.",
+        Description = "Level of the wavelet packets of fwd. Default: 4, lower for small pictures, higher for very large ones.",
     };
     private readonly Option<int?> _neighbours = new("--neighbours")
     {
-        Description = $"For prdc: k of the neighbour that sets the radius of a ball. Default {new PrecisionRecallOptions().Neighbours}.",
+        Description =
+            $"For prdc: number of neighbours k that defines the radius of a ball. Default {new PrecisionRecallOptions().Neighbours}.",
     };
     private readonly Option<BallRule?> _rule = new("--ball")
     {
-        Description = "For prdc: open (distance < radius, as the prdc package) or closed (<=, as torch-fidelity). Default open.",
+        Description = "For prdc: open (distance < radius, as in the prdc package) or closed (<=, as in torch-fidelity). Default open.",
     };
     private readonly Option<int?> _subsets = new("--kid-subsets")
     {
@@ -41,11 +42,11 @@ internal sealed class MeasuringOptions
     };
     private readonly Option<int?> _subsetSize = new("--kid-subset-size")
     {
-        Description = $"For kid: pictures per subset. Default {new KernelDistanceOptions().SubsetSize}, less for smaller sets.",
+        Description = $"For kid: pictures per subset. Default {new KernelDistanceOptions().SubsetSize}, fewer for smaller sets.",
     };
     private readonly Option<int?> _directions = new("--directions")
     {
-        Description = $"For swd: random directions. Default {new SlicedWassersteinOptions().Directions}.",
+        Description = $"For swd: number of random directions. Default {new SlicedWassersteinOptions().Directions}.",
     };
     private readonly Option<string?> _maps = new("--maps")
     {
@@ -55,7 +56,7 @@ internal sealed class MeasuringOptions
     };
     private readonly Option<int> _resamples = new("--resamples")
     {
-        Description = "Bootstrap resamples.",
+        Description = "Number of bootstrap resamples.",
         DefaultValueFactory = _ => new BootstrapOptions().Resamples,
     };
     private readonly Option<double> _confidence = new("--confidence")
@@ -73,11 +74,11 @@ internal sealed class MeasuringOptions
     private readonly PreparationOptions _preparing = new();
     private readonly NetworkOptions _networks = new();
 
-    /// <summary>The report.</summary>
+    /// <summary>Report options.</summary>
     public ReportOptions Report { get; } = new();
 
-    /// <param name="command">The verb.</param>
-    /// <param name="compares">Whether it compares sets with each other.</param>
+    /// <param name="command">Verb.</param>
+    /// <param name="compares">Whether the verb compares sets with each other.</param>
     public void AddTo(Command command, bool compares = false)
     {
         if (compares)
@@ -106,15 +107,15 @@ internal sealed class MeasuringOptions
         Report.AddTo(command);
     }
 
-    /// <summary>The reference's pictures, or null where none are given.</summary>
+    /// <summary>Reference pictures, or null.</summary>
     public ImageSet? Reference(ParseResult parsed) =>
         parsed.GetValue(_reference) is { } folder ? ImageSet.Open(folder, Preparation(parsed)) : null;
 
     public SetPreparation Preparation(ParseResult parsed) => _preparing.Read(parsed);
 
-    /// <summary>The options, with the networks that they name opened.</summary>
-    /// <param name="parsed">The command line.</param>
-    /// <param name="opened">Receives networks to dispose of after the evaluation.</param>
+    /// <summary>Options of the evaluation, with opened networks.</summary>
+    /// <param name="parsed">Command line.</param>
+    /// <param name="opened">Receives the networks to dispose of after the evaluation.</param>
     /// <exception cref="UsageException">A metric is unknown, or an option out of range.</exception>
     public EvaluationOptions Evaluation(ParseResult parsed, List<IDisposable> opened)
     {
@@ -139,7 +140,7 @@ internal sealed class MeasuringOptions
                 Confidence = parsed.GetValue(_confidence),
                 Seed = _preparing.Seed(parsed),
             },
-            // Not among the options of a verb that compares nothing.
+            // Only verbs that compare sets have the option.
             SmallestDifference = parsed.CommandResult.Command.Options.Contains(_smallest)
                 ? parsed.GetValue(_smallest)
                 : VerdictRule.Smallest,
@@ -150,7 +151,7 @@ internal sealed class MeasuringOptions
         return options;
     }
 
-    /// <summary>Writes the maps of spectra if requested.</summary>
+    /// <summary>Writes maps of the spectra, if requested.</summary>
     public void SaveMaps(ParseResult parsed, EvaluationResult result)
     {
         if (parsed.GetValue(_maps) is not { } folder)
@@ -172,7 +173,7 @@ internal sealed class MeasuringOptions
         }
     }
 
-    /// <summary>A metric with the options of the command line.</summary>
+    /// <summary>Metric with the options of the command line.</summary>
     private IMetric Configure(ParseResult parsed, IMetric metric) =>
         metric switch
         {
@@ -205,6 +206,6 @@ internal sealed class MeasuringOptions
         where T : IMetric, new()
     {
         if (!asked.OfType<T>().Any() && options.FirstOrDefault(o => parsed.GetResult(o) is not null) is { } inert)
-            throw new UsageException($"{inert.Name} is for {new T().Name}, which is not asked for (--metrics).");
+            throw new UsageException($"{inert.Name} has an effect only with the metric {new T().Name} (--metrics).");
     }
 }

@@ -25,7 +25,7 @@ internal sealed class NetworkOptions
     };
     private readonly Option<string?> _own = new("--retouch-features")
     {
-        Description = "For fd, kid, prdc: folder of a feature network that 'retouch features' trained.",
+        Description = "For fd, kid, prdc: folder of a feature network trained by 'retouch features'.",
     };
     private readonly Option<string?> _lpips = new("--lpips")
     {
@@ -33,8 +33,7 @@ internal sealed class NetworkOptions
     };
     private readonly Option<string?> _lpipsNetwork = new("--lpips-network")
     {
-        Description =
-            "For lpips: weights of the classifier that they belong to (AlexNet, VGG-16 or SqueezeNet 1.1), in torchvision's layout.",
+        Description = "For lpips: weights of the classifier (AlexNet, VGG-16 or SqueezeNet 1.1), in torchvision's layout.",
     };
     private readonly Option<string?> _statistics = new("--statistics")
     {
@@ -49,7 +48,7 @@ internal sealed class NetworkOptions
         command.Add(_statistics);
     }
 
-    /// <summary>Without the statistics.</summary>
+    /// <summary>Options without the statistics.</summary>
     public void AddNetworksTo(Command command)
     {
         command.Add(_inception);
@@ -58,11 +57,11 @@ internal sealed class NetworkOptions
         command.Add(_own);
     }
 
-    /// <summary>The feature networks that are named, opened.</summary>
-    /// <param name="parsed">The command line.</param>
-    /// <param name="device">Where they run.</param>
-    /// <param name="opened">Takes what is to be disposed of.</param>
-    /// <param name="asked">The metrics; null where the networks are for none.</param>
+    /// <summary>Opens the given feature networks.</summary>
+    /// <param name="parsed">Command line.</param>
+    /// <param name="device">Device of the networks.</param>
+    /// <param name="opened">Receives the networks to dispose of.</param>
+    /// <param name="asked">Metrics; null if the networks are not for metrics.</param>
     public IReadOnlyList<IFeatureExtractor> Networks(
         ParseResult parsed,
         Device device,
@@ -81,29 +80,27 @@ internal sealed class NetworkOptions
 
         Add(_inception, InceptionFeatures.Open);
         Add(_squeezenet, SqueezeNetFeatures.Open);
-        // A model that clipscore uses need not give features too.
+        // A model for clipscore only does not extract features.
         if (asked is null || !asked.OfType<ClipScoreMetric>().Any() || asked.Any(static m => m.Uses(ClipFeatures.Key)))
             Add(_clip, ClipFeatures.Open);
         Add(_own, RetouchFeatures.Open);
         return networks;
     }
 
-    /// <summary>Refuses files that no metric uses.</summary>
-    /// <exception cref="UsageException">There is one.</exception>
+    /// <summary>Checks that a metric uses each file.</summary>
+    /// <exception cref="UsageException">No metric uses one of the files.</exception>
     public void Check(ParseResult parsed, IReadOnlyList<IMetric> asked)
     {
         var (linear, trunk) = (parsed.GetValue(_lpips), parsed.GetValue(_lpipsNetwork));
         if (linear is null != trunk is null)
-            throw new UsageException(
-                "--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight."
-            );
+            throw new UsageException("--lpips (linear weights) and --lpips-network (classifier) must be given together.");
         if (linear is not null && !asked.OfType<LpipsMetric>().Any())
-            throw new UsageException("The network of LPIPS is given, but lpips is not asked for (--metrics).");
+            throw new UsageException("--lpips has an effect only with the metric lpips (--metrics).");
         if (parsed.GetValue(_statistics) is not null && !asked.OfType<FrechetInceptionMetric>().Any())
-            throw new UsageException("Saved statistics are given, but fid, which would use them, is not asked for (--metrics).");
+            throw new UsageException("--statistics has an effect only with the metric fid (--metrics).");
     }
 
-    /// <summary>A metric with the network or the statistics that the command line names for it, opened.</summary>
+    /// <summary>Metric with its network or statistics from the command line, opened.</summary>
     public IMetric Configure(ParseResult parsed, IMetric metric, Device device, List<IDisposable> opened)
     {
         T Opened<T>(T network)

@@ -11,8 +11,8 @@ internal static class ObjectiveFlags
     public static readonly Option<string?> Objective = new("--objective")
     {
         Description =
-            "latent, lpl, pixel or lpl+pixel (each besides the latent loss), with their defaults; dpo or simpo on --pairs, alone "
-            + "or with others, as in dpo+lpl (dpo+latent anchors it to the winners).",
+            "latent, lpl, pixel or lpl+pixel (each in addition to the diffusion loss), with default options; dpo or simpo on --pairs, "
+            + "alone or combined, as in dpo+lpl (dpo+latent adds the diffusion loss of the winners as an anchor).",
     };
     public static readonly Option<string[]> Values = new("--set")
     {
@@ -21,14 +21,14 @@ internal static class ObjectiveFlags
     };
 
     /// <summary>Applies every --set to options in JSON.</summary>
-    /// <exception cref="UsageException">One is no PATH=VALUE.</exception>
+    /// <exception cref="UsageException">An argument is not of the form PATH=VALUE.</exception>
     public static void PutValues(JsonObject json, ParseResult parsed)
     {
         foreach (var pair in parsed.GetValue(Values) ?? [])
         {
             var equals = pair.IndexOf('=', StringComparison.Ordinal);
             if (equals <= 0)
-                throw new UsageException($"--set takes PATH=VALUE, as in --set objective.perceptual.weight=2; '{pair}' is none.");
+                throw new UsageException($"--set '{pair}' is not of the form PATH=VALUE, as in --set objective.perceptual.weight=2.");
             OptionsFile.Set(json, pair[..equals], pair[(equals + 1)..]);
         }
     }
@@ -40,7 +40,7 @@ internal static class ObjectiveFlags
         var parts = objective.Split('+');
         if (parts.FirstOrDefault(static p => p is not ("latent" or "lpl" or "pixel" or "dpo" or "simpo")) is { } unknown)
             throw new UsageException(
-                $"--objective: '{unknown}' is none of latent, lpl, pixel, dpo, simpo. Join several by '+', as in lpl+pixel."
+                $"--objective: '{unknown}' is not one of latent, lpl, pixel, dpo, simpo. Join terms by '+', as in lpl+pixel."
             );
         var members = json["objective"] as JsonObject ?? [];
         json["objective"] = members;

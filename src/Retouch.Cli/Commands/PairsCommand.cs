@@ -6,33 +6,33 @@ using Retouch.Training;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch pairs</c>: makes preference pairs from pictures, and measures models on pairs.</summary>
+/// <summary><c>retouch pairs</c>: creates preference pairs from pictures, and evaluates models on pairs.</summary>
 internal static class PairsCommand
 {
     public static Command Create() =>
-        new("pairs", "Preference pairs: make them from pictures, or measure a model on them.") { Make(), Measure() };
+        new("pairs", "Create preference pairs from pictures, or evaluate a model on pairs.") { Make(), Measure() };
 
     private static Command Make()
     {
         var data = new Option<string>("--data") { Description = "Folder of pictures, the winners.", Required = true };
         var degrade = new Option<Degradation>("--degrade")
         {
-            Description = "Degradation that makes losers of them: blur, jpeg20 or alias.",
+            Description = "Degradation of the losers: blur, jpeg20 or alias.",
             Required = true,
         };
         var output = new Option<string>("--output") { Description = "Folder for the data set; new or empty.", Required = true };
         var size = new Option<int>("--size")
         {
-            Description = "Side of the pictures in pixels, as in the training.",
+            Description = "Side of the pictures in pixels, as in training.",
             DefaultValueFactory = static _ => 64,
         };
         var seed = new Option<ulong>("--seed") { Description = "Seed of all random choices.", DefaultValueFactory = static _ => 0 };
         var holdOut = new Option<int>("--hold-out")
         {
-            Description = "One of this many pictures goes into held-out.jsonl instead; 0: none.",
+            Description = "One in this many pictures is held out, in held-out.jsonl; 0: none.",
             DefaultValueFactory = static _ => 0,
         };
-        var command = new Command("make", "Makes preference pairs whose losers are degraded winners.")
+        var command = new Command("make", "Create preference pairs whose losers are degraded winners.")
         {
             data,
             degrade,
@@ -68,18 +68,26 @@ internal static class PairsCommand
     private static Command Measure()
     {
         var model = new Option<string>("--model") { Description = "A pipeline in the diffusers layout.", Required = true };
-        var reference = new Option<string>("--reference") { Description = "The pipeline before training.", Required = true };
+        var reference = new Option<string>("--reference")
+        {
+            Description = "Reference model: the pipeline before training.",
+            Required = true,
+        };
         var pairs = new Option<string>("--pairs")
         {
             Description = "A list of pairs, or the folder with its metadata.jsonl.",
             Required = true,
         };
         var size = new Option<int>("--size") { Description = "Side of the pictures in pixels.", DefaultValueFactory = static _ => 64 };
-        var draws = new Option<int>("--draws") { Description = "Draws of time and noise per pair.", DefaultValueFactory = static _ => 4 };
-        var seed = new Option<ulong>("--seed") { Description = "Seed of these draws.", DefaultValueFactory = static _ => 0 };
+        var draws = new Option<int>("--draws")
+        {
+            Description = "Number of draws of timestep and noise per pair.",
+            DefaultValueFactory = static _ => 4,
+        };
+        var seed = new Option<ulong>("--seed") { Description = "Seed of the draws.", DefaultValueFactory = static _ => 0 };
         var command = new Command(
             "measure",
-            "Measures a model on pairs, relative to the model before training: implicit accuracy, errors, drift."
+            "Evaluate a model on pairs, relative to the model before training: implicit accuracy, errors, drift."
         )
         {
             model,

@@ -4,12 +4,12 @@ using Retouch.Images;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary>Selection and resizing of the measured pictures.</summary>
+/// <summary>Selection and resizing of the evaluated pictures.</summary>
 internal sealed class PreparationOptions
 {
     private readonly Option<int?> _size = new("--size")
     {
-        Description = "Resize the shorter side to this and cut a square from the middle. Without it, all pictures must have one size.",
+        Description = "Resize the shorter side to this size, then centre-crop a square. By default, all pictures must have one size.",
     };
     private readonly Option<ResizeFilter> _filter = new("--filter")
     {
@@ -18,7 +18,7 @@ internal sealed class PreparationOptions
     };
     private readonly Option<bool> _enlarge = new("--allow-enlarging")
     {
-        Description = "Enlarge pictures that are smaller than --size instead of refusing them.",
+        Description = "Enlarge pictures that are smaller than --size instead of rejecting them.",
     };
     private readonly Option<int?> _count = new("--count") { Description = "Pictures per folder, selected with --seed." };
     private readonly Option<ulong> _seed = new("--seed") { Description = "Seed of all random choices." };

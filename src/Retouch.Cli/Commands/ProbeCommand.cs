@@ -26,27 +26,27 @@ internal static class ProbeCommand
     };
     private static readonly Option<string> Results = new("--output")
     {
-        Description = "Safetensors file to write: out.*, and grad.* where cotangents (in.cotangent, in.cot_*) are among the inputs.",
+        Description = "Output file (safetensors): out.*, and grad.* if the inputs contain cotangents (in.cotangent, in.cot_*).",
         Required = true,
     };
     private static readonly Option<bool> Intermediates = new("--intermediates")
     {
-        Description = "Write the outputs of inner modules too, as mid.*.",
+        Description = "Also write the outputs of inner modules, as mid.*.",
     };
-    private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, fp16 for instance." };
+    private static readonly Option<string?> Variant = new("--variant") { Description = "Variant of the weights, such as fp16." };
 
     private static readonly Option<string?> Objective = new("--objective")
     {
         Description =
-            "Evaluate this term of the loss instead, weight 1, through the autoencoder in --model: lpl, pixel, dpo or simpo, with their "
-            + "defaults. Inputs: in.z0, in.z0_hat (raw latents), in.sigma (noise over signal) or in.time (of a flow); in.noise for all but "
-            + "lpl, in.images where they are the target, in.z0_hat_reference for dpo (winners first, then their losers).",
+            "Evaluate a term of the loss instead, with weight 1, through the autoencoder in --model: lpl, pixel, dpo or simpo, with "
+            + "default options. Inputs: in.z0, in.z0_hat (raw latents), in.sigma (noise level) or in.time (of a flow); in.noise for all "
+            + "but lpl, in.images if they are the target, in.z0_hat_reference for dpo (winners first, then their losers).",
     };
 
-    /// <summary>A tensor of the result.</summary>
+    /// <summary>Tensor of the result.</summary>
     internal sealed record Written(string Name, IReadOnlyList<long> Shape, string Type);
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
         var command = new Command("probe", "Run a network, or an objective behind a decoder, on tensors of a file and write all outputs.")
@@ -83,23 +83,21 @@ internal static class ProbeCommand
         return 0;
     }
 
-    /// <summary>The requested term; null for the network itself.</summary>
+    /// <summary>Requested term; null for the network itself.</summary>
     private static ObjectiveOptions? OptionsOf(ParseResult parsed)
     {
         if (parsed.GetValue(Objective) is not { } name)
-            return (parsed.GetValue(ObjectiveFlags.Values) ?? []).Length == 0
-                ? null
-                : throw new UsageException("--set gives the options of an objective; name it with --objective.");
+            return (parsed.GetValue(ObjectiveFlags.Values) ?? []).Length == 0 ? null : throw new UsageException("--set needs --objective.");
         if (name is not ("lpl" or "pixel" or "dpo" or "simpo"))
-            throw new UsageException($"--objective: '{name}' is none of lpl, pixel, dpo, simpo; a probe evaluates one term.");
+            throw new UsageException($"--objective: '{name}' is not one of lpl, pixel, dpo, simpo; a probe evaluates a single term.");
         if (parsed.GetValue(Intermediates))
-            throw new UsageException("--intermediates shows a network's modules; it does nothing with --objective.");
+            throw new UsageException("--intermediates has no effect with --objective.");
         var json = new JsonObject();
         ObjectiveFlags.Put(json, name);
         ObjectiveFlags.PutValues(json, parsed);
         if (json.Count > 1)
             throw new UsageException(
-                $"A probe takes options of objective.* alone, not '{json.First(static p => p.Key != "objective").Key}'."
+                $"A probe accepts options of objective.* only, not '{json.First(static p => p.Key != "objective").Key}'."
             );
         var options = OptionsFile.Bind<TrainingOptions>(json, "command line").Objective!;
         options = options with
@@ -117,7 +115,7 @@ internal static class ProbeCommand
 
     private static IAutoencoder DecoderOf(Component component) =>
         component.Network as IAutoencoder
-        ?? throw new InputException($"--objective looks through a decoder: give an autoencoder as --model, not {component.ClassName}.");
+        ?? throw new InputException($"--objective needs a decoder: give an autoencoder as --model, not {component.ClassName}.");
 
     private static List<KeyValuePair<string, Tensor>> Probe(Component component, ProbeTensors tensors, bool intermediates)
     {
@@ -146,7 +144,7 @@ internal static class ProbeCommand
         ComponentRegistry.Of(component.Network).Parameters(component.Network);
 
     /// <summary>
-    /// Copies a module's output: the module may go on to write over it. The copy outlives the module's scope and is freed with the results.
+    /// Copies a module's output, since the module may overwrite it. The copy outlives the module's scope and is freed with the results.
     /// </summary>
     private static void Note(Dictionary<string, Tensor> seen, string name, Tensor value)
     {

@@ -9,7 +9,7 @@ internal static class ProbeLibraryCommand
     /// <summary>Name of the verb.</summary>
     public const string Name = "probe-library";
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
         var library = new Argument<string>("library") { Description = "torch or pictures." };

@@ -9,9 +9,9 @@ using Retouch.Torch;
 namespace Retouch.Cli.Commands;
 
 /// <summary>Prompts and encoded conditions of the requested pictures.</summary>
-/// <param name="Prompts">One per picture.</param>
-/// <param name="Conditions">One per picture, on the CPU; not owned by a scope.</param>
-/// <param name="Unconditional">Of the negative prompt, or of the empty one.</param>
+/// <param name="Prompts">One prompt per picture.</param>
+/// <param name="Conditions">One condition per picture, on the CPU; not owned by a scope.</param>
+/// <param name="Unconditional">Condition of the negative or empty prompt.</param>
 internal sealed record PromptedPictures(IReadOnlyList<string> Prompts, IReadOnlyList<Condition> Conditions, Condition Unconditional);
 
 /// <summary>Options of verbs that sample by prompt.</summary>
@@ -38,9 +38,9 @@ internal static class PromptOptions
             command.Add(option);
     }
 
-    /// <summary>The prompt of each picture, in sampling order; null without prompts.</summary>
-    /// <exception cref="UsageException">Options contradict each other.</exception>
-    /// <exception cref="InputException">The file of prompts cannot be read or holds none.</exception>
+    /// <summary>Prompt of each picture, in sampling order; null without prompts.</summary>
+    /// <exception cref="UsageException">Options are contradictory.</exception>
+    /// <exception cref="InputException">The file of prompts cannot be read or is empty.</exception>
     public static IReadOnlyList<string>? Read(ParseResult parsed)
     {
         string[] prompts = [.. parsed.GetValue(Prompt) ?? [], .. parsed.GetValue(File) is { } path ? PromptFile.Read(path) : []];
@@ -53,12 +53,12 @@ internal static class PromptOptions
     }
 
     /// <summary>Encodes the prompts of pictures; the encoders are in memory only during this call.</summary>
-    /// <param name="pipeline">Source of the text encoders.</param>
-    /// <param name="prompts">From <see cref="Read"/>.</param>
-    /// <param name="parsed">The command line.</param>
-    /// <param name="height">Of the pictures, in pixels.</param>
-    /// <param name="width">Of the pictures, in pixels.</param>
-    /// <param name="device">Where the encoders run.</param>
+    /// <param name="pipeline">Pipeline with the text encoders.</param>
+    /// <param name="prompts">Prompts from <see cref="Read"/>.</param>
+    /// <param name="parsed">Command line.</param>
+    /// <param name="height">Height of the pictures in pixels.</param>
+    /// <param name="width">Width of the pictures in pixels.</param>
+    /// <param name="device">Device of the encoders.</param>
     public static PromptedPictures Encode(
         LatentDiffusionPipeline pipeline,
         IReadOnlyList<string> prompts,
@@ -78,7 +78,7 @@ internal static class PromptOptions
             var encoded = encoders.Encoder.Encode([prompt]);
             foreach (var cut in encoded.Cut)
                 parsed.InvocationConfiguration.Error.WriteLine(
-                    $"note: the prompt '{Excerpt.Of(prompt)}' is longer than its encoder takes; left out: '{Excerpt.Of(cut.Dropped)}'"
+                    $"note: the prompt '{Excerpt.Of(prompt)}' exceeds the encoder's maximum length; truncated: '{Excerpt.Of(cut.Dropped)}'"
                 );
             var whole = encoders.Encoder.TakesTimeIds
                 ? encoded.Condition with
@@ -92,6 +92,6 @@ internal static class PromptOptions
         return new PromptedPictures(prompts, [.. prompts.Select(Of)], Of(parsed.GetValue(Negative) ?? ""));
     }
 
-    /// <summary>The negative prompt; null where none is given.</summary>
+    /// <summary>Negative prompt, or null.</summary>
     public static string? NegativeOf(ParseResult parsed) => parsed.GetValue(Negative);
 }

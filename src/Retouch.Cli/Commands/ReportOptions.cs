@@ -13,7 +13,7 @@ namespace Retouch.Cli.Commands;
 internal sealed class ReportOptions
 {
     /// <summary>Description of <c>--tensorboard</c>, here and in other verbs.</summary>
-    public const string TensorBoardDescription = "Write the figures for TensorBoard too, into the folder tensorboard of --output.";
+    public const string TensorBoardDescription = "Also write the figures for TensorBoard, into the folder tensorboard of --output.";
 
     private readonly Option<string?> _output = new("--output")
     {
@@ -37,11 +37,11 @@ internal sealed class ReportOptions
     }
 
     /// <summary>Writes the requested files.</summary>
-    /// <param name="parsed">The command line.</param>
-    /// <param name="result">The evaluation.</param>
-    /// <param name="reference">The real pictures.</param>
-    /// <param name="sets">The sets.</param>
-    /// <param name="load">The load average before the evaluation.</param>
+    /// <param name="parsed">Command line.</param>
+    /// <param name="result">Result of the evaluation.</param>
+    /// <param name="reference">Reference pictures, or null.</param>
+    /// <param name="sets">Sets.</param>
+    /// <param name="load">Load average before the evaluation.</param>
     /// <returns>Names and paths of the files.</returns>
     public IReadOnlyList<(string Name, string Path)> Write(
         ParseResult parsed,

@@ -12,13 +12,13 @@ namespace Retouch.Cli.Commands;
 
 /// <summary>Result of <c>retouch sample</c>.</summary>
 /// <param name="Folder">Folder of the pictures.</param>
-/// <param name="Count">Pictures.</param>
+/// <param name="Count">Number of pictures.</param>
 /// <param name="Sampler">Name of the sampler.</param>
-/// <param name="Seconds">Duration without loading.</param>
-/// <param name="TakenOver">Existing pictures of a resumed run; null otherwise.</param>
+/// <param name="Seconds">Duration in seconds, without loading.</param>
+/// <param name="TakenOver">Number of existing pictures of a resumed run; null otherwise.</param>
 internal sealed record SampleResult(string Folder, int Count, string Sampler, double Seconds, int? TakenOver);
 
-/// <summary><c>retouch sample</c>: draws pictures from a diffusers folder, with the seed of each recorded.</summary>
+/// <summary><c>retouch sample</c>: samples pictures from a diffusers folder, with the seed of each recorded.</summary>
 internal static class SampleCommand
 {
     private static readonly Option<string> Model = new("--model")
@@ -33,11 +33,11 @@ internal static class SampleCommand
     };
     private static readonly Option<int?> Count = new Option<int?>("--count")
     {
-        Description = "Number of pictures, 16 by default; with prompts it follows from them.",
+        Description = "Number of pictures, default 16; determined by the prompts, if given.",
     }.Within(new() { AtLeast = 1 });
     private static readonly Option<ulong> Seed = new("--seed")
     {
-        Description = "Seed of the first picture, incremented for each further one. The noise of a picture depends only on its seed.",
+        Description = "Seed of the first picture, incremented for each picture. The noise of a picture depends only on its seed.",
         DefaultValueFactory = static _ => 0,
     };
     private static readonly Option<string?> SamplerName = new("--sampler")
@@ -53,8 +53,8 @@ internal static class SampleCommand
     private static readonly Option<double?> Guidance = new("--guidance")
     {
         Description =
-            "Scale of classifier-free guidance; 1: none. Default: 1.5 for classes (2 at 512 pixels), for prompts that of the model's "
-            + "family (7.5, 5, 7, 4.5 for Stable Diffusion, SDXL, SD 3, PixArt).",
+            "Scale of classifier-free guidance; 1: none. Default: 1.5 for classes (2 at 512 pixels), for prompts the default of the "
+            + "model's family (7.5, 5, 7, 4.5 for Stable Diffusion, SDXL, SD 3, PixArt).",
     };
     private static readonly Option<double> Rescale = new("--guidance-rescale")
     {
@@ -63,7 +63,7 @@ internal static class SampleCommand
     private static readonly Option<double[]> Interval = new("--guidance-interval")
     {
         Description =
-            "Guidance only between these fractions of the largest timestep, as 0.1 0.8; outside, the network runs once instead of twice.",
+            "Guidance only between these fractions of the largest timestep, as 0.1 0.8; outside, the network runs unguided, once per step.",
         AllowMultipleArgumentsPerToken = true,
     };
 
@@ -80,7 +80,7 @@ internal static class SampleCommand
     };
     private static readonly Option<bool> Resume = new("--resume")
     {
-        Description = "Continue an interrupted run with the same options in --output; more pictures are allowed. Existing ones stay.",
+        Description = "Resume an interrupted run in --output with the same options; more pictures are allowed. Existing ones are kept.",
     };
     private static readonly Option<int> Batch = SharedOptions.BatchSize(16);
 
@@ -88,7 +88,7 @@ internal static class SampleCommand
 
     public static Command Create()
     {
-        var command = new Command("sample", "Draws pictures from a model.")
+        var command = new Command("sample", "Sample pictures from a model.")
         {
             Model,
             OutputFolder,
@@ -113,7 +113,7 @@ internal static class SampleCommand
             (parsed, cancellation) =>
             {
                 var result = Run(parsed, cancellation);
-                var there = result.TakenOver is { } before ? $", {before} of them there already" : "";
+                var there = result.TakenOver is { } before ? $" ({before} existing)" : "";
                 Output
                     .For(parsed)
                     .Write(
@@ -135,16 +135,13 @@ internal static class SampleCommand
         var goesOn = parsed.GetValue(Resume) && !SampledFolder.IsNew(folder);
         if (!goesOn && File.Exists(Path.Combine(folder, SamplingRecord.FileName)))
             throw new UsageException(
-                $"'{folder}' is not empty: it holds an earlier run. Continue that with --resume, or choose another "
-                    + $"folder with --output."
+                $"'{folder}' contains an earlier run. Resume it with --resume, or choose another " + $"folder with --output."
             );
         if (!goesOn)
             SampledFolder.Check(folder);
         var prompts = PromptOptions.Read(parsed);
         if (prompts is not null && (parsed.GetValue(Count) is not null || parsed.GetValue(Class) is { Length: > 0 }))
-            throw new UsageException(
-                "--count and --class are for pictures without prompts; with prompts, --images-per-prompt says how many."
-            );
+            throw new UsageException("--count and --class cannot be combined with prompts; use --images-per-prompt.");
         var count = prompts?.Count ?? parsed.GetValue(Count) ?? 16;
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
@@ -170,7 +167,7 @@ internal static class SampleCommand
             Labels = LabelsOf(pipeline, chosen, count, prompts is not null),
         };
         if (prompts is null && pipeline.Denoiser.TextWidth is not null)
-            throw new UsageException("This model draws by prompt; give --prompt or --prompts.");
+            throw new UsageException("This model needs prompts; give --prompt or --prompts.");
         if (prompts is not null)
         {
             var told = PromptOptions.Encode(pipeline, prompts, parsed, request.Height, request.Width, device);
@@ -187,7 +184,7 @@ internal static class SampleCommand
         }
 
         var takenOver = goesOn ? written.Count : (int?)null;
-        // Batches as in an uninterrupted run: the last digits of a picture depend on the size of its batch. Existing pictures are kept.
+        // Batches as in an uninterrupted run: rounding depends on the batch size. Existing pictures are kept.
         var again = written.Count % request.BatchSize;
         if (written.Count < count)
         {
@@ -219,7 +216,7 @@ internal static class SampleCommand
     }
 
     /// <summary>
-    /// The class of each picture: the chosen classes, or all, in rotation. Explicit, so that a resumed run continues the rotation.
+    /// Class of each picture: the chosen classes, or all, in rotation. Explicit, so that a resumed run continues the rotation.
     /// </summary>
     private static IReadOnlyList<int>? LabelsOf(LatentDiffusionPipeline pipeline, int[] chosen, int count, bool prompted)
     {
@@ -228,17 +225,17 @@ internal static class SampleCommand
         return !prompted && pipeline.Denoiser.ClassCount is { } classes ? [.. Enumerable.Range(0, count).Select(k => k % classes)] : null;
     }
 
-    /// <summary>The requested size; null for the native size.</summary>
+    /// <summary>Requested size; null for the native size.</summary>
     internal static (int Width, int Height)? SizeOf(string? size, int? width, int? height)
     {
         if (size is null && width is null && height is null)
             return null;
         if (size is not null && (width ?? height) is not null)
-            throw new UsageException("--size and --width or --height say the same; give one of them.");
+            throw new UsageException("--size cannot be combined with --width or --height.");
         if (size is null)
             return width is { } w && height is { } h
                 ? (w, h)
-                : throw new UsageException("--width and --height belong together; or give --size.");
+                : throw new UsageException("--width and --height must be given together; or give --size.");
         var sides = size.Split('x', 'X');
         if (
             sides.Length > 2
@@ -247,7 +244,7 @@ internal static class SampleCommand
                 static s => int.TryParse(s, NumberStyles.None, CultureInfo.InvariantCulture, out var side) && side > 0
             )
         )
-            throw new UsageException($"--size is '{size}'; give a side in pixels (512), or width and height (768x512).");
+            throw new UsageException($"--size '{size}': give a side in pixels (512), or width and height (768x512).");
         var numbers = Array.ConvertAll(sides, static s => int.Parse(s, CultureInfo.InvariantCulture));
         return (numbers[0], numbers[^1]);
     }
@@ -259,11 +256,11 @@ internal static class SampleCommand
         {
             [] => guidance,
             [var from, var to] => guidance with { From = from, To = to },
-            var other => throw new UsageException($"--guidance-interval takes two numbers, not {other.Length}."),
+            var other => throw new UsageException($"--guidance-interval needs two numbers, not {other.Length}."),
         };
     }
 
-    /// <summary>The model's sampler, or the named one with the model's timesteps.</summary>
+    /// <summary>Default sampler of the model, or the given one with the model's timesteps.</summary>
     private static SamplerOptions SamplerOf(LatentDiffusionPipeline pipeline, (Solver Solver, SigmaSpacing Sigmas)? named, TextWriter error)
     {
         var (options, note) = SchedulerConfig.Read(pipeline.SchedulerConfig, solver: named?.Solver);

@@ -9,19 +9,19 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
-/// <summary><c>retouch statistics</c>: mean and covariance of a folder's features, saved for later comparisons.</summary>
+/// <summary><c>retouch statistics</c>: saves mean and covariance of a folder's features for later comparisons.</summary>
 internal static class StatisticsCommand
 {
     /// <summary>Result of the verb.</summary>
     private sealed record Saved(string File, int Pictures, string Preparation, FeatureProtocol Protocol);
 
-    /// <summary>The verb.</summary>
+    /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
         var images = new Option<string>("--images") { Description = "Folder of the pictures.", Required = true };
         var output = new Option<string>("--output")
         {
-            Description = "File to write (.npz with mu and sigma, as pytorch-fid reads and writes).",
+            Description = "Output file (.npz with mu and sigma, in pytorch-fid's format).",
             Required = true,
         };
         var preparing = new PreparationOptions();

@@ -14,7 +14,7 @@ internal static class StudyCommand
     private static readonly Argument<string> Name = new("NAME")
     {
         Description =
-            "latents: effect of interpolation on pictures and on latents. features: maps of the decoder's taps, outliers marked. "
+            "latents: effect of interpolation on pictures and on latents. features: maps of the decoder's taps with marked outliers. "
             + "taps: magnitude and outliers of each tap, accuracy of the "
             + "estimate by noise level, and proposed options for the latent perceptual loss.",
     };
@@ -25,12 +25,12 @@ internal static class StudyCommand
     };
     private static readonly Option<int> Channels = new Option<int>("--channels")
     {
-        Description = "For features: number of channels per tap, those with the most outliers.",
+        Description = "For features: number of shown channels per tap, ordered by outliers.",
         DefaultValueFactory = static _ => 8,
     }.Within(new() { AtLeast = 1, AtMost = 64 });
     private static readonly Option<double[]> Factors = new("--factors")
     {
-        Description = "For latents: downscaling factors, above 1.",
+        Description = "For latents: downsampling factors, above 1.",
         AllowMultipleArgumentsPerToken = true,
         DefaultValueFactory = static _ => [1.3, 2, 4],
     };
@@ -41,12 +41,12 @@ internal static class StudyCommand
     };
     private static readonly Option<string?> LpipsNetwork = new("--lpips-network")
     {
-        Description = "For latents: the classifier that --lpips belongs to.",
+        Description = "For latents: the classifier of --lpips.",
     };
 
     public static Command Create()
     {
-        var command = new Command("study", "Analyses an autoencoder, a denoiser and pictures before training.")
+        var command = new Command("study", "Analyse an autoencoder, a denoiser and pictures before training.")
         {
             Name,
             Model,
@@ -82,13 +82,11 @@ internal static class StudyCommand
         )
         {
             if (name != study && parsed.GetResult(option) is { Implicit: false })
-                throw new UsageException($"{option.Name} is for the study {study}; it has no effect here.");
+                throw new UsageException($"{option.Name} has an effect only with the study {study}.");
         }
 
         if (parsed.GetValue(Lpips) is null != parsed.GetValue(LpipsNetwork) is null)
-            throw new UsageException(
-                "--lpips and --lpips-network belong together: the linear weights, and the classifier that they weight."
-            );
+            throw new UsageException("--lpips (linear weights) and --lpips-network (classifier) must be given together.");
         var folder = Looks.Folder(parsed);
         if (name == "taps")
         {
@@ -107,14 +105,14 @@ internal static class StudyCommand
                 Write(parsed, FeatureStudy.Build(material, parsed.GetValue(Channels)), folder, load);
                 break;
             default:
-                throw new UsageException($"There is no study '{name}'; there are latents, features and taps.");
+                throw new UsageException($"Unknown study '{name}'; known: latents, features and taps.");
         }
     }
 
-    /// <summary>The study of taps, as <c>study taps</c> and <c>inspect --taps</c> make it.</summary>
-    /// <param name="parsed">The command line.</param>
-    /// <param name="model">A pipeline; null: the bundled one.</param>
-    /// <param name="looks">The options of the command.</param>
+    /// <summary>The study of taps, of <c>study taps</c> and <c>inspect --taps</c>.</summary>
+    /// <param name="parsed">Command line.</param>
+    /// <param name="model">Pipeline; null for the bundled one.</param>
+    /// <param name="looks">Options of the study.</param>
     /// <param name="cancellation">Cancels the study.</param>
     internal static void Taps(ParseResult parsed, string? model, StudyOptions looks, CancellationToken cancellation)
     {

@@ -5,7 +5,7 @@ using Retouch.Experiments.Studies;
 namespace Retouch.Cli.Commands;
 
 /// <summary>Options of <c>study</c> and of <c>inspect --taps</c>: pictures, noise levels and report.</summary>
-/// <param name="prefix">Prefix of every description; empty for <c>study</c>.</param>
+/// <param name="prefix">Prefix of all descriptions; empty for <c>study</c>.</param>
 internal sealed class StudyOptions(string prefix)
 {
     private readonly Option<string?> _data = new("--data") { Description = $"{prefix}A folder of pictures; default: procedural scenes." };
@@ -25,7 +25,7 @@ internal sealed class StudyOptions(string prefix)
         DefaultValueFactory = static _ => 1,
     };
 
-    /// <summary>Folder for the report.</summary>
+    /// <summary>Folder of the report.</summary>
     public Option<string?> OutputPath { get; } =
         new("--output") { Description = $"{prefix}Folder for the report.", Required = prefix.Length == 0 };
 
@@ -40,11 +40,11 @@ internal sealed class StudyOptions(string prefix)
     /// <summary>All options.</summary>
     public IReadOnlyList<Option> All => [_data, OutputPath, _size, _count, Levels, _seed, SharedOptions.Device];
 
-    /// <summary>Seed of the noise.</summary>
+    /// <summary>Seed of noise and selection.</summary>
     public ulong Seed(ParseResult parsed) => parsed.GetValue(_seed);
 
     /// <summary>Folder of the report.</summary>
-    /// <exception cref="UsageException">It is missing.</exception>
+    /// <exception cref="UsageException">The option is missing.</exception>
     public string Folder(ParseResult parsed) =>
         parsed.GetValue(OutputPath) ?? throw new UsageException("--output is missing: the folder for the report.");
 

@@ -20,7 +20,7 @@ internal static class TrainCommand
 {
     private static readonly Option<FileInfo?> OptionsPath = new("--options")
     {
-        Description = "A JSON file of options (comments allowed); see --schema.",
+        Description = "JSON file of options (comments are allowed); see --schema.",
     };
     private static readonly Option<string?> OutputPath = new("--output")
     {
@@ -29,12 +29,12 @@ internal static class TrainCommand
     private static readonly Option<string?> Resume = new("--resume")
     {
         Description =
-            "Continue the run in this folder from its newest complete checkpoint. Only --steps can change, other options with "
+            "Resume the run in this folder from its newest complete checkpoint. Only --steps can change, other options with "
             + "--accept-changes.",
     };
     private static readonly Option<bool> AcceptChanges = new("--accept-changes")
     {
-        Description = "With --resume: continue even if data, model or options have changed since the checkpoint.",
+        Description = "With --resume: resume even if data, model or options have changed since the checkpoint.",
     };
     private static readonly Option<bool> DryRun = new("--dry-run")
     {
@@ -52,7 +52,7 @@ internal static class TrainCommand
     };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and exit." };
 
-    // Short flags of frequent options.
+    // Options with a short form.
     private static readonly (Option<string?> Flag, string Path)[] Flags =
     [
         (new("--task") { Description = "denoiser or autoencoder." }, "task"),
@@ -76,7 +76,7 @@ internal static class TrainCommand
 
     public static Command Create()
     {
-        var command = new Command("train", "Trains a denoiser or an autoencoder, from a diffusers checkpoint or from scratch.")
+        var command = new Command("train", "Train a denoiser or an autoencoder, from a diffusers checkpoint or from scratch.")
         {
             OptionsPath,
             ObjectiveFlags.Values,
@@ -141,7 +141,7 @@ internal static class TrainCommand
             outcome,
             writer =>
             {
-                writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; the last loss is {outcome.LastLoss:G4}.");
+                writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; final loss {outcome.LastLoss:G4}.");
                 foreach (var model in outcome.Models)
                     writer.WriteLine($"model: {model}");
                 if (Next(run, outcome) is { } next)
@@ -215,7 +215,7 @@ internal static class TrainCommand
                 .Select(static o => o.Name),
         ];
         if (never.Length > 0)
-            throw new UsageException($"--resume continues the run in its folder; {string.Join(", ", never)} cannot be given with it.");
+            throw new UsageException($"--resume continues in the run's folder; {string.Join(", ", never)} cannot be combined with it.");
         var given = Flags
             .Where(f => f.Path != "steps" && parsed.GetValue(f.Flag) is not null)
             .Select(static f => f.Flag.Name)
@@ -225,8 +225,8 @@ internal static class TrainCommand
         var accepts = parsed.GetValue(AcceptChanges);
         if (given.Length > 0 && !accepts)
             throw new UsageException(
-                $"--resume continues the run as it was; {string.Join(", ", given)} would change it. Give --accept-changes as well, or "
-                    + "leave it out. --steps may always change."
+                $"--resume keeps the run's options; {string.Join(", ", given)} would change them. Give --accept-changes as well, or "
+                    + "omit the option. --steps can always change."
             );
         return TrainingRun.Resume(folder, null, time, accepts, json => Override(parsed, json));
     }
@@ -239,7 +239,7 @@ internal static class TrainCommand
         {
             if (parsed.GetValue(flag) is { } value)
             {
-                // A folder may be called 123 or true: only numbers are read as JSON.
+                // A folder can be named 123 or true: only numbers are parsed as JSON.
                 if (Numbers.Contains(path))
                     OptionsFile.Set(json, path, value);
                 else

@@ -2,10 +2,10 @@ using System.CommandLine;
 
 namespace Retouch.Cli.Diagnosis;
 
-/// <summary>The command line as a shell reads it, for reports.</summary>
+/// <summary>Command line, quoted for a shell, for reports.</summary>
 internal static class CommandText
 {
-    /// <summary>The whole command.</summary>
+    /// <summary>Complete command.</summary>
     public static string Of(ParseResult parsed) => "retouch " + string.Join(' ', parsed.Tokens.Select(static token => Quoted(token.Value)));
 
     /// <summary>A word as a shell reads it, in quotes where necessary.</summary>

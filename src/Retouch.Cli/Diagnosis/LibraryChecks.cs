@@ -7,7 +7,7 @@ namespace Retouch.Cli.Diagnosis;
 /// <summary>Checks of the native libraries and their speed.</summary>
 internal static class LibraryChecks
 {
-    /// <summary>Minimum GFLOP/s per core of an optimised BLAS, also on a busy machine.</summary>
+    /// <summary>Minimum GFLOP/s per core of an optimised BLAS, on a busy machine, too.</summary>
     private const double SlowGflopsPerThread = 5;
 
     private const string Unset = "Unset RETOUCH_NATIVE and start ./retouch, which builds the libraries.";
@@ -15,7 +15,7 @@ internal static class LibraryChecks
     /// <summary>Folder of native libraries chosen by the user or the launcher.</summary>
     private static string? Chosen => Environment.GetEnvironmentVariable("RETOUCH_NATIVE") is { Length: > 0 } folder ? folder : null;
 
-    /// <summary>The libtorch requested in place of the system's.</summary>
+    /// <summary>libtorch requested in place of the system's.</summary>
     private static string? Asked => Environment.GetEnvironmentVariable("RETOUCH_LIBTORCH") is { Length: > 0 } folder ? folder : null;
 
     /// <summary>Folder of the native libraries according to the environment.</summary>
@@ -25,14 +25,14 @@ internal static class LibraryChecks
             return new(
                 "Native folder",
                 CheckState.Ok,
-                "RETOUCH_NATIVE is not set; looking beside the program, then in artifacts/native/current"
+                "RETOUCH_NATIVE is not set; searched next to the program, then in artifacts/native/current"
             );
         if (!Directory.Exists(folder))
             return new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} is not a folder", Unset);
         var files = Directory.GetFiles(folder, "libretouch_*").Select(Path.GetFileName).Order(StringComparer.Ordinal).ToArray();
         return files.Length > 0
             ? new("Native folder", CheckState.Ok, $"{folder}: {string.Join(", ", files)}")
-            : new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} holds no libretouch_*.so", Unset);
+            : new("Native folder", CheckState.Missing, $"RETOUCH_NATIVE={folder} contains no libretouch_*.so", Unset);
     }
 
     /// <summary>Engine, BLAS, threads, GPU: one line if it cannot be loaded.</summary>
@@ -45,8 +45,8 @@ internal static class LibraryChecks
                 new(
                     "libtorch",
                     CheckState.Missing,
-                    $"RETOUCH_LIBTORCH={asked} holds no lib/libtorch_cpu.so",
-                    "Give a libtorch folder or a Python torch package's folder, or unset RETOUCH_LIBTORCH for the system's."
+                    $"RETOUCH_LIBTORCH={asked} contains no lib/libtorch_cpu.so",
+                    "Set it to the folder of libtorch or of a Python torch package, or unset RETOUCH_LIBTORCH for the system's libtorch."
                 ),
             ];
         }
@@ -81,7 +81,7 @@ internal static class LibraryChecks
             : new("Pictures", CheckState.Ok, detail);
     }
 
-    /// <summary>Remedy for a library that does not load: undo changes by the environment, else install and build.</summary>
+    /// <summary>Remedy for a library that does not load: reset the environment, otherwise install and build.</summary>
     private static string Mend(string packages, string otherwise = "")
     {
         var steps = new List<string>();
@@ -100,7 +100,7 @@ internal static class LibraryChecks
 
     private static Check Libtorch(TorchFacts facts)
     {
-        var where = facts.Libtorch ?? "unknown place";
+        var where = facts.Libtorch ?? "unknown path";
         var loaded = facts.Libtorch is { } path ? VersionOf(path) : null;
         // File names may have two numbers where the header has three, and a suffix for the build (+cu121).
         if (loaded is not null && !(facts.BuiltFor + ".").StartsWith(loaded.Split('+')[0] + ".", StringComparison.Ordinal))
@@ -110,7 +110,7 @@ internal static class LibraryChecks
                 CheckState.Missing,
                 $"{where} is version {loaded}, but {facts.Library} was built for {facts.BuiltFor}",
                 "Unset LD_LIBRARY_PATH and RETOUCH_NATIVE, choose the libtorch with RETOUCH_LIBTORCH, and start ./retouch, which "
-                    + "builds for it."
+                    + "builds against it."
             );
         }
 
@@ -119,19 +119,19 @@ internal static class LibraryChecks
             return new(
                 "libtorch",
                 CheckState.Missing,
-                $"RETOUCH_LIBTORCH={asked}, but {file} was loaded, through {facts.Library}",
-                "Unset RETOUCH_NATIVE and LD_LIBRARY_PATH and start ./retouch, which builds for the libtorch that is asked for."
+                $"RETOUCH_LIBTORCH={asked}, but {file} was loaded by {facts.Library}",
+                "Unset RETOUCH_NATIVE and LD_LIBRARY_PATH and start ./retouch, which builds against the requested libtorch."
             );
         }
 
-        var detail = $"{facts.BuiltFor} in {where}, through {facts.Library}";
+        var detail = $"{facts.BuiltFor} in {where}, loaded by {facts.Library}";
         return facts.IsTested
             ? new("libtorch", CheckState.Ok, detail)
             : new(
                 "libtorch",
                 CheckState.Slow,
-                $"{detail}; Retouch was not tested with this version",
-                "If something fails, use libtorch 1.13, 2.6 or 2.14, or run ./test to see what else does."
+                $"{detail}; not tested with this version",
+                "In case of errors, use libtorch 1.13, 2.6 or 2.14, or run ./test."
             );
     }
 
@@ -144,7 +144,7 @@ internal static class LibraryChecks
             || Directory.EnumerateFiles(Path.Combine(folder, "lib"), "libtorch_cpu.so*").Any(own => Real(own) == Real(file));
     }
 
-    /// <summary>Version of a libtorch file, from its name in the distribution or from the file beside the libraries.</summary>
+    /// <summary>Version of a libtorch file, from its name in the distribution or from the file next to the libraries.</summary>
     private static string? VersionOf(string libtorch)
     {
         var name = Path.GetFileName(libtorch);
@@ -170,7 +170,7 @@ internal static class LibraryChecks
                 "BLAS",
                 CheckState.Slow,
                 detail,
-                "Slower than its cores allow: is the machine busy? Otherwise use a libtorch with MKL or install libopenblas0."
+                "Below the expected speed. If the machine is idle, use a libtorch with MKL or install libopenblas0."
             )
             : new("BLAS", CheckState.Ok, detail);
     }
@@ -183,7 +183,7 @@ internal static class LibraryChecks
                 "Threads",
                 CheckState.Slow,
                 detail,
-                "Unset OMP_WAIT_POLICY: idle threads that spin can slow a step twentyfold on a busy machine."
+                "Unset OMP_WAIT_POLICY: spinning idle threads can slow down a step twentyfold on a busy machine."
             );
         if (facts.Threads < Environment.ProcessorCount)
             return new(
@@ -208,9 +208,9 @@ internal static class LibraryChecks
             return new("GPU", CheckState.Ok, $"{cuda.Devices} usable{memory}");
         }
 
-        // A libtorch without CUDA on a machine without a driver is fine.
+        // A libtorch without CUDA on a machine without a driver is no problem.
         return cuda.IsBuilt || File.Exists(CudaStatus.DriverFile)
             ? new("GPU", CheckState.Slow, $"none usable: {cuda.Reason}", cuda.Remedy)
-            : new("GPU", CheckState.Ok, $"none: {cuda.Reason}; everything runs on the processor");
+            : new("GPU", CheckState.Ok, $"none: {cuda.Reason}; computing on the CPU");
     }
 }

@@ -5,15 +5,15 @@ using Retouch.Core.Io;
 namespace Retouch.Cli.Diagnosis;
 
 /// <summary>
-/// Loads a native library in a separate process and reads its properties from there. A truncated or mismatched library does not fail to
-/// load but kills the process; the doctor must survive and report that.
+/// Loads a native library in a separate process and reads its properties there. A truncated or mismatched library can kill the process
+/// instead of failing to load; the doctor must report that.
 /// </summary>
 internal static class LibraryProbe
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>The properties, or the reason of a failure: exactly one of the two is null.</summary>
-    /// <param name="library">An argument of <c>retouch probe-library</c>.</param>
+    /// <summary>Properties, or the reason of a failure; exactly one of the two is null.</summary>
+    /// <param name="library">Argument of <c>retouch probe-library</c>.</param>
     /// <param name="cancellation">Kills the process.</param>
     public static async Task<(T? Facts, string? Failure)> RunAsync<T>(string library, CancellationToken cancellation)
         where T : class
@@ -46,7 +46,7 @@ internal static class LibraryProbe
             }
             catch (JsonException e)
             {
-                return (null, $"the probe printed something else than facts: {Reasons.Of(e)}.");
+                return (null, $"the output of the probe is invalid: {Reasons.Of(e)}.");
             }
         }
 
@@ -54,7 +54,7 @@ internal static class LibraryProbe
         if (process.ExitCode > 128)
             return (
                 null,
-                $"loading it killed the process (signal {process.ExitCode - 128}): a library is damaged or made for another system"
+                $"loading it killed the process (signal {process.ExitCode - 128}): a library is damaged or built for another system"
             );
         const string prefix = "error: ";
         var reason = said.Split('\n')[0];
@@ -74,7 +74,7 @@ internal static class LibraryProbe
             RedirectStandardError = true,
             UseShellExecute = false,
         };
-        // Started as 'dotnet Retouch.Cli.dll' the process is dotnet; started by its own executable it is that.
+        // Run as 'dotnet Retouch.Cli.dll' the process is dotnet; run by its own executable it is that.
         if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
             start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));
         return start;

@@ -1,12 +1,12 @@
 namespace Retouch.Cli.Diagnosis;
 
-/// <summary>The shared libraries in this process, as Linux lists them.</summary>
+/// <summary>Shared libraries of this process, as listed by Linux.</summary>
 internal static class LoadedLibraries
 {
     private const string Maps = "/proc/self/maps";
 
     /// <summary>
-    /// The path of the first loaded file whose path below its folder of libraries contains <paramref name="part"/>; else null.
+    /// Path of the first loaded file whose path below its folder of libraries contains <paramref name="part"/>; null without one.
     /// </summary>
     public static string? Find(string part)
     {

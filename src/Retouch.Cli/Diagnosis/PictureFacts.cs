@@ -5,10 +5,10 @@ namespace Retouch.Cli.Diagnosis;
 
 /// <summary>Properties of the loaded picture library.</summary>
 /// <param name="VipsVersion">Version of libvips.</param>
-/// <param name="Library">The native library that was loaded.</param>
-/// <param name="Libvips">The loaded file of libvips; null if unknown.</param>
-/// <param name="Loaders">Supported file formats, of those that Retouch reads.</param>
-/// <param name="LackedLoaders">File formats that Retouch reads and this libvips lacks.</param>
+/// <param name="Library">Path of the loaded native library.</param>
+/// <param name="Libvips">Path of the loaded libvips; null if unknown.</param>
+/// <param name="Loaders">Supported file formats, of those used by Retouch.</param>
+/// <param name="LackedLoaders">File formats used by Retouch that this libvips does not support.</param>
 internal sealed record PictureFacts(
     string VipsVersion,
     string Library,
@@ -26,7 +26,7 @@ internal sealed record PictureFacts(
     ];
 
     /// <summary>Loads libvips into this process and reads its properties.</summary>
-    /// <exception cref="Core.Errors.EnvironmentException">It cannot be loaded.</exception>
+    /// <exception cref="Core.Errors.EnvironmentException">The library cannot be loaded.</exception>
     public static PictureFacts Gather()
     {
         var version = PictureFile.LibraryVersion;

@@ -5,12 +5,11 @@ namespace Retouch.Cli.Diagnosis;
 
 /// <summary>Properties of the loaded libtorch.</summary>
 /// <param name="BuiltFor">Version of libtorch that the native library was compiled against.</param>
-/// <param name="Library">The native library that was loaded.</param>
-/// <param name="Libtorch">The loaded file of libtorch; null if unknown.</param>
+/// <param name="Library">Path of the loaded native library.</param>
+/// <param name="Libtorch">Path of the loaded libtorch; null if unknown.</param>
 /// <param name="Blas">BLAS library: OpenBLAS, MKL, BLIS, reference BLAS or unknown.</param>
-/// <param name="MatmulGflops">Speed of a float32 product of two 1024 by 1024 matrices in GFLOP/s, best of
-/// several.</param>
-/// <param name="Threads">Threads that operators use.</param>
+/// <param name="MatmulGflops">Speed of a float32 product of two 1024 by 1024 matrices in GFLOP/s, best of several.</param>
+/// <param name="Threads">Number of operator threads.</param>
 /// <param name="WaitPolicy">Wait policy of idle OpenMP threads: passive or active.</param>
 /// <param name="IsTested">Whether the tests have passed with this version of libtorch, or with versions around it.</param>
 /// <param name="Cuda">Whether libtorch can compute on GPUs, with the reason if not.</param>
@@ -33,7 +32,7 @@ internal sealed record TorchFacts(
     private const int MatrixSide = 1024;
 
     /// <summary>Loads libtorch into this process and measures it; takes about a second.</summary>
-    /// <exception cref="Core.Errors.EnvironmentException">It cannot be loaded.</exception>
+    /// <exception cref="Core.Errors.EnvironmentException">The library cannot be loaded.</exception>
     public static TorchFacts Gather(TimeProvider time)
     {
         var version = TorchRuntime.Version;
@@ -78,7 +77,7 @@ internal sealed record TorchFacts(
         return 2d * MatrixSide * MatrixSide * MatrixSide / best.TotalSeconds / 1e9;
     }
 
-    /// <summary>A libtorch with a bundled BLAS reports it; with the system's BLAS the loaded library decides.</summary>
+    /// <summary>A libtorch with a bundled BLAS reports it; for the system's BLAS the loaded library is inspected.</summary>
     private static string BlasKind(string configuration)
     {
         if (LoadedLibraries.Find("libopenblas") is not null || LoadedLibraries.Find("openblas") is not null)

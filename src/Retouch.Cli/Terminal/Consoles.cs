@@ -5,10 +5,10 @@ namespace Retouch.Cli.Terminal;
 /// <summary>Progress of the phases of long verbs, on standard error.</summary>
 internal static class Consoles
 {
-    /// <summary>The console of a verb.</summary>
+    /// <summary>Console of a verb.</summary>
     /// <param name="error">Standard error.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="cancellation">The first Ctrl-C.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="cancellation">Cancelled by the first Ctrl-C.</param>
     public static PhaseConsole Create(TextWriter error, TimeProvider time, CancellationToken cancellation)
     {
         var facts = TerminalFacts.OfStandardError();

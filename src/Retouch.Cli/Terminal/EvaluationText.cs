@@ -7,7 +7,7 @@ using Figure = Retouch.Evaluation.Measuring.Figure;
 
 namespace Retouch.Cli.Terminal;
 
-/// <summary>An evaluation as tables: with lines and colours on a terminal, plain columns elsewhere.</summary>
+/// <summary>An evaluation as tables: with lines and colours on a terminal, as plain columns elsewhere.</summary>
 internal static class EvaluationText
 {
     private const int WideEnough = 400;

@@ -72,7 +72,7 @@ internal sealed class LiveProgressLine : IProgressLine
     private Rows Render(TrainingProgress progress)
     {
         var pace = string.Join("  ", ProgressText.Pace(progress, _clock));
-        // On a narrow terminal the bar shrinks, not the text.
+        // On a narrow terminal the bar is shortened, not the text.
         var row = new Grid()
             .AddColumn(new GridColumn().NoWrap())
             .AddColumn()
@@ -87,7 +87,7 @@ internal sealed class LiveProgressLine : IProgressLine
     }
 }
 
-/// <summary>A bar of a fixed width; without colours its two halves still differ by their signs.</summary>
+/// <summary>Bar of fixed width; without colours its halves differ in their characters.</summary>
 internal sealed class BarLine(double fraction) : Renderable
 {
     private const int Width = 24;

@@ -9,12 +9,12 @@ namespace Retouch.Cli.Terminal;
 internal sealed record TerminalFacts(bool IsTerminal, bool Color)
 {
     /// <summary>
-    /// The facts of this process: redirection, <c>TERM=dumb</c> (then as redirected), and <c>NO_COLOR</c>, which counts when it is set
+    /// Properties of this process's standard error: redirection, <c>TERM=dumb</c> (treated as redirected), and <c>NO_COLOR</c>, if set
     /// and not empty (no-color.org).
     /// </summary>
     public static TerminalFacts OfStandardError() => Of(System.Console.IsErrorRedirected);
 
-    /// <summary>The same of standard output.</summary>
+    /// <summary>Properties of standard output.</summary>
     public static TerminalFacts OfStandardOutput() => Of(System.Console.IsOutputRedirected);
 
     private static TerminalFacts Of(bool redirected) =>

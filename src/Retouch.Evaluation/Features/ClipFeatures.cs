@@ -15,8 +15,8 @@ namespace Retouch.Evaluation.Features;
 
 /// <summary>
 /// CLIP's projected embeddings of pictures (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021),
-/// not normalised. A Fréchet distance on them is called <c>fd.clip</c>. The model is the user's: a folder of transformers' <c>CLIPModel</c>
-/// or <c>CLIPVisionModelWithProjection</c>.
+/// unnormalised. The Fréchet distance of these embeddings is named <c>fd.clip</c>. The user provides the model: a folder of transformers'
+/// <c>CLIPModel</c> or <c>CLIPVisionModelWithProjection</c>.
 /// </summary>
 public sealed class ClipFeatures : IFeatureExtractor
 {
@@ -46,9 +46,9 @@ public sealed class ClipFeatures : IFeatureExtractor
     public FeatureProtocol Protocol { get; }
 
     /// <summary>Opens the image encoder of a folder.</summary>
-    /// <param name="folder">Holds <c>config.json</c> and <c>model.safetensors</c> (or shards with an index).</param>
-    /// <param name="device">Where it runs.</param>
-    /// <exception cref="InputException">A file is missing, broken, or of another model.</exception>
+    /// <param name="folder">Folder with <c>config.json</c> and <c>model.safetensors</c> (or shards with an index).</param>
+    /// <param name="device">Device of the encoder.</param>
+    /// <exception cref="InputException">A file is missing or damaged, or belongs to another architecture.</exception>
     public static ClipFeatures Open(string folder, Device device)
     {
         var file = Path.Combine(folder, "config.json");
@@ -82,7 +82,7 @@ public sealed class ClipFeatures : IFeatureExtractor
     /// <inheritdoc/>
     public void Dispose() => _model.Dispose();
 
-    /// <exception cref="InputException">The file is missing or no JSON object.</exception>
+    /// <exception cref="InputException">The file is missing or not a JSON object.</exception>
     internal static JsonObject ReadConfig(string file) => JsonFile.Object(file, "Give a folder of transformers' CLIPModel.");
 
     /// <summary>Tensors of one encoder of a whole model, by the prefixes of its keys.</summary>
@@ -97,7 +97,7 @@ public sealed class ClipFeatures : IFeatureExtractor
         var json = ReadConfig(file);
         if (json["vision_config"] is not JsonObject vision)
             return json;
-        // The whole model says how wide embeddings are; its parts need not.
+        // The configuration of the whole model contains the embedding's width; those of its parts may not.
         var members = (JsonObject)vision.DeepClone();
         if (json["projection_dim"] is { } width)
             members["projection_dim"] = width.DeepClone();

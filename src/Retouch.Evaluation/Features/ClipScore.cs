@@ -9,15 +9,15 @@ namespace Retouch.Evaluation.Features;
 
 /// <summary>Settings of CLIPScore.</summary>
 /// <param name="Model">Name of the model's folder.</param>
-/// <param name="Sha256">Hash of its weights.</param>
+/// <param name="Sha256">SHA-256 of its weights, lower-case hexadecimal.</param>
 /// <param name="Formula">Formula of the score.</param>
 /// <param name="Captions">Tokenisation of captions.</param>
 public sealed record ClipScoreProtocol(string Model, string Sha256, string Formula, string Captions);
 
 /// <summary>
 /// CLIPScore (Hessel, Holtzman, Forbes, Le Bras and Choi, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning", 2021, eq.
-/// 1): how well a picture's CLIP embedding fits that of its caption. Scaled as is usual for pictures made from prompts, 100 · max(cos, 0)
-/// with the prompt as it is; the paper's is 2.5 · max(cos, 0) with "A photo depicts" before it.
+/// 1): similarity of the CLIP embeddings of a picture and its caption. The score is 100 · max(cos, 0) with the unchanged prompt, the usual
+/// convention for generated pictures; the paper's is 2.5 · max(cos, 0) with the prefix "A photo depicts".
 /// </summary>
 public sealed class ClipScore : IDisposable
 {
@@ -39,14 +39,16 @@ public sealed class ClipScore : IDisposable
         );
     }
 
-    /// <summary>Settings that decide the score.</summary>
+    /// <summary>Settings that determine the score.</summary>
     public ClipScoreProtocol Protocol { get; }
 
     /// <summary>Opens both encoders and the tokenizer of a folder.</summary>
-    /// <param name="folder">Of transformers' <c>CLIPModel</c>: <c>config.json</c>, <c>model.safetensors</c>, and <c>vocab.json</c> with
+    /// <param name="folder">Folder of transformers' <c>CLIPModel</c>: <c>config.json</c>, <c>model.safetensors</c>, and <c>vocab.json</c>
+    /// with
     /// <c>merges.txt</c> (or <c>tokenizer.json</c>).</param>
-    /// <param name="device">Where they run.</param>
-    /// <exception cref="InputException">A file is missing, broken, or of another model; an image encoder alone is one.</exception>
+    /// <param name="device">Device of both encoders.</param>
+    /// <exception cref="InputException">A file is missing or damaged, or the folder contains another model, such as an image encoder
+    /// without a text encoder.</exception>
     public static ClipScore Open(string folder, Device device)
     {
         var encoder = ClipFeatures.Open(folder, device);
@@ -57,7 +59,7 @@ public sealed class ClipScore : IDisposable
             var whole = ClipFeatures.ReadConfig(file);
             if (whole["text_config"] is not JsonObject part)
                 throw new InputException(
-                    $"'{file}' describes no text encoder; clipscore needs the whole CLIP model, with its tokenizer. Give a folder "
+                    $"'{file}' has no text encoder; clipscore requires a complete CLIP model with its tokenizer. Give a folder "
                         + $"of transformers' CLIPModel."
                 );
             var members = (JsonObject)part.DeepClone();
@@ -71,7 +73,7 @@ public sealed class ClipScore : IDisposable
             if (words.VocabularySize > model.Config.VocabSize)
                 throw new InputException(
                     $"The tokenizer in '{folder}' has {words.VocabularySize} tokens, the text encoder {model.Config.VocabSize}. "
-                        + $"Give files of one model."
+                        + $"Both must belong to the same model."
                 );
             return new ClipScore(encoder, model, words, device);
         }
@@ -83,9 +85,9 @@ public sealed class ClipScore : IDisposable
         }
     }
 
-    /// <summary>The score of each picture with its caption, 0 to 100.</summary>
+    /// <summary>CLIPScore of each picture with its caption, 0 to 100.</summary>
     /// <param name="pictures">[batch, 3, height, width] in [0, 1].</param>
-    /// <param name="captions">One a picture.</param>
+    /// <param name="captions">One caption per picture.</param>
     /// <returns>[batch].</returns>
     public double[] Of(Tensor pictures, IReadOnlyList<string> captions)
     {

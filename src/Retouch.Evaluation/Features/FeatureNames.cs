@@ -1,8 +1,8 @@
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// Names of figures on features: those of established meaning (<c>fid</c>, <c>kid</c>, <c>precision</c>) on Inception's features alone,
-/// otherwise with the network's key.
+/// Names of figures on features: the established names (<c>fid</c>, <c>kid</c>, <c>precision</c>) for Inception features only, names with
+/// the network's key otherwise.
 /// </summary>
 public static class FeatureNames
 {

@@ -4,9 +4,9 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// A small classifier of pictures: four stages of two 3 x 3 convolutions, each with group normalisation (Wu and He 2018; 8 groups) and
-/// SiLU, halving the sides and doubling the channels; the mean over space, the features; a linear layer. Without statistics of batches, so
-/// a picture's features are its own.
+/// Small image classifier: four stages of two 3 x 3 convolutions with group normalisation (Wu and He 2018; 8 groups) and SiLU; each stage
+/// halves the resolution and doubles the channels. Features are the spatial mean of the last stage, followed by a linear layer. No batch
+/// statistics: the features of a picture are independent of its batch.
 /// </summary>
 internal sealed class FeatureNetwork
 {
@@ -14,7 +14,7 @@ internal sealed class FeatureNetwork
     private const int Groups = 8;
     private const double Epsilon = 1e-5;
 
-    // Levels in [0, 1] are brought to about mean 0 and deviation 1.
+    // Maps levels in [0, 1] to about zero mean and unit variance.
     private const double Middle = 0.5;
     private const double Spread = 0.25;
 
@@ -45,7 +45,7 @@ internal sealed class FeatureNetwork
         _head = new Linear(path / "classifier", inputs, config.Classes.Count);
     }
 
-    /// <summary>[batch, 3, size, size] in [0, 1] to [batch, width].</summary>
+    /// <summary>Features: [batch, 3, size, size] in [0, 1] to [batch, width].</summary>
     public Tensor Features(Tensor images)
     {
         using var scope = TensorScope.Enter();
@@ -55,6 +55,6 @@ internal sealed class FeatureNetwork
         return scope.Keep(x.Mean([2L, 3]));
     }
 
-    /// <summary>[batch, width] to the classes' logits.</summary>
+    /// <summary>Logits of the classes: [batch, width] to [batch, classes].</summary>
     public Tensor Logits(Tensor features) => _head.Forward(features);
 }

@@ -4,56 +4,56 @@ using Retouch.Core.Json;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>The shape of a feature network that Retouch trained itself, as its <c>config.json</c> holds it.</summary>
+/// <summary>Configuration of a feature network trained by Retouch, stored as <c>config.json</c>.</summary>
 public sealed record FeatureNetworkConfig
 {
-    /// <summary>The class that the file names.</summary>
+    /// <summary>Value of the member <c>_class_name</c>.</summary>
     public const string ClassName = "RetouchFeatures";
 
-    /// <summary>Side of the pictures that the network sees.</summary>
+    /// <summary>Side of the network's input in pixels.</summary>
     public int Size { get; init; } = 64;
 
     /// <summary>
-    /// Channels of the first stage; each of the four has twice those of the one before, so there are eight times as many features.
+    /// Channels of the first stage. Each of the four stages doubles them; features have eight times this width.
     /// </summary>
     public int Channels { get; init; } = 32;
 
-    /// <summary>Classes that it was trained to tell apart, in the order of their labels.</summary>
+    /// <summary>Names of the classes, in the order of their labels.</summary>
     public IReadOnlyList<string> Classes { get; init; } = [];
 
-    /// <summary>The share of pictures that were kept from training whose class it finds.</summary>
+    /// <summary>Classification accuracy on held-out pictures, 0 to 1.</summary>
     public double Accuracy { get; init; }
 
-    /// <summary>Pictures that it was trained on.</summary>
+    /// <summary>Number of training pictures.</summary>
     public int Pictures { get; init; }
 
-    /// <summary>Features of a picture.</summary>
+    /// <summary>Width of the features.</summary>
     public int Width => 8 * Channels;
 
     /// <summary>Reads <c>config.json</c>.</summary>
-    /// <param name="json">The object.</param>
-    /// <param name="origin">The file, for messages.</param>
-    /// <exception cref="InputException">The file is of another class, or a member is missing or out of range.</exception>
+    /// <param name="json">The JSON object.</param>
+    /// <param name="origin">Path of the file, for messages.</param>
+    /// <exception cref="InputException">The file has another class, or a member is missing or out of range.</exception>
     public static FeatureNetworkConfig FromJson(JsonObject json, string origin)
     {
         if (new JsonMembers(json, origin).Text("_class_name", "") != ClassName)
-            throw new InputException($"'{origin}' describes no {ClassName}. Give a folder that 'retouch features' made.");
+            throw new InputException($"'{origin}' is not a {ClassName}. Give a folder written by 'retouch features'.");
         var config = ConfigMembers.Read<FeatureNetworkConfig>(json, origin, Map);
         config.Validate(origin);
         return config;
     }
 
-    /// <summary>As <c>config.json</c> holds it.</summary>
+    /// <summary>The configuration as JSON.</summary>
     public JsonObject ToJson() => ConfigMembers.Write(this, Map);
 
     private void Validate(string origin)
     {
         if (Size % 16 != 0)
-            throw new InputException($"'{origin}': size is {Size}; it is a multiple of 16 up to 1024.");
+            throw new InputException($"'{origin}': size {Size} must be a multiple of 16, at most 1024.");
         if (Channels % 4 != 0)
-            throw new InputException($"'{origin}': channels is {Channels}; it is a multiple of 4 up to 1024.");
+            throw new InputException($"'{origin}': channels {Channels} must be a multiple of 4, at most 1024.");
         if (Classes.Count < 2)
-            throw new InputException($"'{origin}': classes has {Classes.Count} names; a classifier tells two or more apart.");
+            throw new InputException($"'{origin}': {Classes.Count} classes; a classifier needs at least 2.");
     }
 
     private static FeatureNetworkConfig Map(ConfigMembers members, FeatureNetworkConfig config)

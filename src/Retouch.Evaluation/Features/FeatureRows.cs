@@ -5,20 +5,20 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>The features of a set, a row a picture, in float32 on the CPU: 4 · rows · width bytes.</summary>
+/// <summary>Features of a set, one row per picture, in float32 on the CPU: 4 · rows · width bytes.</summary>
 public sealed class FeatureRows : IDisposable
 {
     private readonly Tensor _rows;
 
     /// <param name="count">Number of pictures.</param>
-    /// <param name="width">Features of a picture.</param>
+    /// <param name="width">Width of the features.</param>
     public FeatureRows(int count, int width)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         if ((long)count * width > int.MaxValue)
             throw new UsageException(
-                $"{count} pictures with {width} features each are more than fit into one table; take fewer (--count)."
+                $"{count} pictures with {width} features each exceed the size of a table; use fewer pictures (--count)."
             );
         Count = count;
         Width = width;
@@ -28,13 +28,13 @@ public sealed class FeatureRows : IDisposable
     /// <summary>Number of pictures.</summary>
     public int Count { get; }
 
-    /// <summary>Features of a picture.</summary>
+    /// <summary>Width of the features.</summary>
     public int Width { get; }
 
-    /// <summary>Features of a picture.</summary>
+    /// <summary>Features of one picture.</summary>
     public ReadOnlySpan<float> this[int row] => _rows.Span<float>().Slice(row * Width, Width);
 
-    /// <summary>A table of given features [pictures, width].</summary>
+    /// <summary>A table of existing features [pictures, width].</summary>
     public static FeatureRows Of(Tensor features)
     {
         ArgumentNullException.ThrowIfNull(features);
@@ -43,13 +43,13 @@ public sealed class FeatureRows : IDisposable
         return result;
     }
 
-    /// <summary>The features of a set's pictures.</summary>
-    /// <param name="set">The pictures.</param>
-    /// <param name="network">On <paramref name="device"/>.</param>
-    /// <param name="batchSize">Pictures of a batch.</param>
-    /// <param name="device">Where features are computed.</param>
-    /// <param name="progress">Called after each batch.</param>
-    /// <param name="cancellation">Ends it after a batch.</param>
+    /// <summary>Extracts the features of a set.</summary>
+    /// <param name="set">Pictures.</param>
+    /// <param name="network">Feature network on <paramref name="device"/>.</param>
+    /// <param name="batchSize">Pictures per batch.</param>
+    /// <param name="device">Device of the computation.</param>
+    /// <param name="progress">Receives the number of pictures of each batch.</param>
+    /// <param name="cancellation">Cancels between batches.</param>
     public static FeatureRows Of(
         ImageSet set,
         IFeatureExtractor network,
@@ -84,9 +84,9 @@ public sealed class FeatureRows : IDisposable
         }
     }
 
-    /// <summary>Sets rows.</summary>
-    /// <param name="start">The first.</param>
-    /// <param name="features">[batch, width]; any device.</param>
+    /// <summary>Stores rows.</summary>
+    /// <param name="start">Index of the first row.</param>
+    /// <param name="features">[batch, width], on any device.</param>
     /// <exception cref="InputException">A feature is not finite.</exception>
     public void Put(int start, Tensor features)
     {
@@ -94,14 +94,14 @@ public sealed class FeatureRows : IDisposable
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         if (!features.Isfinite().All().ToArray<bool>()[0])
-            throw new InputException("The feature network put out values that are not finite. Check its weights.");
+            throw new InputException("The feature network's output is not finite. Check its weights.");
         _rows.Narrow(0, start, features.Shape[0]).CopyInPlace(features);
     }
 
-    /// <summary>Rows as they are stored, [count, width]; a view.</summary>
+    /// <summary>Stored rows [count, width]; a view.</summary>
     public Tensor Block(int start, int count) => _rows.Narrow(0, start, count);
 
-    /// <summary>Mean and covariance.</summary>
+    /// <summary>Mean and covariance of the rows.</summary>
     public GaussianStatistics Statistics(Device device)
     {
         var statistics = new GaussianStatistics(1, Width, device);
@@ -109,7 +109,7 @@ public sealed class FeatureRows : IDisposable
         return statistics;
     }
 
-    /// <summary>Looks at the rows a block at a time.</summary>
+    /// <summary>Calls an action with the rows, block by block.</summary>
     internal void ForEachBlock(Action<int, Tensor> action, int size = 1024)
     {
         for (var start = 0; start < Count; start += size)
@@ -120,7 +120,7 @@ public sealed class FeatureRows : IDisposable
         }
     }
 
-    /// <summary>The mean row, float32 [width], owned by the caller's scope.</summary>
+    /// <summary>Mean row [width], float32, owned by the caller's scope.</summary>
     internal Tensor Mean()
     {
         using var scope = TensorScope.Enter();

@@ -3,18 +3,18 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>Scores of feature comparisons, resampled by picture.</summary>
+/// <summary>Feature metrics as scores of single pictures, for the bootstrap.</summary>
 public static class FeatureScores
 {
     /// <summary>
-    /// The squared Fréchet distance of the features, with each picture's influence on it (the influence function of the
-    /// Fréchet wavelet distance, of a single packet).
+    /// Squared Fréchet distance of features, with the influence of each picture on it (the influence function of
+    /// <see cref="Frequency.WaveletInfluence"/> for a single packet).
     /// </summary>
     /// <param name="name">Name of the figure.</param>
     /// <param name="images">Features of the set.</param>
     /// <param name="mean">Mean of the reference's features [1, width], float64.</param>
     /// <param name="covariance">Their covariance [1, width, width], float64.</param>
-    /// <param name="device">Where to compute.</param>
+    /// <param name="device">Device of the computation.</param>
     public static ImageScores Frechet(string name, FeatureRows images, Tensor mean, Tensor covariance, Device device)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -43,13 +43,13 @@ public static class FeatureScores
         return Influenced(name, distance.Item(), rows);
     }
 
-    /// <summary>The kernel distance.</summary>
+    /// <summary>Kernel distance.</summary>
     /// <param name="name">Name of the figure.</param>
     /// <param name="images">Features of the set.</param>
-    /// <param name="reference">Features of real pictures.</param>
+    /// <param name="reference">Features of the reference.</param>
     /// <param name="options">Subsets and seed.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="cancellation">Ends it after a subset.</param>
+    /// <param name="device">Device of the computation.</param>
+    /// <param name="cancellation">Cancels between subsets.</param>
     public static ImageScores Kernel(
         string name,
         FeatureRows images,
@@ -64,10 +64,10 @@ public static class FeatureScores
             KernelDistance.Influence(images, reference, device, cancellation)
         );
 
-    /// <summary>Precision and density, averages over the set's pictures; recall and coverage, averages over the reference's.</summary>
-    /// <param name="suffix">Appended to the figures' names.</param>
-    /// <param name="compared">Comparison of the features.</param>
-    /// <param name="neighbours">k.</param>
+    /// <summary>Precision and density, averaged over the set; recall and coverage, averaged over the reference.</summary>
+    /// <param name="suffix">Suffix of the figures' names.</param>
+    /// <param name="compared">Result of the comparison.</param>
+    /// <param name="neighbours">k, the neighbour that defines the radius.</param>
     public static (ImageScores OfImages, ImageScores OfReference) PrecisionRecall(string suffix, PrecisionRecall compared, int neighbours)
     {
         ArgumentNullException.ThrowIfNull(compared);
@@ -83,9 +83,9 @@ public static class FeatureScores
             if (balls > 0)
             {
                 notes.Add(
-                    $"{balls} pictures {whose} have {neighbours} or more exact copies among their set: their balls have no radius"
-                        + (compared.HoldsBorder ? "" : " and hold nothing, not even an equal picture")
-                        + $", so that precision, recall, density and coverage{suffix} mean little"
+                    $"{balls} pictures {whose} have at least {neighbours} exact copies in their set, and so balls of radius 0"
+                        + (compared.HoldsBorder ? "" : " that contain no picture, not even an equal one")
+                        + $"; precision, recall, density and coverage{suffix} are unreliable"
                 );
             }
         }
@@ -98,7 +98,7 @@ public static class FeatureScores
         );
     }
 
-    /// <summary>A figure and the influence of every picture on it, which need not be centred.</summary>
+    /// <summary>A figure with the influence of each picture on it, not necessarily centred.</summary>
     internal static ImageScores Influenced(string name, double value, double[] influences)
     {
         var mean = influences.Average();

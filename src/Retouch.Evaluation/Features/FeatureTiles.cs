@@ -4,14 +4,14 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// All squared distances between two tables, a tile at a time, without the matrix of them all. A tile's products come from a float32 matrix
-/// product of rows less a common mean; each distance then is known to within <see cref="Slack"/> · (|a|² + |b|²), and who needs more
-/// computes it by <see cref="Exact(int, int)"/>. So comparisons come out as in float64 at the speed of float32, and do not depend on the
-/// tiles.
+/// All squared distances between two tables, one tile at a time, without storing the distance matrix. The products of a tile are a
+/// float32 matrix product of centred rows, so that each distance is known to within <see cref="Slack"/> · (|a|² + |b|²). Comparisons
+/// within this error bound use <see cref="Exact(int, int)"/>. The result therefore equals that of float64, at the speed of float32, and
+/// does not depend on the tile size.
 /// </summary>
 internal sealed class FeatureTiles : IDisposable
 {
-    /// <summary>Rows and columns of a tile.</summary>
+    /// <summary>Rows and columns per tile.</summary>
     public const int DefaultSide = 2048;
 
     private readonly FeatureRows _a;
@@ -23,7 +23,7 @@ internal sealed class FeatureTiles : IDisposable
     public FeatureTiles(FeatureRows a, FeatureRows b, Device device, int side = DefaultSide)
     {
         if (a.Width != b.Width)
-            throw new ArgumentException($"Tables of {a.Width} and {b.Width} features cannot be compared.", nameof(b));
+            throw new ArgumentException($"The tables have different widths: {a.Width} and {b.Width} features.", nameof(b));
         _a = a;
         _b = b;
         _device = device;
@@ -32,24 +32,24 @@ internal sealed class FeatureTiles : IDisposable
         _mean = a.Mean().Escape();
         SquaresA = Squares(a);
         SquaresB = ReferenceEquals(a, b) ? SquaresA : Squares(b);
-        // Rounding of a sum of n products (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1) and of what stands
-        // around it.
+        // Rounding error of a sum of n products (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1), and of the
+        // terms around it.
         Slack = (a.Width + 16) * MathF.ScaleB(1, -24);
     }
 
-    /// <summary>|a|² of every row less the mean.</summary>
+    /// <summary>|a|² of each centred row.</summary>
     public float[] SquaresA { get; }
 
-    /// <summary>|b|² of every row less the mean.</summary>
+    /// <summary>|b|² of each centred row.</summary>
     public float[] SquaresB { get; }
 
-    /// <summary>A distance's error is at most this times (|a|² + |b|²).</summary>
+    /// <summary>Relative error bound: the error of a distance is at most this value times (|a|² + |b|²).</summary>
     public float Slack { get; }
 
-    /// <summary>Looks at every tile.</summary>
-    /// <param name="upper">Leaves out the tiles below the diagonal; for a table with itself.</param>
-    /// <param name="look">First row, rows, first column, columns, and the products [rows, columns].</param>
-    /// <param name="cancellation">Ends it after a tile.</param>
+    /// <summary>Calls an action with each tile.</summary>
+    /// <param name="upper">Skips the tiles below the diagonal, for a table compared with itself.</param>
+    /// <param name="look">Called with first row, rows, first column, columns, and the products [rows, columns].</param>
+    /// <param name="cancellation">Cancels between tiles.</param>
     public void ForEach(bool upper, Action<int, int, int, int, Tensor> look, CancellationToken cancellation)
     {
         for (var row = 0; row < _a.Count; row += _side)
@@ -69,7 +69,7 @@ internal sealed class FeatureTiles : IDisposable
         }
     }
 
-    /// <summary>The squared distance in float64 of the rows as they are; the same whichever comes first.</summary>
+    /// <summary>Squared distance of two rows in float64; symmetric.</summary>
     public double Exact(int rowOfA, int rowOfB) => Exact(_a[rowOfA], _b[rowOfB]);
 
     public void Dispose() => _mean.Dispose();

@@ -6,42 +6,42 @@ using Retouch.Torch.Optim;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>The recipe of a feature network.</summary>
+/// <summary>Options of the training of a feature network.</summary>
 public sealed record FeatureTrainingOptions
 {
-    /// <summary>Passes over the pictures.</summary>
+    /// <summary>Number of epochs, 1 to 10,000.</summary>
     [Bounds(AtLeast = 1, AtMost = 10_000)]
     public int Epochs { get; init; } = 12;
 
-    /// <summary>Pictures a step.</summary>
+    /// <summary>Pictures per step, 1 to 4096.</summary>
     [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 64;
 
-    /// <summary>The highest learning rate of AdamW; it falls along a half cosine to zero after a tenth of the steps of warm-up.</summary>
+    /// <summary>Peak learning rate of AdamW, in (0, 1]: linear warm-up over a tenth of the steps, then cosine decay to 0.</summary>
     [Bounds(Above = 0, AtMost = 1)]
     public double LearningRate { get; init; } = 2e-3;
 
-    /// <summary>One picture in this many is kept from training and measures the accuracy.</summary>
+    /// <summary>One in this many pictures is held out to measure the accuracy, at least 2.</summary>
     [Bounds(AtLeast = 2)]
     public int KeptOneIn { get; init; } = 10;
 
-    /// <summary>Side of the pictures that the network sees.</summary>
+    /// <summary>Side of the network's input in pixels, a multiple of 16 up to 1024.</summary>
     public int Size { get; init; } = 64;
 
-    /// <summary>Channels of its first stage.</summary>
+    /// <summary>Channels of the first stage, a multiple of 4 up to 1024.</summary>
     public int Channels { get; init; } = 32;
 
-    /// <summary>Decides everything that is drawn.</summary>
+    /// <summary>Seed of initialisation, order and held-out pictures.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Where to compute.</summary>
+    /// <summary>Device of the training.</summary>
     public Device Device { get; init; } = Device.Cpu;
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">One is out of range.</exception>
+    /// <exception cref="UsageException">An option is out of range.</exception>
     public void Validate()
     {
-        var check = Requirements.OfFlags((nameof(KeptOneIn), "the period of pictures kept from training"));
+        var check = Requirements.OfFlags((nameof(KeptOneIn), "the period of held-out pictures"));
         check.Members(this);
         check.That(Size is >= 16 and <= 1024 && Size % 16 == 0, nameof(Size), $"is {Size}; it must be a multiple of 16 up to 1024");
         check.That(
@@ -53,13 +53,13 @@ public sealed record FeatureTrainingOptions
     }
 }
 
-/// <summary>How far the training of a feature network is.</summary>
-/// <param name="Epoch">The epoch that ended, from 1.</param>
-/// <param name="Epochs">All.</param>
-/// <param name="Loss">The epoch's mean cross-entropy.</param>
+/// <summary>Progress of the training of a feature network.</summary>
+/// <param name="Epoch">Completed epochs.</param>
+/// <param name="Epochs">Number of epochs.</param>
+/// <param name="Loss">Mean cross-entropy of the epoch.</param>
 public readonly record struct FeatureTrainingProgress(int Epoch, int Epochs, double Loss);
 
-/// <summary>Trains a feature network on labelled pictures.</summary>
+/// <summary>Training of a feature network on labelled pictures.</summary>
 public static class FeatureTraining
 {
     private const double WeightDecay = 0.05;
@@ -67,16 +67,15 @@ public static class FeatureTraining
     private const long CacheBytes = 1L << 30;
 
     /// <summary>
-    /// Trains, measures the accuracy on pictures that were kept apart, and saves the network. The same seed gives the same network on the
-    /// same machine.
+    /// Trains a network, measures its accuracy on held-out pictures, and saves it. On one machine, the same seed gives the same network.
     /// </summary>
     /// <param name="source">Pictures with labels.</param>
-    /// <param name="folder">Where it is saved.</param>
-    /// <param name="options">The recipe.</param>
+    /// <param name="folder">Output folder.</param>
+    /// <param name="options">Training options.</param>
     /// <param name="progress">Receives the progress after each epoch.</param>
-    /// <param name="cancellation">Ends it after a step; nothing is saved then.</param>
+    /// <param name="cancellation">Cancels between steps; nothing is saved then.</param>
     /// <exception cref="UsageException">An option is out of range.</exception>
-    /// <exception cref="InputException">There are fewer than two classes, a picture without label, or too few pictures.</exception>
+    /// <exception cref="InputException">Fewer than two classes, a picture without a label, or too few pictures.</exception>
     /// <exception cref="DivergedException">The loss is not finite.</exception>
     public static FeatureNetworkConfig Run(
         IPictureSource source,
@@ -135,7 +134,7 @@ public static class FeatureTraining
 
             optimiser.ZeroGrad();
             if (!double.IsFinite(sum))
-                throw new DivergedException($"The loss is not finite in epoch {epoch + 1}. Nothing was written. Lower the learning rate.");
+                throw new DivergedException($"The loss in epoch {epoch + 1} is not finite. Nothing was saved. Lower the learning rate.");
             progress?.Invoke(new FeatureTrainingProgress(epoch + 1, options.Epochs, sum / trained.Length));
         }
 
@@ -144,7 +143,7 @@ public static class FeatureTraining
         return result;
     }
 
-    /// <summary>The learning rate over its highest, at a share of the way.</summary>
+    /// <summary>Learning rate relative to its peak, by the completed share of the training.</summary>
     internal static double Rate(double share) =>
         share < WarmUp ? share / WarmUp : 0.5 * (1 + Math.Cos(Math.PI * (share - WarmUp) / (1 - WarmUp)));
 
@@ -152,23 +151,23 @@ public static class FeatureTraining
     {
         if (source.Classes.Count < 2)
             throw new InputException(
-                $"The pictures have {source.Classes.Count} classes; a feature network is trained to tell two or more apart. Put "
-                    + $"the pictures of each class into a folder of its own."
+                $"The pictures have {source.Classes.Count} classes; a feature network needs at least 2. Put "
+                    + $"the pictures of each class into a separate folder."
             );
         int[] all = [.. Enumerable.Range(0, source.Count)];
         if (all.FirstOrDefault(i => source[i].Label is null, -1) is >= 0 and var bare)
-            throw new InputException($"The picture '{source[bare].Id}' has no class. Put it into a class's folder or take it out.");
+            throw new InputException($"The picture '{source[bare].Id}' has no class. Move it to a class folder or remove it.");
         Shuffle(all, SplitMix64.Derive(options.Seed, 0x6B656570));
         var kept = source.Count / options.KeptOneIn;
         return kept > 0
             ? (all[..kept], all[kept..])
-            : throw new InputException($"{source.Count} pictures are too few to keep one in {options.KeptOneIn} from training.");
+            : throw new InputException($"{source.Count} pictures are too few to hold out one in {options.KeptOneIn}.");
     }
 
     private static void Shuffle(int[] items, ulong seed)
     {
         var random = new SplitMix64(seed);
-        // From a fixed order, so that an epoch's order does not depend on those before.
+        // Shuffled from a fixed order, so that the order of an epoch does not depend on previous epochs.
         Array.Sort(items);
         for (var i = items.Length - 1; i > 0; i--)
         {

@@ -8,19 +8,18 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>Weights that the user gives for a feature network: read into it, and identified by their hash.</summary>
+/// <summary>User-provided weights of a feature network, identified by their hash.</summary>
 public static class FeatureWeights
 {
     private const int Shown = 8;
 
-    /// <summary>Reads a file into a network as float32; what the network does not have is ignored only where told.</summary>
-    /// <param name="store">The network's parameters.</param>
-    /// <param name="file">A <c>.safetensors</c> file, or what PyTorch pickled (<c>.pth</c>), which is read without running anything in
-    /// it.</param>
-    /// <param name="network">What the file should hold, for messages.</param>
-    /// <param name="ignored">Keys that may be there and are not used.</param>
-    /// <param name="device">Where the network runs.</param>
-    /// <exception cref="InputException">The file cannot be read, or its keys or shapes are another network's.</exception>
+    /// <summary>Reads a file into a network, as float32; keys unknown to the network are errors unless ignored explicitly.</summary>
+    /// <param name="store">Parameters of the network.</param>
+    /// <param name="file">A <c>.safetensors</c> file, or a file pickled by PyTorch (<c>.pth</c>); no code in it is executed.</param>
+    /// <param name="network">Name of the network, for messages.</param>
+    /// <param name="ignored">Whether a key is permitted but unused.</param>
+    /// <param name="device">Device of the network.</param>
+    /// <exception cref="InputException">The file cannot be read, or its keys or shapes do not match the network.</exception>
     public static void Load(ParameterStore store, string file, string network, Func<string, bool> ignored, Device device)
     {
         ArgumentNullException.ThrowIfNull(store);
@@ -29,15 +28,14 @@ public static class FeatureWeights
         var source = new RenamedTensors(weights, name => ignored(name) ? null : name);
         if (store.Compare(source) is { Count: > 0 } problems)
             throw new InputException(
-                $"'{file}' does not hold the weights of {network}: {string.Join("; ", Excerpt.First(problems, Shown))}. Give the file "
-                    + $"that does."
+                $"'{file}' does not contain the weights of {network}: {string.Join("; ", Excerpt.First(problems, Shown))}."
             );
         store.Load(source, device, DType.Float32, file);
         store.RequireGrad(false);
     }
 
-    /// <summary>Channels of the stages that LPIPS's linear weights are for, from <c>lin0.model.1.weight</c> on.</summary>
-    /// <exception cref="InputException">The file cannot be read or holds none.</exception>
+    /// <summary>Numbers of channels of the stages in a file of LPIPS's linear weights, starting at <c>lin0.model.1.weight</c>.</summary>
+    /// <exception cref="InputException">The file cannot be read or has no such weights.</exception>
     internal static int[] Channels(string file)
     {
         using var weights = TensorFile.Open(file);
@@ -55,7 +53,7 @@ public static class FeatureWeights
 
         return channels.Count > 0
             ? [.. channels]
-            : throw new InputException($"'{file}' holds no 'lin0.model.1.weight': these are not the lpips package's linear weights.");
+            : throw new InputException($"'{file}' has no 'lin0.model.1.weight'. Give the linear weights of the lpips package.");
     }
 
     /// <summary>SHA-256 of a file, lower-case hexadecimal.</summary>

@@ -8,14 +8,14 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// Mean and covariance of a set's features, as pytorch-fid saves them: a <c>.npz</c> file with <c>mu</c> [width] and <c>sigma</c> [width,
-/// width] in float64. Retouch adds <c>count</c> and <c>protocol</c> (UTF-8 JSON), which other programs pass over.
+/// Mean and covariance of a set's features, in pytorch-fid's format: a <c>.npz</c> file with <c>mu</c> [width] and <c>sigma</c> [width,
+/// width] in float64. Retouch adds <c>count</c> and <c>protocol</c> (UTF-8 JSON), which other programs ignore.
 /// </summary>
 /// <param name="Mean">[width].</param>
 /// <param name="Covariance">[width · width], row-major, symmetric.</param>
-/// <param name="Count">Pictures; null where the file does not say.</param>
-/// <param name="Protocol">What decided the features; null where the file does not say.</param>
-/// <param name="Preparation">What was done to the pictures before; null where the file does not say.</param>
+/// <param name="Count">Number of pictures; null if not stored.</param>
+/// <param name="Protocol">Protocol of the features; null if not stored.</param>
+/// <param name="Preparation">Preparation of the pictures; null if not stored.</param>
 public sealed record FrechetStatistics(
     double[] Mean,
     double[] Covariance,
@@ -26,23 +26,23 @@ public sealed record FrechetStatistics(
 {
     private const long MaxProtocol = 1 << 16;
 
-    // The format's earliest: the same statistics give the same bytes whenever they are written.
+    // The earliest date of the ZIP format: equal statistics give equal bytes.
     private static readonly DateTimeOffset Epoch = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Numbers a picture.</summary>
+    /// <summary>Width of the features.</summary>
     public int Width => Mean.Length;
 
-    /// <summary>The statistics of a set's features.</summary>
-    /// <param name="rows">The features.</param>
-    /// <param name="protocol">What decided them.</param>
-    /// <param name="preparation">What was done to the pictures.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <exception cref="InputException">There are fewer than two pictures.</exception>
+    /// <summary>Statistics of a set's features.</summary>
+    /// <param name="rows">Features.</param>
+    /// <param name="protocol">Protocol of the features.</param>
+    /// <param name="preparation">Preparation of the pictures.</param>
+    /// <param name="device">Device of the computation.</param>
+    /// <exception cref="InputException">Fewer than two pictures.</exception>
     public static FrechetStatistics Of(FeatureRows rows, FeatureProtocol protocol, string preparation, Device device)
     {
         ArgumentNullException.ThrowIfNull(rows);
         if (rows.Count < 2)
-            throw new InputException("Statistics need two pictures or more.");
+            throw new InputException("Statistics need at least two pictures.");
         using var scope = TensorScope.Enter();
         using var statistics = rows.Statistics(device);
         return new FrechetStatistics(
@@ -55,7 +55,8 @@ public sealed record FrechetStatistics(
     }
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="InputException">It cannot be read, lacks an array, or its arrays are no mean and covariance.</exception>
+    /// <exception cref="InputException">The file cannot be read, an array is missing, or the arrays are not a mean and a
+    /// covariance.</exception>
     public static FrechetStatistics Load(string file)
     {
         try
@@ -75,8 +76,8 @@ public sealed record FrechetStatistics(
         }
     }
 
-    /// <summary>Writes a file, which appears whole or not at all.</summary>
-    /// <exception cref="EnvironmentException">The disk is full or the folder cannot be written to.</exception>
+    /// <summary>Writes a file atomically.</summary>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
     public void Save(string file) =>
         AtomicFile.Write(
             file,
@@ -126,14 +127,14 @@ public sealed record FrechetStatistics(
         }
         catch (JsonException e)
         {
-            throw new InputException($"'protocol' in '{file}' is broken: {Reasons.Of(e)}. Save the statistics anew.", e);
+            throw new InputException($"'protocol' in '{file}' is damaged: {Reasons.Of(e)}. Save the statistics again.", e);
         }
     }
 
     private static InputException Lacking(string file, string name) =>
         new(
-            $"'{file}' holds no array '{name}'; statistics of features have 'mu' and 'sigma'. Give a file that 'retouch "
-                + $"statistics' or pytorch-fid saved."
+            $"'{file}' has no array '{name}'; feature statistics consist of 'mu' and 'sigma'. Give a file written by 'retouch "
+                + $"statistics' or pytorch-fid."
         );
 
     private static void Check(string file, NpyArray mean, NpyArray covariance)
@@ -141,19 +142,19 @@ public sealed record FrechetStatistics(
         if (mean.Shape is not [>= 1 and var width] || covariance.Shape is not [var rows, var columns] || rows != width || columns != width)
         {
             throw new InputException(
-                $"'{file}' holds 'mu' of shape ({string.Join(", ", mean.Shape)}) and 'sigma' of shape "
-                    + $"({string.Join(", ", covariance.Shape)}), which are no mean and covariance."
+                $"'{file}' has 'mu' of shape ({string.Join(", ", mean.Shape)}) and 'sigma' of shape "
+                    + $"({string.Join(", ", covariance.Shape)}), which do not form a mean and a covariance."
             );
         }
 
         if (mean.Values.Concat(covariance.Values).Any(static v => !double.IsFinite(v)))
-            throw new InputException($"'{file}' holds values that are not finite.");
+            throw new InputException($"'{file}' contains values that are not finite.");
         var largest = 0.0;
         for (var k = 0; k < width; k++)
         {
             largest = Math.Max(largest, covariance.Values[(k * width) + k]);
             if (covariance.Values[(k * width) + k] < 0)
-                throw new InputException($"'{file}' holds a 'sigma' whose entry {k} of the diagonal is negative; that is no covariance.");
+                throw new InputException($"'{file}' : 'sigma' is not a covariance, since its diagonal entry {k} is negative.");
         }
 
         for (var i = 0; i < width; i++)
@@ -161,7 +162,7 @@ public sealed record FrechetStatistics(
             for (var j = 0; j < i; j++)
             {
                 if (Math.Abs(covariance.Values[(i * width) + j] - covariance.Values[(j * width) + i]) > 1e-6 * largest)
-                    throw new InputException($"'{file}' holds a 'sigma' that is not symmetric; that is no covariance.");
+                    throw new InputException($"'{file}' : 'sigma' is not a covariance, since it is not symmetric.");
             }
         }
     }

@@ -5,11 +5,11 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The 2048 features that FID and KID are defined on. The weights are the user's: those of pytorch-fid, ported from the original network.
+/// The 2048 features of FID and KID. The user provides the weights: those of pytorch-fid, ported from the original network.
 /// </summary>
 public sealed class InceptionFeatures : IFeatureExtractor
 {
-    /// <summary>Side of the square that pictures are resized to.</summary>
+    /// <summary>Side of the network's input in pixels.</summary>
     public const int Side = 299;
 
     private const int AtATime = 16;
@@ -37,9 +37,9 @@ public sealed class InceptionFeatures : IFeatureExtractor
     internal ParameterStore Parameters => _store;
 
     /// <summary>Opens the network.</summary>
-    /// <param name="file">The weights, in the keys of pytorch-fid; its classifier (<c>fc</c>) is not used.</param>
-    /// <param name="device">Where it runs.</param>
-    /// <exception cref="InputException">The file cannot be read or holds another network; torchvision's classifier is one.</exception>
+    /// <param name="file">Weights with pytorch-fid's keys; its classifier (<c>fc</c>) is ignored.</param>
+    /// <param name="device">Device of the network.</param>
+    /// <exception cref="InputException">The file cannot be read or contains another network, such as torchvision's classifier.</exception>
     public static InceptionFeatures Open(string file, Device device)
     {
         var features = new InceptionFeatures(Path.GetFileName(file), FeatureWeights.Hash(file));

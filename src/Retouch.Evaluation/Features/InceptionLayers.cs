@@ -4,7 +4,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// Convolution without bias, batch normalisation by stored statistics (ε = 0.001), ReLU. Keys: <c>conv.weight</c>, <c>bn.weight</c>,
+/// Convolution without bias, batch normalisation in evaluation mode (ε = 0.001), ReLU. Keys: <c>conv.weight</c>, <c>bn.weight</c>,
 /// <c>bn.bias</c>, <c>bn.running_mean</c>, <c>bn.running_var</c>.
 /// </summary>
 internal sealed class NormalisedConv2d
@@ -44,7 +44,7 @@ internal sealed class NormalisedConv2d
         _padding = [padding.Height, padding.Width];
     }
 
-    /// <summary>A 1 x 1 convolution.</summary>
+    /// <summary>1 x 1 convolution.</summary>
     public NormalisedConv2d(ParameterPath path, int inputs, int outputs)
         : this(path, inputs, outputs, (1, 1)) { }
 
@@ -58,7 +58,7 @@ internal sealed class NormalisedConv2d
     }
 }
 
-/// <summary>Convolutions one after the other.</summary>
+/// <summary>Sequence of convolutions.</summary>
 internal sealed class ConvChain(params NormalisedConv2d[] layers)
 {
     public Tensor Forward(Tensor x)
@@ -68,7 +68,7 @@ internal sealed class ConvChain(params NormalisedConv2d[] layers)
     }
 }
 
-/// <summary>A block of the Inception network: branches over one input, joined by channels.</summary>
+/// <summary>Block of the Inception network: parallel branches, concatenated by channels.</summary>
 internal sealed class InceptionBlock(params Func<Tensor, Tensor>[] branches)
 {
     public Tensor Forward(Tensor x)
@@ -77,7 +77,7 @@ internal sealed class InceptionBlock(params Func<Tensor, Tensor>[] branches)
         return scope.Keep(Ops.Cat([.. branches.Select(branch => branch(x))], 1));
     }
 
-    // The network that FID was defined with leaves the border's zeros out of its averages, unlike torchvision's.
+    // The network of FID excludes the zero padding from its averages, unlike torchvision's.
     public static Tensor Average(Tensor x) => x.AvgPool2d([3, 3], [1, 1], [1, 1], ceilMode: false, countIncludePad: false);
 
     public static Tensor Largest(Tensor x) => x.MaxPool2d([3, 3], [1, 1], [1, 1]);

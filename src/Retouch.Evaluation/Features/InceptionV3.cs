@@ -4,13 +4,13 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// Inception-v3 (Szegedy et al., "Rethinking the Inception Architecture", 2016) up to its 2048 features, in the variant that FID was
-/// defined with (Heusel et al. 2017): the average pools of the branches leave the border out, and the last block's pool takes the maximum.
+/// Inception-v3 (Szegedy et al., "Rethinking the Inception Architecture", 2016) up to its 2048 features, in the variant of FID (Heusel et
+/// al. 2017): average pooling in the branches excludes the padding, and the last block uses max pooling.
 /// Keys as in pytorch-fid's weights (<c>Mixed_5b.branch5x5_1.conv.weight</c>).
 /// </summary>
 internal sealed class InceptionV3
 {
-    /// <summary>Features of a picture.</summary>
+    /// <summary>Width of the features.</summary>
     public const int Width = 2048;
 
     private readonly ParameterPath _root;
@@ -62,7 +62,7 @@ internal sealed class InceptionV3
 
     private static Tensor Run(NormalisedConv2d[] layers, Tensor x) => new ConvChain(layers).Forward(x);
 
-    // Each block in a scope of its own: a batch's maps take hundreds of megabytes.
+    // One scope per block: the activations of a batch take hundreds of megabytes.
     private static Tensor Run(InceptionBlock[] blocks, Tensor x)
     {
         foreach (var block in blocks)

@@ -7,21 +7,21 @@ namespace Retouch.Evaluation.Features;
 /// <summary>Options of kernel distances.</summary>
 public sealed record KernelDistanceOptions
 {
-    /// <summary>Number of subsets to average over, 1 to 10,000.</summary>
+    /// <summary>Number of subsets, 1 to 10,000.</summary>
     [Bounds(AtLeast = 1, AtMost = 10_000)]
     public int Subsets { get; init; } = 100;
 
-    /// <summary>Pictures of each set in a subset, at least 2; fewer for smaller sets.</summary>
+    /// <summary>Pictures of each set per subset, at least 2; bounded by the size of the smaller set.</summary>
     [Bounds(AtLeast = 2)]
     public int SubsetSize { get; init; } = 1000;
 
     /// <summary>Seed of the subsets.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Kernel of d features x and y.</summary>
+    /// <summary>Kernel of features x and y of width d.</summary>
     public string Kernel { get; } = "(x·y/d + 1)^3";
 
-    /// <summary>Validates the options.</summary>
+    /// <summary>Checks the options.</summary>
     /// <param name="check">Receives the problems.</param>
     public void Validate(Requirements check)
     {
@@ -31,13 +31,13 @@ public sealed record KernelDistanceOptions
 }
 
 /// <summary>
-/// The squared maximum mean discrepancy with a polynomial kernel, without bias (Bińkowski et al., "Demystifying MMD GANs", 2018, section 4
-/// and eq. 4), averaged over subsets; on Inception features it is the kernel Inception distance. May fall below 0.
+/// Unbiased squared maximum mean discrepancy with a polynomial kernel (Bińkowski et al., "Demystifying MMD GANs", 2018, section 4 and eq.
+/// 4), averaged over subsets; on Inception features, the kernel Inception distance. The estimate may be negative.
 /// </summary>
 public static class KernelDistance
 {
-    /// <summary>The distance: the mean over subsets.</summary>
-    /// <remarks>Pictures are drawn from the sorted table, so that the order in which they were given does not matter.</remarks>
+    /// <summary>Mean over the subsets.</summary>
+    /// <remarks>Pictures are drawn from the sorted table: the result does not depend on their order.</remarks>
     public static double Between(
         FeatureRows images,
         FeatureRows reference,
@@ -66,7 +66,7 @@ public static class KernelDistance
         return sum / options.Subsets;
     }
 
-    /// <summary>Pictures of each set in a subset: as asked for, or all of the smaller set.</summary>
+    /// <summary>Pictures of each set per subset: the option, or all pictures of the smaller set.</summary>
     public static int SubsetSize(FeatureRows images, FeatureRows reference, KernelDistanceOptions options)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -75,7 +75,7 @@ public static class KernelDistance
         return Math.Min(options.SubsetSize, Math.Min(images.Count, reference.Count));
     }
 
-    /// <summary>MMD² between rows x [m, d] and y [n, d], float64, without the pairs of a row with itself.</summary>
+    /// <summary>Unbiased MMD² of rows x [m, d] and y [n, d], float64, without the diagonal terms.</summary>
     internal static double Unbiased(Tensor x, Tensor y)
     {
         using var scope = TensorScope.Enter();
@@ -91,10 +91,10 @@ public static class KernelDistance
     }
 
     /// <summary>
-    /// What each picture of the set adds to the distance, to first order: twice the mean kernel to the rest of the set less twice that to
+    /// First-order contribution of each picture to the distance: twice its mean kernel with the rest of the set less twice that with
     /// the reference (the projection of the U-statistic, Hoeffding 1948).
     /// </summary>
-    /// <returns>[pictures], not centred.</returns>
+    /// <returns>[pictures], uncentred.</returns>
     internal static double[] Influence(FeatureRows images, FeatureRows reference, Device device, CancellationToken cancellation)
     {
         var within = new double[images.Count];
@@ -135,7 +135,7 @@ public static class KernelDistance
         return order;
     }
 
-    /// <summary>[size, width], float64: rows without repetition.</summary>
+    /// <summary>Rows drawn without replacement, [size, width], float64.</summary>
     private static Tensor Drawn(FeatureRows rows, int[] order, int size, ref SplitMix64 random)
     {
         using var scope = TensorScope.Enter();

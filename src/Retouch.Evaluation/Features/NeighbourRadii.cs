@@ -4,21 +4,20 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Features;
 
-/// <summary>Squared distances from every row of a table to its k-th nearest other row.</summary>
+/// <summary>Squared distance of each row of a table to its k-th nearest neighbour, itself excluded.</summary>
 internal static class NeighbourRadii
 {
-    /// <summary>The radii, in float64 arithmetic.</summary>
-    /// <exception cref="UsageException">There are no k others.</exception>
+    /// <summary>Squared radii in float64.</summary>
+    /// <exception cref="UsageException">Fewer than k + 1 rows.</exception>
     public static double[] Of(FeatureRows rows, int k, Device device, int side, CancellationToken cancellation)
     {
         if (k < 1 || k >= rows.Count)
             throw new UsageException(
-                $"{rows.Count} pictures have no {k} nearest others each; take between 1 and {rows.Count - 1} neighbours "
-                    + $"(--neighbours) or more pictures."
+                $"{k} neighbours of {rows.Count} pictures: use 1 to {rows.Count - 1} neighbours " + $"(--neighbours) or more pictures."
             );
         using var tiles = new FeatureTiles(rows, rows, device, side);
         var candidates = new Candidates[rows.Count];
-        // What a candidate's distance may be at most to count, kept beside so that whole vectors are compared with it.
+        // Upper bounds of the k-th distances in one array, for vectorised comparison.
         var limits = new float[rows.Count];
         Array.Fill(limits, float.PositiveInfinity);
         for (var i = 0; i < candidates.Length; i++)
@@ -30,7 +29,7 @@ internal static class NeighbourRadii
                 Parallel.For(0, count, r => Rows(tiles, candidates, limits, row + r, column, Row(products, r, columns)));
                 if (row == column)
                     return;
-                // The same tile seen from its columns, a strip a thread: no two threads touch one row's candidates.
+                // The transposed tile, one strip of columns per thread, so that each row's candidates belong to one thread.
                 const int Strip = 128;
                 Parallel.For(
                     0,
@@ -111,14 +110,14 @@ internal static class NeighbourRadii
         limits[row] = candidates[row].Add(other, middle - (slack * sum), middle + (slack * sum));
     }
 
-    /// <summary>The rows that may be among a row's k nearest, each with what its distance is at least and at most.</summary>
+    /// <summary>Candidates for the k nearest neighbours of a row, each with bounds of its distance.</summary>
     private sealed class Candidates(int k)
     {
         private readonly List<(int Row, float Least, float Most)> _list = new(4 * k);
         private float _limit = float.PositiveInfinity;
         private int _full = 4 * k;
 
-        /// <summary>Adds one; returns what the k-th nearest's distance is at most.</summary>
+        /// <summary>Adds a candidate; returns the upper bound of the k-th distance.</summary>
         public float Add(int row, float least, float most)
         {
             _list.Add((row, least, most));

@@ -7,61 +7,61 @@ using Retouch.Core.Errors;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// An array in NumPy's .npy format (NEP 1), versions 1 to 3: whole and floating numbers; objects, which would be pickles, are refused.
+/// Array in NumPy's .npy format (NEP 1), versions 1 to 3, of integers or floating-point numbers; object arrays (pickles) are rejected.
 /// </summary>
-/// <param name="Shape">Sizes.</param>
-/// <param name="Values">Row-major.</param>
+/// <param name="Shape">Shape.</param>
+/// <param name="Values">Values, row-major.</param>
 internal sealed partial record NpyArray(int[] Shape, double[] Values)
 {
     private const int MaxHeader = 1 << 16;
 
-    // 2^25 numbers are a covariance of 5792 features.
+    // 2^25 values: a covariance of 5792 features.
     private const long MaxCount = 1L << 25;
 
     private static readonly byte[] Magic = [0x93, .. "NUMPY"u8];
 
-    /// <summary>Reads an array that must fill a stream of known length.</summary>
-    /// <exception cref="InputException">The array is broken, hostile, or of another kind.</exception>
+    /// <summary>Reads an array from a stream of known length, to its end.</summary>
+    /// <exception cref="InputException">The array is damaged or of an unsupported type.</exception>
     public static NpyArray Read(Stream stream, long length, string where)
     {
-        InputException Broken(string what) => new($"{where} is no array that can be read: {what}.");
+        InputException Broken(string what) => new($"{where} is not a readable array: {what}.");
         Span<byte> start = stackalloc byte[12];
         if (stream.ReadAtLeast(start[..10], 10, throwOnEndOfStream: false) < 10 || !start[..6].SequenceEqual(Magic))
-            throw Broken("it does not begin like a .npy file");
+            throw Broken("not a .npy file");
         int version = start[6],
             prefix = version == 1 ? 10 : 12;
         if (version is < 1 or > 3)
-            throw Broken($"its version is {version}, not 1 to 3");
+            throw Broken($"version {version} instead of 1 to 3");
         if (version > 1 && stream.ReadAtLeast(start[10..], 2, throwOnEndOfStream: false) < 2)
-            throw Broken("it ends within its header");
+            throw Broken("truncated in the header");
         var size = version == 1 ? BinaryPrimitives.ReadUInt16LittleEndian(start[8..]) : BinaryPrimitives.ReadUInt32LittleEndian(start[8..]);
         if (size > MaxHeader)
-            throw Broken($"its header takes {size} bytes");
+            throw Broken($"a header of {size} bytes");
         var header = new byte[size];
         if (stream.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) < header.Length)
-            throw Broken("it ends within its header");
+            throw Broken("truncated in the header");
         var (type, fortran, shape) =
-            Header(Encoding.UTF8.GetString(header)) ?? throw Broken("its header has no descr, fortran_order and shape");
+            Header(Encoding.UTF8.GetString(header)) ?? throw Broken("descr, fortran_order or shape is missing in the header");
         if (Width(type) is not { } width)
-            throw Broken($"its numbers are of the type '{type}'; int8 to int64 and float16 to float64 can be read");
+            throw Broken($"type '{type}' instead of int8 to int64 or float16 to float64");
         long count = 1;
         foreach (var n in shape)
         {
             count *= n;
             if (count > MaxCount)
-                throw Broken($"its shape ({string.Join(", ", shape)}) holds over {MaxCount} numbers");
+                throw Broken($"the shape ({string.Join(", ", shape)}) has more than {MaxCount} values");
         }
 
         if (length != prefix + size + (count * width))
-            throw Broken($"{length} bytes do not hold {count} numbers of {width} bytes");
+            throw Broken($"{length} bytes instead of {count} values of {width} bytes");
         var bytes = new byte[count * width];
         if (stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) < bytes.Length)
-            throw Broken("it ends early");
+            throw Broken("truncated");
         var values = Numbers(bytes, type, width);
         return new NpyArray(shape, fortran && shape.Length > 1 ? Transposed(values, shape) : values);
     }
 
-    /// <summary>Writes an array of float64, version 1.0.</summary>
+    /// <summary>Writes a float64 array, version 1.0.</summary>
     public static void Write(Stream stream, ReadOnlySpan<double> values, params ReadOnlySpan<int> shape)
     {
         Begin(stream, "<f8", shape);
@@ -73,7 +73,7 @@ internal sealed partial record NpyArray(int[] Shape, double[] Values)
         }
     }
 
-    /// <summary>Writes bytes as an array of uint8, version 1.0.</summary>
+    /// <summary>Writes bytes as a uint8 array, version 1.0.</summary>
     public static void Write(Stream stream, ReadOnlySpan<byte> bytes)
     {
         Begin(stream, "|u1", [bytes.Length]);
@@ -84,7 +84,7 @@ internal sealed partial record NpyArray(int[] Shape, double[] Values)
     {
         var sizes = string.Concat(shape.ToArray().Select(static n => n.ToString(CultureInfo.InvariantCulture) + ", "));
         var text = $"{{'descr': '{type}', 'fortran_order': False, 'shape': ({sizes}), }}";
-        // The numbers start at a multiple of 64.
+        // The data are aligned to 64 bytes.
         var header = text.PadRight((text.Length + 1 + 10 + 63) / 64 * 64 - 11) + "\n";
         stream.Write(Magic);
         stream.Write([1, 0, (byte)header.Length, (byte)(header.Length >> 8)]);
@@ -143,7 +143,7 @@ internal sealed partial record NpyArray(int[] Shape, double[] Values)
         return values;
     }
 
-    /// <summary>From column-major to row-major; of matrices, which is all that is needed here.</summary>
+    /// <summary>Column-major to row-major order, for matrices only.</summary>
     private static double[] Transposed(double[] values, int[] shape)
     {
         if (shape.Length != 2)

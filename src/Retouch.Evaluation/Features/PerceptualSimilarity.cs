@@ -6,23 +6,23 @@ namespace Retouch.Evaluation.Features;
 
 /// <summary>Settings of LPIPS.</summary>
 /// <param name="Network">Backbone.</param>
-/// <param name="Trunk">Name of its weights' file.</param>
-/// <param name="TrunkSha256">Its hash.</param>
-/// <param name="Linear">Name of the linear weights' file.</param>
-/// <param name="LinearSha256">Its hash.</param>
+/// <param name="Trunk">File name of its weights.</param>
+/// <param name="TrunkSha256">SHA-256 of that file.</param>
+/// <param name="Linear">File name of the linear weights.</param>
+/// <param name="LinearSha256">SHA-256 of that file.</param>
 public sealed record PerceptualProtocol(string Network, string Trunk, string TrunkSha256, string Linear, string LinearSha256);
 
 /// <summary>
 /// Learned perceptual image patch similarity (Zhang, Isola, Efros, Shechtman and Wang, "The Unreasonable Effectiveness of Deep Features as
-/// a Perceptual Metric", 2018, eq. 1): features of every stage, normalised over channels at each place, squared differences weighted by
-/// channel, averaged over places and added up. The weights are the user's: the trunk's in torchvision's keys, the linear ones in those of
-/// the lpips package (<c>lin0.model.1.weight</c>).
+/// a Perceptual Metric", 2018, eq. 1): squared differences of channel-normalised features, weighted by channel, averaged over positions and
+/// summed over stages. The user provides the weights: the trunk's with torchvision's keys, the linear ones with those of the lpips package
+/// (<c>lin0.model.1.weight</c>).
 /// </summary>
 public sealed class PerceptualSimilarity : IDisposable
 {
     private const double Tiny = 1e-10;
 
-    // The lpips package's normalisation of values in [-1, 1].
+    // The lpips package's normalisation of inputs in [-1, 1].
     private static readonly float[] Shift = [-0.030f, -0.088f, -0.188f];
     private static readonly float[] Scale = [0.458f, 0.448f, 0.450f];
 
@@ -38,8 +38,8 @@ public sealed class PerceptualSimilarity : IDisposable
         _trunk =
             PerceptualTrunk.For(channels, _store.Root)
             ?? throw new InputException(
-                $"'{linearFile}' weights stages of {string.Join(", ", channels)} channels; LPIPS is there for AlexNet, VGG-16 and "
-                    + $"SqueezeNet 1.1. Give the linear weights of one of them."
+                $"'{linearFile}' has stages of {string.Join(", ", channels)} channels; supported are AlexNet, VGG-16 and "
+                    + $"SqueezeNet 1.1. Give the linear weights of one of these."
             );
         _weights = [.. channels.Select((c, k) => (_linear.Root / $"lin{k}" / "model" / 1).Parameter("weight", [1, c, 1, 1], Inits.Ones))];
         Protocol = new(
@@ -54,14 +54,14 @@ public sealed class PerceptualSimilarity : IDisposable
         _scale = Tensor.From(Scale, 1, 3, 1, 1).To(device).Escape();
     }
 
-    /// <summary>Settings that decide the distance.</summary>
+    /// <summary>Settings that determine the distance.</summary>
     public PerceptualProtocol Protocol { get; }
 
     /// <summary>Opens the network.</summary>
-    /// <param name="trunkFile">The classifier's weights; those of its classifier layers are not used.</param>
-    /// <param name="linearFile">The linear weights; they tell which classifier it is.</param>
-    /// <param name="device">Where it runs.</param>
-    /// <exception cref="InputException">A file cannot be read or holds something else.</exception>
+    /// <param name="trunkFile">Weights of the classifier; its classification layers are ignored.</param>
+    /// <param name="linearFile">Linear weights; their shapes identify the classifier.</param>
+    /// <param name="device">Device of the network.</param>
+    /// <exception cref="InputException">A file cannot be read or has other contents.</exception>
     public static PerceptualSimilarity Open(string trunkFile, string linearFile, Device device)
     {
         var result = new PerceptualSimilarity(trunkFile, linearFile, FeatureWeights.Channels(linearFile), device);
@@ -84,11 +84,11 @@ public sealed class PerceptualSimilarity : IDisposable
         }
     }
 
-    /// <summary>The distance of each pair, 0 for equal pictures.</summary>
+    /// <summary>Distance of each pair, 0 for equal pictures.</summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1], on the network's device.</param>
-    /// <param name="reference">Of the same shape.</param>
+    /// <param name="reference">The same shape.</param>
     /// <returns>[batch].</returns>
-    /// <exception cref="UsageException">The pictures are too small for the network.</exception>
+    /// <exception cref="UsageException">The pictures are smaller than the network's smallest input.</exception>
     public double[] Of(Tensor images, Tensor reference)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -96,7 +96,7 @@ public sealed class PerceptualSimilarity : IDisposable
         const int Smallest = 32;
         if (images.Shape is not [_, 3, >= Smallest, >= Smallest])
             throw new UsageException(
-                $"lpips takes pictures of {Smallest} x {Smallest} pixels or more. Have them resized (--size) or leave lpips out."
+                $"lpips requires pictures of at least {Smallest} x {Smallest} pixels. Resize them with --size or omit lpips."
             );
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();

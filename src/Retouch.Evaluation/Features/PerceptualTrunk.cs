@@ -4,7 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The convolutions of an ImageNet classifier in torchvision's keys (<c>features.0.weight</c>), in stages whose outputs LPIPS compares:
+/// Convolutional part of an ImageNet classifier with torchvision's keys (<c>features.0.weight</c>), split into the stages that LPIPS
+/// compares:
 /// AlexNet (Krizhevsky 2014), VGG-16 (Simonyan and Zisserman 2015) or SqueezeNet 1.1 (Iandola et al. 2016).
 /// </summary>
 internal sealed class PerceptualTrunk
@@ -14,13 +15,13 @@ internal sealed class PerceptualTrunk
     private PerceptualTrunk(string name, int[] channels, Func<Tensor, Tensor>[][] stages) =>
         (Name, Channels, _stages) = (name, channels, stages);
 
-    /// <summary>What it is called.</summary>
+    /// <summary>Name of the architecture.</summary>
     public string Name { get; }
 
-    /// <summary>Channels of each stage's output.</summary>
+    /// <summary>Output channels of each stage.</summary>
     public int[] Channels { get; }
 
-    /// <summary>The trunk whose stages have these channels, or null.</summary>
+    /// <summary>The trunk with these numbers of channels, or null.</summary>
     public static PerceptualTrunk? For(ReadOnlySpan<int> channels, ParameterPath path)
     {
         int[] alex = [64, 192, 384, 256, 256],
@@ -33,7 +34,7 @@ internal sealed class PerceptualTrunk
             : null;
     }
 
-    /// <summary>The output of every stage; owned by the caller's scope.</summary>
+    /// <summary>Output of each stage; owned by the caller's scope.</summary>
     public Tensor[] Forward(Tensor x)
     {
         using var scope = TensorScope.Enter();

@@ -24,7 +24,7 @@ public sealed record PrecisionRecallOptions
     /// <summary>Whether a ball contains its boundary.</summary>
     public BallRule Rule { get; init; } = BallRule.Open;
 
-    /// <summary>Validates the options.</summary>
+    /// <summary>Checks the options.</summary>
     /// <param name="check">Receives the problems.</param>
     public void Validate(Requirements check)
     {
@@ -35,8 +35,8 @@ public sealed record PrecisionRecallOptions
 
 /// <summary>
 /// Precision and recall (Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", 2019, eq. 1 and 2),
-/// density and coverage (Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, eq. 4 and 5), picture by
-/// picture. Each picture has a ball that reaches to its k-th nearest other of the same set.
+/// density and coverage (Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, eq. 4 and 5), per picture.
+/// The ball of a picture has the distance to its k-th nearest neighbour in the same set as radius.
 /// </summary>
 public sealed class PrecisionRecall
 {
@@ -45,46 +45,46 @@ public sealed class PrecisionRecall
     private PrecisionRecall(int neighbours, int[] balls, byte[] recalled, byte[] covered) =>
         (_neighbours, Balls, Recalled, Covered) = (neighbours, balls, recalled, covered);
 
-    /// <summary>For every picture of the set, how many balls of reference pictures hold it.</summary>
+    /// <summary>Number of reference balls that contain each picture of the set.</summary>
     public IReadOnlyList<int> Balls { get; }
 
-    /// <summary>For every reference picture, 1 where a ball of the set's pictures holds it.</summary>
+    /// <summary>1 for each reference picture inside a ball of the set, else 0.</summary>
     public IReadOnlyList<byte> Recalled { get; }
 
-    /// <summary>For every reference picture, 1 where its own ball holds a picture of the set.</summary>
+    /// <summary>1 for each reference picture whose ball contains a picture of the set, else 0.</summary>
     public IReadOnlyList<byte> Covered { get; }
 
-    /// <summary>Pictures of the set whose ball has no radius, since they have at least k exact copies.</summary>
+    /// <summary>Number of pictures of the set whose ball has radius 0, because of at least k exact copies.</summary>
     public int CollapsedImages { get; private init; }
 
-    /// <summary>As <see cref="CollapsedImages"/>, of the reference.</summary>
+    /// <summary>As <see cref="CollapsedImages"/>, for the reference.</summary>
     public int CollapsedReference { get; private init; }
 
-    /// <summary>Whether a ball holds its border.</summary>
+    /// <summary>Whether a ball contains its boundary.</summary>
     public bool HoldsBorder { get; private init; }
 
-    /// <summary>Share of the set's pictures that lie in a ball of the reference.</summary>
+    /// <summary>Share of the set inside a ball of the reference.</summary>
     public double Precision => Balls.Average(static n => n > 0 ? 1.0 : 0);
 
-    /// <summary>Share of the reference's pictures that lie in a ball of the set.</summary>
+    /// <summary>Share of the reference inside a ball of the set.</summary>
     public double Recall => Recalled.Average(static n => (double)n);
 
-    /// <summary>Balls of the reference that hold a picture of the set, over k, averaged over the set; may exceed 1.</summary>
+    /// <summary>Mean number of reference balls that contain a picture of the set, divided by k; may exceed 1.</summary>
     public double Density => Balls.Average() / _neighbours;
 
-    /// <summary>Share of the reference's pictures whose ball holds a picture of the set.</summary>
+    /// <summary>Share of the reference whose ball contains a picture of the set.</summary>
     public double Coverage => Covered.Average(static n => (double)n);
 
     /// <summary>
-    /// Compares. Beside the two tables, memory is three tiles (48 MiB at 2048 features) and some hundred bytes a picture; distances that
-    /// decide are float64.
+    /// Compares two sets. Memory besides the tables: three tiles (48 MiB at 2048 features) and a few hundred bytes per picture. Comparisons
+    /// are decided in float64.
     /// </summary>
     /// <param name="images">Features of the set.</param>
-    /// <param name="reference">Features of real pictures.</param>
-    /// <param name="options">k and the rule.</param>
-    /// <param name="device">Where products are computed.</param>
-    /// <param name="cancellation">Ends it after a tile.</param>
-    /// <exception cref="UsageException">A set has no k + 1 pictures.</exception>
+    /// <param name="reference">Features of the reference.</param>
+    /// <param name="options">k and the ball rule.</param>
+    /// <param name="device">Device of the matrix products.</param>
+    /// <param name="cancellation">Cancels between tiles.</param>
+    /// <exception cref="UsageException">A set has fewer than k + 1 pictures.</exception>
     public static PrecisionRecall Between(
         FeatureRows images,
         FeatureRows reference,
@@ -109,7 +109,7 @@ public sealed class PrecisionRecall
         var own = NeighbourRadii.Of(images, k, device, side, cancellation);
         var real = NeighbourRadii.Of(reference, k, device, side, cancellation);
         var closed = options.Rule == BallRule.Closed;
-        // Rounded up, so that what lies beyond both can be left out by whole vectors.
+        // Rounded up, so that a vectorised test can reject pairs outside both balls.
         float[] realUp = [.. real.Select(Up)],
             ownUp = [.. own.Select(Up)];
         var result = new PrecisionRecall(k, new int[images.Count], new byte[reference.Count], new byte[reference.Count])
@@ -163,7 +163,7 @@ public sealed class PrecisionRecall
             var exact = double.NaN;
             if (Holds(real[j]))
             {
-                // Several threads may write here, all of them the same.
+                // Concurrent writes of the same value.
                 covered[j] = 1;
                 balls[i]++;
             }

@@ -8,8 +8,8 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The features of a classifier that Retouch trained on the user's own classes: where no weights of a published network are available.
-/// Distances on them compare models with each other and say nothing beside numbers from elsewhere; they always carry the name
+/// Features of a classifier trained by Retouch on the user's classes, for use without the weights of a published network. Distances on
+/// these features compare models with each other; they are not comparable with published numbers and always carry the name
 /// <c>retouch-features</c>.
 /// </summary>
 public sealed class RetouchFeatures : IFeatureExtractor
@@ -37,18 +37,18 @@ public sealed class RetouchFeatures : IFeatureExtractor
     /// <inheritdoc/>
     public FeatureProtocol Protocol { get; }
 
-    /// <summary>Its shape, and what it was trained to do.</summary>
+    /// <summary>Configuration, classes and accuracy.</summary>
     public FeatureNetworkConfig Config { get; }
 
-    /// <summary>Its tensors.</summary>
+    /// <summary>Parameters.</summary>
     public ParameterStore Parameters { get; } = new();
 
-    /// <summary>Opens a folder that <see cref="Save"/> wrote.</summary>
-    /// <exception cref="InputException">A file is missing, broken, or of something else.</exception>
+    /// <summary>Opens a folder written by <see cref="Save"/>.</summary>
+    /// <exception cref="InputException">A file is missing or damaged, or of another network.</exception>
     public static RetouchFeatures Open(string folder, Device device)
     {
         var (file, weights) = (Path.Combine(folder, ConfigName), Path.Combine(folder, WeightsName));
-        var config = FeatureNetworkConfig.FromJson(JsonFile.Object(file, "Give a folder that 'retouch features' made."), file);
+        var config = FeatureNetworkConfig.FromJson(JsonFile.Object(file, "Give a folder written by 'retouch features'."), file);
         var result = new RetouchFeatures(config, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), FeatureWeights.Hash(weights));
         try
         {
@@ -62,9 +62,9 @@ public sealed class RetouchFeatures : IFeatureExtractor
         }
     }
 
-    /// <summary>Writes the network as a folder, which appears whole or not at all.</summary>
+    /// <summary>Writes the network as a folder, atomically.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="config">What it turned out to be.</param>
+    /// <param name="config">Configuration, with the measured accuracy.</param>
     public void Save(string folder, FeatureNetworkConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -86,7 +86,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
         return scope.Keep(_network.Features(Resized(images)));
     }
 
-    /// <summary>The classes' logits [batch, classes]; gradients flow where the weights require them.</summary>
+    /// <summary>Logits of the classes [batch, classes]; differentiable.</summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
     public Tensor Logits(Tensor images)
     {

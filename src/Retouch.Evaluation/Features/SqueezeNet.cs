@@ -4,7 +4,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// A fire module of SqueezeNet: a 1 x 1 convolution that narrows, then 1 x 1 and 3 x 3 ones side by side, ReLU after each.
+/// Fire module of SqueezeNet: a squeezing 1 x 1 convolution, then 1 x 1 and 3 x 3 convolutions in parallel, each followed by ReLU.
 /// </summary>
 internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide)
 {
@@ -27,12 +27,12 @@ internal sealed class Fire(ParameterPath path, int inputs, int narrow, int wide)
 /// </summary>
 internal sealed class SqueezeNet
 {
-    /// <summary>Channels of the last fire module.</summary>
+    /// <summary>Channels of the last fire module: the width of the features.</summary>
     public const int Width = 512;
 
     private const int Classes = 1000;
 
-    // Narrow and wide channels of fire2 to fire9.
+    // Squeeze and expand channels of fire2 to fire9.
     private static readonly (int Narrow, int Wide)[] Sizes =
     [
         (16, 64),
@@ -61,11 +61,11 @@ internal sealed class SqueezeNet
             inputs = 2 * wide;
         }
 
-        // The border that this padding adds is part of the published classifier.
+        // The padding of the published classifier.
         _last = new Conv2d(path / "conv10", inputs, Classes, 1, padding: 1);
     }
 
-    /// <summary>[batch, 3, h, w], BGR levels less their means, to the last fire module's output [batch, 512, h/16, w/16].</summary>
+    /// <summary>[batch, 3, h, w], BGR levels less their means, to the output of the last fire module [batch, 512, h/16, w/16].</summary>
     public Tensor Features(Tensor x)
     {
         using var scope = TensorScope.Enter();
@@ -81,7 +81,7 @@ internal sealed class SqueezeNet
         return scope.Keep(y);
     }
 
-    /// <summary>[batch, 512, h, w] as from <see cref="Features"/> to the ImageNet classes' logits [batch, 1000].</summary>
+    /// <summary>Output of <see cref="Features"/>, [batch, 512, h, w], to the logits of the ImageNet classes [batch, 1000].</summary>
     public Tensor Logits(Tensor features)
     {
         using var scope = TensorScope.Enter();

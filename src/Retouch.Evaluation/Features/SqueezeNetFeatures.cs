@@ -5,14 +5,14 @@ using Retouch.Torch.Nn;
 namespace Retouch.Evaluation.Features;
 
 /// <summary>
-/// The 512 features of SqueezeNet 1.0: the mean over space of its last fire module. Small enough for a laptop. A Fréchet distance on them
-/// is no FID and is never called so. The weights are the user's.
+/// The 512 features of SqueezeNet 1.0: the spatial mean of its last fire module. Fast on a CPU. A Fréchet distance on these features is
+/// named <c>fd.squeezenet</c>, never FID. The user provides the weights.
 /// </summary>
 public sealed class SqueezeNetFeatures : IFeatureExtractor
 {
     private const int Smallest = 48;
 
-    // The training set's means of blue, green and red, in levels.
+    // Means of the training set in levels: blue, green, red.
     private static readonly float[] Means = [104, 117, 123];
 
     private readonly ParameterStore _store = new();
@@ -38,9 +38,9 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
     public FeatureProtocol Protocol { get; }
 
     /// <summary>Opens the network.</summary>
-    /// <param name="file">The weights.</param>
-    /// <param name="device">Where it runs.</param>
-    /// <exception cref="InputException">The file cannot be read or holds another network.</exception>
+    /// <param name="file">Weights.</param>
+    /// <param name="device">Device of the network.</param>
+    /// <exception cref="InputException">The file cannot be read or contains another network.</exception>
     public static SqueezeNetFeatures Open(string file, Device device)
     {
         var features = new SqueezeNetFeatures(Path.GetFileName(file), FeatureWeights.Hash(file), device);
@@ -72,7 +72,7 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
         _store.Dispose();
     }
 
-    /// <summary>The ImageNet classes' logits [batch, 1000].</summary>
+    /// <summary>Logits of the ImageNet classes [batch, 1000].</summary>
     internal Tensor Logits(Tensor images)
     {
         using var scope = TensorScope.Enter();
@@ -85,8 +85,8 @@ public sealed class SqueezeNetFeatures : IFeatureExtractor
         ArgumentNullException.ThrowIfNull(images);
         if (images.Shape is not [_, 3, >= Smallest, >= Smallest])
             throw new UsageException(
-                $"SqueezeNet takes pictures of {Smallest} x {Smallest} pixels or more, not {images.Shape[^1]} x "
-                    + $"{images.Shape[^2]}. Have them resized (--size)."
+                $"SqueezeNet requires pictures of at least {Smallest} x {Smallest} pixels, not {images.Shape[^1]} x "
+                    + $"{images.Shape[^2]}. Resize them with --size."
             );
         return (images.To(DType.Float32).Flip([1L]) * 255) - _means;
     }

@@ -10,7 +10,7 @@ public enum SpectrumSignal
     /// <summary>0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).</summary>
     Luminance,
 
-    /// <summary>The mean of the three channels' power.</summary>
+    /// <summary>Mean power of the three channels.</summary>
     Channels,
 }
 
@@ -21,16 +21,16 @@ public sealed record SpectrumOptions
     public SpectrumSignal Signal { get; init; } = SpectrumSignal.Luminance;
 
     /// <summary>
-    /// Whether a Hann window is applied (default). Without it, the discontinuity between opposite borders leaks into all frequencies and
-    /// masks the weak high ones.
+    /// Whether a Hann window is applied (default). Without a window, the discontinuity between opposite borders leaks into all frequencies
+    /// and masks the weak high ones.
     /// </summary>
     public bool Hann { get; init; } = true;
 }
 
 /// <summary>
-/// Power spectra of pictures of one size: |F|² of the signal less its mean, over the sum of the squared window, so that white noise of
-/// variance v has the power v at every frequency. The radial profile averages rings of one cycle a picture's width: ring k (1 to side/2,
-/// side the shorter one) holds the frequencies from k − ½ up to k + ½ cycles a side; the corners beyond are left out.
+/// Power spectra of pictures of one size: |F|² of the centred signal, divided by the sum of the squared window, so that white noise of
+/// variance v has power v at every frequency. The radial profile averages over rings of width 1: ring k (1 to side/2, with the shorter
+/// side) contains the frequencies from k − ½ to k + ½ cycles per side; the corners are excluded.
 /// </summary>
 public sealed class PowerSpectrum : IDisposable
 {
@@ -43,16 +43,18 @@ public sealed class PowerSpectrum : IDisposable
     private readonly Tensor _weights;
     private readonly Tensor _ringSizes;
 
-    /// <param name="width">Pixels in a row.</param>
-    /// <param name="height">Rows.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
     /// <param name="options">Signal and window.</param>
-    /// <param name="device">Where to compute.</param>
+    /// <param name="device">Device of the computation.</param>
     /// <exception cref="UsageException">The pictures are too small.</exception>
     public PowerSpectrum(int width, int height, SpectrumOptions options, Device device)
     {
         ArgumentNullException.ThrowIfNull(options);
         if (width < 8 || height < 8)
-            throw new UsageException($"Pictures of {width} x {height} are too small for a spectrum; each side has 8 pixels or more.");
+            throw new UsageException(
+                $"Pictures of {width} x {height} are too small for a spectrum; each side must have at least 8 pixels."
+            );
         _width = width;
         _height = height;
         _options = options;
@@ -67,13 +69,13 @@ public sealed class PowerSpectrum : IDisposable
         _ringSizes = Tensor.From(size).To(device).Escape();
     }
 
-    /// <summary>Rings of the radial profile.</summary>
+    /// <summary>Number of rings of the radial profile.</summary>
     public int Bins { get; }
 
-    /// <summary>Columns of the half of the plane that <see cref="Power"/> gives; the other half mirrors it.</summary>
+    /// <summary>Columns of the half plane of <see cref="Power"/>; the other half is its mirror image.</summary>
     public int HalfWidth => (_width / 2) + 1;
 
-    /// <summary>The power at every frequency.</summary>
+    /// <summary>Power at every frequency.</summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
     /// <returns>[batch, height, width / 2 + 1], float64, frequency 0 first.</returns>
     public Tensor Power(Tensor images)
@@ -84,14 +86,14 @@ public sealed class PowerSpectrum : IDisposable
         var x = images.To(DType.Float64);
         if (_options.Signal == SpectrumSignal.Luminance)
             x = Luminance.Of(x).Unsqueeze(1);
-        // The mean as the window sees it: what is left at frequency 0 would leak into the first rings.
+        // Windowed mean: a residual at frequency 0 would leak into the first rings.
         var mean = (x * _window).Sum([2L, 3], keepdim: true) / _window.Sum();
         var spectrum = ((x - mean) * _window).FftRfft2().ViewAsReal().Square().Sum([-1L]);
         return scope.Keep(spectrum.Mean([1L]) / _windowPower);
     }
 
-    /// <summary>Averages over rings.</summary>
-    /// <param name="power">As from <see cref="Power"/>, [batch, height, width / 2 + 1].</param>
+    /// <summary>Radial profile.</summary>
+    /// <param name="power">Output of <see cref="Power"/>, [batch, height, width / 2 + 1].</param>
     /// <returns>[batch, <see cref="Bins"/>], float64.</returns>
     public Tensor Profile(Tensor power)
     {
@@ -112,7 +114,7 @@ public sealed class PowerSpectrum : IDisposable
         _ringSizes.Dispose();
     }
 
-    // Shifted by half a pixel from the textbook's: symmetric about the picture's middle and zero nowhere.
+    // Shifted by half a pixel against the textbook's window: symmetric about the centre and nowhere zero.
     private Tensor Taper(int size)
     {
         var taper = new double[size];
@@ -122,7 +124,7 @@ public sealed class PowerSpectrum : IDisposable
     }
 
     /// <summary>
-    /// For every frequency of the half plane its ring (0 for none), how many frequencies it stands for, and each ring's size.
+    /// Ring of each frequency of the half plane (0 for none), its multiplicity, and the size of each ring.
     /// </summary>
     private (long[] Ring, double[] Weight, double[] Size) Rings()
     {
@@ -139,7 +141,7 @@ public sealed class PowerSpectrum : IDisposable
                 var k = (int)Math.Floor(Math.Sqrt((down * down) + (across * across)) + 0.5);
                 var at = (v * HalfWidth) + u;
                 ring[at] = k <= Bins ? k : 0;
-                // All columns but the first and, in even widths, the last stand for their mirror image too.
+                // All columns but the first and, for even widths, the last also represent their mirror image.
                 weight[at] = u == 0 || 2 * u == _width ? 1 : 2;
                 size[ring[at]] += weight[at];
             }

@@ -3,8 +3,8 @@ using Retouch.Evaluation.Statistics;
 namespace Retouch.Evaluation.Frequency;
 
 /// <summary>
-/// Error of the mean radial power spectrum: log₁₀ of the ratio to the reference, as root mean square over all rings and over those of the
-/// low, middle and high third of the frequencies, and as mean (negative: too little energy, as in blurred pictures).
+/// Error of the mean radial power spectrum as log₁₀ of its ratio to the reference: the root mean square over all rings and over the low,
+/// middle and high third of the frequencies, and the means (negative: too little energy, as in blurred pictures).
 /// </summary>
 public static class SpectrumError
 {
@@ -26,24 +26,27 @@ public static class SpectrumError
     ];
 
     /// <summary>Band of a ring, by thirds of the frequencies: 0 low, 1 middle, 2 high.</summary>
-    /// <param name="ring">1 to <paramref name="rings"/>.</param>
+    /// <param name="ring">Index, 1 to <paramref name="rings"/>.</param>
     /// <param name="rings">Number of rings.</param>
     public static int Band(int ring, int rings) => Math.Min(2, 3 * (ring - 1) / rings);
 
-    /// <summary>log₁₀(profile / reference), ring by ring.</summary>
+    /// <summary>log₁₀(profile / reference) of each ring.</summary>
     public static double[] LogRatio(IReadOnlyList<double> profile, IReadOnlyList<double> reference)
     {
         ArgumentNullException.ThrowIfNull(profile);
         ArgumentNullException.ThrowIfNull(reference);
         if (profile.Count != reference.Count)
-            throw new ArgumentException($"Profiles of {profile.Count} and {reference.Count} rings cannot be compared.", nameof(reference));
+            throw new ArgumentException(
+                $"The profiles have different lengths: {profile.Count} and {reference.Count} rings.",
+                nameof(reference)
+            );
         return [.. profile.Zip(reference, static (p, r) => Math.Log10(Math.Max(p, Floor) / Math.Max(r, Floor)))];
     }
 
     /// <summary>Scores of a set against a reference.</summary>
     /// <param name="images">Spectra of the set.</param>
     /// <param name="reference">Mean radial profile of the reference.</param>
-    /// <param name="spectra">Mean spectra to go with the scores; null without.</param>
+    /// <param name="spectra">Mean spectra to attach to the scores, or null.</param>
     public static ImageScores Scores(SpectrumStatistics images, IReadOnlyList<double> reference, MeanSpectra? spectra = null)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -53,7 +56,7 @@ public static class SpectrumError
         };
     }
 
-    /// <summary>The figures, in the order of the names: root mean squares of all, low, middle, high, then the means.</summary>
+    /// <summary>Figures in the order of their names: root mean squares of all, low, middle, high, then the means.</summary>
     internal static double[] Summarise(double[] ratio)
     {
         var squares = new double[4];

@@ -5,26 +5,26 @@ using Retouch.Images;
 namespace Retouch.Evaluation.Frequency;
 
 /// <summary>
-/// Two-dimensional map of the log₁₀ ratio of mean power spectra, frequency 0 in the middle.
+/// Two-dimensional map of the log₁₀ ratio of mean power spectra, with frequency 0 in the centre.
 /// </summary>
 public static class SpectrumMap
 {
-    /// <summary>Log ratio of full colour: a factor of ten.</summary>
+    /// <summary>Colour range of a ratio to the reference: a factor of ten.</summary>
     public const double Range = 1;
 
-    /// <summary>Log ratio of full colour for the difference of two sets: a factor of two.</summary>
+    /// <summary>Colour range of a ratio of two sets: a factor of two.</summary>
     public static readonly double DifferenceRange = Math.Log10(2);
 
-    /// <summary>log₁₀(power / reference) at every frequency, powers bounded below by that of rounding to 8 bits.</summary>
-    /// <param name="power">[height, width], as from <see cref="SpectrumStatistics.MeanMap"/>.</param>
-    /// <param name="reference">Of the same size.</param>
+    /// <summary>log₁₀(power / reference) at every frequency; powers are bounded below by that of rounding to 8 bits.</summary>
+    /// <param name="power">[height, width], from <see cref="SpectrumStatistics.MeanMap"/>.</param>
+    /// <param name="reference">The same shape.</param>
     public static double[,] LogRatio(double[,] power, double[,] reference)
     {
         ArgumentNullException.ThrowIfNull(power);
         ArgumentNullException.ThrowIfNull(reference);
         var (height, width) = (power.GetLength(0), power.GetLength(1));
         if ((height, width) != (reference.GetLength(0), reference.GetLength(1)))
-            throw new ArgumentException("Spectra of different sizes cannot be compared.", nameof(reference));
+            throw new ArgumentException("The spectra have different sizes.", nameof(reference));
         var ratio = new double[height, width];
         for (var y = 0; y < height; y++)
         {
@@ -36,17 +36,17 @@ public static class SpectrumMap
     }
 
     /// <summary>
-    /// The log ratio of two sets' spectra, from their maps against the same reference: where one has more power than the other.
+    /// Log ratio of the spectra of two sets, from their maps relative to the same reference.
     /// </summary>
-    /// <param name="map">As from <see cref="LogRatio"/>.</param>
-    /// <param name="less">The other's, of the same size.</param>
+    /// <param name="map">Map of one set, from <see cref="LogRatio"/>.</param>
+    /// <param name="less">Map of the other set, of the same shape.</param>
     public static double[,] Difference(double[,] map, double[,] less)
     {
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(less);
         var (height, width) = (map.GetLength(0), map.GetLength(1));
         if ((height, width) != (less.GetLength(0), less.GetLength(1)))
-            throw new ArgumentException("Maps of different sizes cannot be compared.", nameof(less));
+            throw new ArgumentException("The maps have different sizes.", nameof(less));
         var difference = new double[height, width];
         for (var y = 0; y < height; y++)
         {
@@ -58,11 +58,10 @@ public static class SpectrumMap
     }
 
     /// <summary>
-    /// A picture of a map: white where it is 0, red where there is too much, blue where there is too little, full at ±
-    /// <paramref name="range"/>.
+    /// Renders a map: white at 0, red above, blue below, saturated at ±<paramref name="range"/>.
     /// </summary>
     /// <param name="map">The map.</param>
-    /// <param name="range">The log ratio at which colours are full, above 0.</param>
+    /// <param name="range">Log ratio of full saturation, above 0.</param>
     public static Picture Draw(double[,] map, double range = Range)
     {
         ArgumentNullException.ThrowIfNull(map);
@@ -81,9 +80,9 @@ public static class SpectrumMap
         return picture;
     }
 
-    /// <summary>Writes a map as numbers (<c>.npy</c>, float64 [height, width]) and as a picture (<c>.png</c>) of the same name.</summary>
-    /// <param name="map">As from <see cref="LogRatio"/> or <see cref="Difference"/>.</param>
-    /// <param name="path">Without extension.</param>
+    /// <summary>Writes a map as <c>.npy</c> (float64 [height, width]) and as <c>.png</c> under the same name.</summary>
+    /// <param name="map">Map from <see cref="LogRatio"/> or <see cref="Difference"/>.</param>
+    /// <param name="path">Path without extension.</param>
     /// <param name="range">As for <see cref="Draw"/>.</param>
     public static void Save(double[,] map, string path, double range = Range)
     {

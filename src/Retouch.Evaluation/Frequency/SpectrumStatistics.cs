@@ -2,7 +2,7 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Frequency;
 
-/// <summary>Spectra of a set: the radial profile of each picture and the mean power at every frequency.</summary>
+/// <summary>Spectra of a set: radial profile of each picture and mean power at every frequency.</summary>
 public sealed class SpectrumStatistics : IDisposable
 {
     private readonly PowerSpectrum _spectrum;
@@ -11,10 +11,10 @@ public sealed class SpectrumStatistics : IDisposable
     private readonly Tensor _sum;
     private readonly List<double> _profiles = [];
 
-    /// <param name="width">Pixels in a row.</param>
-    /// <param name="height">Rows.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
     /// <param name="options">Signal and window.</param>
-    /// <param name="device">Where to compute.</param>
+    /// <param name="device">Device of the computation.</param>
     public SpectrumStatistics(int width, int height, SpectrumOptions options, Device device)
     {
         _spectrum = new PowerSpectrum(width, height, options, device);
@@ -23,13 +23,13 @@ public sealed class SpectrumStatistics : IDisposable
         _sum = Ops.Zeros([height, _spectrum.HalfWidth], dtype: DType.Float64, device: device).Escape();
     }
 
-    /// <summary>Rings of a profile.</summary>
+    /// <summary>Number of rings of a profile.</summary>
     public int Bins => _spectrum.Bins;
 
     /// <summary>Number of pictures.</summary>
     public int Count => _profiles.Count / Bins;
 
-    /// <summary>The pictures' radial profiles, [pictures, <see cref="Bins"/>].</summary>
+    /// <summary>Radial profiles of the pictures, [pictures, <see cref="Bins"/>].</summary>
     public double[] Profiles => [.. _profiles];
 
     /// <summary>Adds pictures.</summary>
@@ -43,7 +43,7 @@ public sealed class SpectrumStatistics : IDisposable
         _profiles.AddRange(_spectrum.Profile(power).ToArray<double>());
     }
 
-    /// <summary>The mean radial profile: ring k, 1 to <see cref="Bins"/>, at k − 1.</summary>
+    /// <summary>Mean radial profile: ring k, 1 to <see cref="Bins"/>, at index k − 1.</summary>
     public double[] MeanProfile()
     {
         var mean = new double[Bins];
@@ -54,7 +54,7 @@ public sealed class SpectrumStatistics : IDisposable
         return mean;
     }
 
-    /// <summary>The mean power at every frequency [height, width], frequency 0 in the middle (at height / 2, width / 2).</summary>
+    /// <summary>Mean power at every frequency [height, width], frequency 0 in the centre (at height / 2, width / 2).</summary>
     public double[,] MeanMap()
     {
         var half = _sum.ToArray<double>();

@@ -6,7 +6,7 @@ namespace Retouch.Evaluation.Frequency;
 /// <summary>
 /// The Fréchet wavelet distance (Veeramacheneni, Wolter, Kuehne and Gall, "Fréchet Wavelet Distance: A Domain-Agnostic Metric for Image
 /// Generation", ICLR 2025): squared Fréchet distance of the coefficients of each wavelet packet, averaged over packets and by frequency
-/// band. Needs no network.
+/// band. Requires no network.
 /// </summary>
 public sealed class WaveletDistance
 {
@@ -24,26 +24,25 @@ public sealed class WaveletDistance
     /// <summary>Level and packets.</summary>
     public WaveletPlan Plan { get; }
 
-    /// <summary>The distance: the mean of <see cref="Packets"/>.</summary>
+    /// <summary>Distance: the mean of <see cref="Packets"/>.</summary>
     public double Value { get; }
 
-    /// <summary>The squared Fréchet distance of every packet, numbered as by <see cref="WaveletPackets.Haar"/>.</summary>
+    /// <summary>Squared Fréchet distance of each packet, in the order of <see cref="WaveletPackets.Haar"/>.</summary>
     public IReadOnlyList<double> Packets { get; }
 
     /// <summary>
-    /// The mean over the packets of each band, see <see cref="WaveletPlan.Band"/>; NaN for a band without packets (level 1 has no high
-    /// one).
+    /// Means over the packets of each band, see <see cref="WaveletPlan.Band"/>; NaN for a band without packets (level 1 has no high band).
     /// </summary>
     public IReadOnlyList<double> Bands { get; }
 
-    /// <summary>The distance between two sets.</summary>
+    /// <summary>Distance between two sets.</summary>
     /// <exception cref="ArgumentException">Their plans differ.</exception>
     public static WaveletDistance Between(WaveletStatistics images, WaveletStatistics reference)
     {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         if (images.Plan != reference.Plan)
-            throw new ArgumentException("The two sets were looked at with different wavelet plans.", nameof(reference));
+            throw new ArgumentException("The statistics of the two sets have different wavelet plans.", nameof(reference));
         var packets = new double[images.Plan.Packets];
         ForEachChunk(
             images.Plan,
@@ -59,7 +58,7 @@ public sealed class WaveletDistance
         return new WaveletDistance(images.Plan, packets);
     }
 
-    /// <summary>The distance and the influence of each picture on it.</summary>
+    /// <summary>Distance and the influence of each picture on it.</summary>
     /// <inheritdoc cref="Between"/>
     public static (WaveletDistance Distance, WaveletInfluence Influence) WithInfluence(
         WaveletStatistics images,
@@ -69,7 +68,7 @@ public sealed class WaveletDistance
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         if (images.Plan != reference.Plan)
-            throw new ArgumentException("The two sets were looked at with different wavelet plans.", nameof(reference));
+            throw new ArgumentException("The statistics of the two sets have different wavelet plans.", nameof(reference));
         var packets = new double[images.Plan.Packets];
         var influence = new WaveletInfluence(images);
         ForEachChunk(
@@ -104,7 +103,7 @@ public sealed class WaveletDistance
         return [.. sums.Zip(counts, static (sum, count) => sum / count)];
     }
 
-    // Eigenproblems need several copies of a covariance: a part of the packets at a time.
+    // Eigenproblems need several copies of a covariance, hence a few packets at a time.
     private static void ForEachChunk(WaveletPlan plan, Action<int, int> action)
     {
         const long Bytes = 64L << 20;

@@ -5,8 +5,8 @@ namespace Retouch.Evaluation.Frequency;
 /// <summary>
 /// Influence function of the Fréchet wavelet distance: the first-order contribution of each picture (Hampel 1974; infinitesimal jackknife,
 /// Efron 1982). For a picture with coefficients x in a packet: 2(μ − μ_ref)·(x − μ) + (x − μ)ᵀ(I − T)(x − μ),
-/// less its mean over the set. Resampling these numbers instead of the pictures gives intervals of the distance without solving thousands
-/// of eigenproblems again, and without the upward bias that repeated pictures give a covariance. The reference is taken as fixed.
+/// less its mean over the set. Resampling these values instead of pictures gives intervals of the distance without further eigenproblems,
+/// and without the upward bias that repeated pictures cause in a covariance. The reference is treated as fixed.
 /// </summary>
 public sealed class WaveletInfluence : IDisposable
 {
@@ -25,12 +25,12 @@ public sealed class WaveletInfluence : IDisposable
         _bands = Averages(_plan).To(_mean.Device).Escape();
     }
 
-    /// <summary>Numbers that <see cref="Of"/> gives for a picture: the influence on the whole and on each of the three bands.</summary>
+    /// <summary>Values per picture: the influence on the whole distance and on each of the three bands.</summary>
     public static int Columns => 1 + WaveletDistance.BandNames.Count;
 
-    /// <summary>The influence of pictures of the set.</summary>
+    /// <summary>Influence of pictures of the set.</summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
-    /// <returns>[batch, <see cref="Columns"/>], not yet centred; 0 in the column of a band without packets.</returns>
+    /// <returns>[batch, <see cref="Columns"/>], uncentred; 0 in the column of a band without packets.</returns>
     public double[] Of(Tensor images)
     {
         using var scope = TensorScope.Enter();
@@ -56,7 +56,7 @@ public sealed class WaveletInfluence : IDisposable
         _byCovariance.Narrow(0, first, covarianceDerivative.Shape[0]).CopyInPlace(covarianceDerivative);
     }
 
-    /// <summary>[packets, columns]: a product with it averages over all packets and over those of each band.</summary>
+    /// <summary>[packets, columns]: averages over all packets and over those of each band, as a matrix.</summary>
     private static Tensor Averages(WaveletPlan plan)
     {
         var counts = new double[Columns];

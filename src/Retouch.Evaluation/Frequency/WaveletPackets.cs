@@ -3,14 +3,14 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Frequency;
 
 /// <summary>
-/// The full tree of two-dimensional Haar wavelet packets: the picture is split into averages and differences of its rows and columns, and
-/// so is every part, level after level. Orthonormal: the sum of squares is kept.
+/// Full tree of two-dimensional Haar wavelet packets: averages and differences of rows and columns, applied recursively to every subband.
+/// Orthonormal.
 /// </summary>
 public static class WaveletPackets
 {
     /// <summary>Transforms pictures.</summary>
     /// <param name="images">[batch, channels, height, width]; sides divisible by 2^level.</param>
-    /// <param name="level">Splits, at least 1.</param>
+    /// <param name="level">Number of levels, at least 1.</param>
     /// <returns>[batch, 4^level, channels, height / 2^level, width / 2^level]. Each base-4 digit of a packet's index, the first split
     /// leading, is 2·(difference of rows) + (difference of columns).</returns>
     public static Tensor Haar(Tensor images, int level)
@@ -46,8 +46,8 @@ public static class WaveletPackets
     }
 
     /// <summary>
-    /// The place of a packet in the order of frequency, downwards and across, each 0 to 2^level − 1. Differences fold the spectrum, so the
-    /// order of frequency is the Gray code of the order of splits.
+    /// Position of a packet in frequency order, vertically and horizontally, each 0 to 2^level − 1. Differences reverse the spectrum, so
+    /// the frequency order is the Gray code of the split order.
     /// </summary>
     public static (int Row, int Column) Frequency(int packet, int level)
     {

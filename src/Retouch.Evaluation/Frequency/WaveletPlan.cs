@@ -2,7 +2,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Evaluation.Frequency;
 
-/// <summary>Level and packets of the Fréchet wavelet distance for pictures of one size.</summary>
+/// <summary>Level and packets of the Fréchet wavelet distance for one picture size.</summary>
 public sealed record WaveletPlan
 {
     /// <summary>Upper bound of the memory of a set's statistics, in bytes.</summary>
@@ -23,32 +23,32 @@ public sealed record WaveletPlan
     /// <summary>The wavelet.</summary>
     public string Wavelet { get; } = "haar";
 
-    /// <summary>Splits.</summary>
+    /// <summary>Number of levels.</summary>
     public int Level { get; }
 
-    /// <summary>4^level.</summary>
+    /// <summary>Number of packets, 4^level.</summary>
     public int Packets { get; }
 
-    /// <summary>Coefficients of a packet: channels times positions.</summary>
+    /// <summary>Coefficients per packet: channels times positions.</summary>
     public int Features { get; }
 
-    /// <summary>Whether coefficients c are replaced by log(|c| + 10^−6), unlike in the paper.</summary>
+    /// <summary>Whether coefficients c are replaced by log(|c| + 10^−6), a deviation from the paper.</summary>
     public bool Logarithm { get; }
 
-    /// <summary>Colours before the transform.</summary>
+    /// <summary>Pixel values before the transform.</summary>
     public string Pixels { get; } = "RGB, 0 to 1";
 
-    /// <summary>Memory of a set's statistics in bytes: a float64 covariance for each packet.</summary>
+    /// <summary>Memory of a set's statistics in bytes: one float64 covariance per packet.</summary>
     public long Bytes => Size(Packets, Features);
 
     /// <summary>
-    /// Makes the plan. Without a level: 4, the paper's, which gives packets of 16 x 16 at 256 pixels. Less where packets would fall below 4
-    /// x 4 or the sides cannot be halved that often; more where the statistics would take over <see cref="MaxBytes"/>.
+    /// Creates the plan. The default level is 4 as in the paper, with packets of 16 x 16 at 256 pixels: lower where packets would be
+    /// smaller than 4 x 4 or the sides are not divisible, higher where the statistics would exceed <see cref="MaxBytes"/>.
     /// </summary>
-    /// <param name="width">Pixels in a row.</param>
-    /// <param name="height">Rows.</param>
-    /// <param name="level">Splits, or null for the rule.</param>
-    /// <param name="logarithm">As <see cref="Logarithm"/>.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="level">Level, or null for the default.</param>
+    /// <param name="logarithm">Value of <see cref="Logarithm"/>.</param>
     /// <exception cref="UsageException">The level does not fit the pictures.</exception>
     public static WaveletPlan For(int width, int height, int? level = null, bool logarithm = false)
     {
@@ -57,7 +57,7 @@ public sealed record WaveletPlan
             most++;
         if (most == 0)
             throw new UsageException(
-                $"Pictures of {width} x {height} have no wavelet packets: both sides must be even. Have them resized (--size)."
+                $"Pictures of {width} x {height} have no wavelet packets: both sides must be even. Resize them with --size."
             );
         if (level is { } given && (given < 1 || given > most))
             throw new UsageException($"Wavelet level {given} does not fit pictures of {width} x {height}; 1 to {most} do.");
@@ -68,14 +68,14 @@ public sealed record WaveletPlan
             throw new UsageException(
                 $"The wavelet statistics of pictures of {width} x {height} at level {plan.Level} take {plan.Bytes >> 20} MiB a "
                     + $"set, over {MaxBytes >> 20}. "
-                    + "Choose a higher level or have the pictures resized to a side that can be halved often (--size)."
+                    + "Choose a higher level, or resize the pictures to a side divisible by a higher power of 2 (--size)."
             );
         }
 
         return plan;
     }
 
-    /// <summary>The third of the frequencies that a packet belongs to by its larger direction: 0 low, 1 middle, 2 high.</summary>
+    /// <summary>Band of a packet, by thirds of its higher frequency: 0 low, 1 middle, 2 high.</summary>
     public int Band(int packet)
     {
         var (row, column) = WaveletPackets.Frequency(packet, Level);

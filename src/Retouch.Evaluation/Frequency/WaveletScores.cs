@@ -3,20 +3,20 @@ using Retouch.Evaluation.Statistics;
 namespace Retouch.Evaluation.Frequency;
 
 /// <summary>
-/// The Fréchet wavelet distance as scores of single pictures: the figure is the distance plus the mean of the resample's influences.
+/// The Fréchet wavelet distance as scores of single pictures: distance plus mean influence of a resample.
 /// </summary>
 public static class WaveletScores
 {
-    /// <summary>Scores from a distance and the influences on it.</summary>
+    /// <summary>Scores from a distance and its influences.</summary>
     /// <param name="distance">The distance.</param>
-    /// <param name="influences">[pictures, <see cref="WaveletInfluence.Columns"/>], as from <see cref="WaveletInfluence.Of"/>.</param>
+    /// <param name="influences">[pictures, <see cref="WaveletInfluence.Columns"/>], from <see cref="WaveletInfluence.Of"/>.</param>
     public static ImageScores Of(WaveletDistance distance, double[] influences)
     {
         ArgumentNullException.ThrowIfNull(distance);
         ArgumentNullException.ThrowIfNull(influences);
         Center(influences, WaveletInfluence.Columns);
         double[] values = [distance.Value, .. distance.Bands];
-        // Level 1 has no high band: it is left out rather than shown as no number.
+        // Level 1 has no high band: omitted, not NaN.
         int[] present = [.. Enumerable.Range(0, values.Length).Where(k => !double.IsNaN(values[k]))];
         FigureName[] names =
         [

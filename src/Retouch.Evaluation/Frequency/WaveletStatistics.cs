@@ -3,13 +3,13 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Frequency;
 
-/// <summary>Mean and covariance of each wavelet packet over a set, accumulated batch by batch.</summary>
+/// <summary>Mean and covariance of each wavelet packet over a set, accumulated by batch.</summary>
 public sealed class WaveletStatistics : IDisposable
 {
     private const double LogarithmFloor = 1e-6;
 
-    /// <param name="plan">Made for the size of the pictures.</param>
-    /// <param name="device">Where to compute.</param>
+    /// <param name="plan">Plan for the size of the pictures.</param>
+    /// <param name="device">Device of the computation.</param>
     public WaveletStatistics(WaveletPlan plan, Device device)
     {
         ArgumentNullException.ThrowIfNull(plan);
@@ -20,7 +20,7 @@ public sealed class WaveletStatistics : IDisposable
     /// <summary>Level and packets.</summary>
     public WaveletPlan Plan { get; }
 
-    /// <summary>Statistics, one group for each packet.</summary>
+    /// <summary>Statistics, one group per packet.</summary>
     public GaussianStatistics Gaussian { get; }
 
     /// <summary>Adds pictures.</summary>

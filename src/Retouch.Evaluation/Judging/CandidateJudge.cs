@@ -6,20 +6,20 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Judging;
 
 /// <summary>
-/// Judges candidates by a measure, without human raters: scores, winners and losers, and a data set of pairs that says what it is.
+/// Judges candidates by a measure, without human raters: scores, winners and losers, and a data set of pairs that names the judge.
 /// </summary>
 public static class CandidateJudge
 {
-    /// <summary>Scores every candidate, pairs them prompt by prompt, and writes the pairs; nothing is drawn at random.</summary>
-    /// <param name="folders">Folders of pictures, each with its prompt or class; those of the same prompt and class are compared.</param>
-    /// <param name="measure">Gives the scores; not disposed.</param>
-    /// <param name="options">How they become pairs.</param>
-    /// <param name="output">The folder to write; new or empty.</param>
-    /// <param name="progress">Called with pictures done and in all.</param>
-    /// <param name="cancellation">Stops between pictures.</param>
-    /// <exception cref="UsageException">An option is out of range, a folder is named twice, or the output is not empty.</exception>
-    /// <exception cref="InputException">A picture cannot be read or has no prompt, sizes differ within a prompt, or no pair is
-    /// left.</exception>
+    /// <summary>Scores all candidates, forms pairs within each prompt, and writes them. Deterministic.</summary>
+    /// <param name="folders">Folders of pictures, each with a prompt or a class.</param>
+    /// <param name="measure">Measure of the scores; not disposed.</param>
+    /// <param name="options">Rules for pairs.</param>
+    /// <param name="output">Output folder; new or empty.</param>
+    /// <param name="progress">Receives the numbers of completed and of all pictures.</param>
+    /// <param name="cancellation">Cancels between batches.</param>
+    /// <exception cref="UsageException">An option is out of range, a folder is given twice, or the output is not empty.</exception>
+    /// <exception cref="InputException">A picture cannot be read or has no prompt, sizes differ within a prompt, or no pairs
+    /// remain.</exception>
     public static Judgement Judge(
         IReadOnlyList<string> folders,
         ICandidateMeasure measure,
@@ -34,16 +34,18 @@ public static class CandidateJudge
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
-            throw new UsageException($"'{output}' is not empty. Choose another folder with --output; nothing is ever overwritten.");
+            throw new UsageException(
+                $"'{output}' is not empty. Choose another folder with --output; existing files are never overwritten."
+            );
         var groups = CandidateFolders.Read(folders);
         if (measure.NeedsPrompts && groups.FirstOrDefault(static g => g[0].Prompt is null) is { } wordless)
             throw new InputException(
-                $"'{wordless[0].Path}' has a class but no prompt, which {measure.Protocol.Judge} compares pictures with. Give it "
+                $"'{wordless[0].Path}' has a class but no prompt, which {measure.Protocol.Judge} requires. Add "
                     + $"a \"text\" in metadata.jsonl, or judge by another measure."
             );
         if (groups.All(static g => g.Count < 2))
             throw new InputException(
-                $"Each of the {groups.Count} prompts has a single candidate, so that there is nothing to compare. Draw several "
+                $"Each of the {groups.Count} prompts has only one candidate, so that no comparison is possible. Sample several "
                     + $"(retouch sample --images-per-prompt), or give folders of several models."
             );
         var scored = Score(groups, measure, options.BatchSize, progress, cancellation);
@@ -61,7 +63,7 @@ public static class CandidateJudge
         if (pairs.Count == 0)
             throw new InputException(
                 $"All {ties} comparisons are ties: scores from {scores.Lowest:G6} to {scores.Highest:G6}, with a margin of "
-                    + $"{options.Margin:G6}. Lower --margin, or draw more candidates."
+                    + $"{options.Margin:G6}. Lower --margin, or sample more candidates."
             );
         var judgement = new Judgement(
             Path.GetFullPath(output),
@@ -79,7 +81,7 @@ public static class CandidateJudge
     }
 
     /// <summary>
-    /// The pairs of one prompt's candidates, and how many comparisons were ties. The sort is stable: of equals, the first is the better.
+    /// Pairs of one prompt's candidates, and the number of ties. The sort is stable: among equal scores the first candidate is the better.
     /// </summary>
     internal static (IReadOnlyList<JudgedPair> Pairs, int Ties) Decide(IReadOnlyList<ScoredCandidate> group, JudgeOptions options)
     {
@@ -102,7 +104,7 @@ public static class CandidateJudge
         CancellationToken cancellation
     )
     {
-        // Files of the same content get one score: what depends on the place in a batch must not make a winner of either.
+        // Identical files share one score: rounding that depends on the position in a batch must not create a winner.
         var scores = new Dictionary<(string Sha256, string? Prompt), double>();
         List<(Picture Picture, string Sha256, Candidate Candidate)> waiting = [];
         List<(Candidate Candidate, string Sha256)[]> hashed = [];
@@ -122,7 +124,7 @@ public static class CandidateJudge
                 if (size is { } first && first != (picture.Width, picture.Height))
                     throw new InputException(
                         $"'{candidate.Path}' has {picture.Width} x {picture.Height} pixels, another candidate of "
-                            + $"{candidate.Subject} {first.Width} x {first.Height}; scores of different sizes cannot be compared. Draw "
+                            + $"{candidate.Subject} {first.Width} x {first.Height}; scores of different sizes are not comparable. Sample "
                             + $"them in one size."
                     );
                 size = (picture.Width, picture.Height);

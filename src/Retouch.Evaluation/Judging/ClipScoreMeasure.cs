@@ -27,9 +27,9 @@ public sealed class ClipScoreMeasure : ICandidateMeasure
     public bool NeedsPrompts => true;
 
     /// <summary>Opens the folder of a CLIP model with its tokenizer.</summary>
-    /// <param name="folder">As for <see cref="ClipScore.Open"/>.</param>
-    /// <param name="device">Where it runs.</param>
-    /// <exception cref="InputException">A file is missing, broken, or of another model.</exception>
+    /// <param name="folder">Folder, as for <see cref="ClipScore.Open"/>.</param>
+    /// <param name="device">Device of the model.</param>
+    /// <exception cref="InputException">A file is missing or damaged, or belongs to another architecture.</exception>
     public static ClipScoreMeasure Open(string folder, Device device) => new(ClipScore.Open(folder, device));
 
     /// <inheritdoc/>

@@ -2,33 +2,33 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Evaluation.Judging;
 
-/// <summary>Which pairs are made of the candidates of a prompt.</summary>
+/// <summary>Pairs formed from the candidates of a prompt.</summary>
 public enum JudgedPairing
 {
-    /// <summary>The best and the worst.</summary>
+    /// <summary>The best with the worst.</summary>
     BestWorst,
 
-    /// <summary>Every two.</summary>
+    /// <summary>All pairs.</summary>
     All,
 }
 
-/// <summary>How scores become pairs.</summary>
+/// <summary>Rules that turn scores into pairs.</summary>
 public sealed record JudgeOptions
 {
-    /// <summary>Which pairs are made of the candidates of a prompt.</summary>
+    /// <summary>Pairs formed from the candidates of a prompt.</summary>
     public JudgedPairing Pairs { get; init; } = JudgedPairing.BestWorst;
 
     /// <summary>
-    /// How much better a winner is at least, in the unit of the score, 0 or more; what is nearer is a tie. Equal scores always are.
+    /// Smallest difference between winner and loser in the unit of the score, at least 0; smaller differences, and equal scores, are ties.
     /// </summary>
     [Bounds(AtLeast = 0)]
     public double Margin { get; init; }
 
-    /// <summary>Pictures scored together, 1 to 4096.</summary>
+    /// <summary>Pictures per batch, 1 to 4096.</summary>
     [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 16;
 
-    /// <summary>Hard links instead of copies, where the file system can.</summary>
+    /// <summary>Whether pictures are hard-linked instead of copied, if the file system supports it.</summary>
     public bool Link { get; init; }
 
     /// <summary>Validates the options.</summary>

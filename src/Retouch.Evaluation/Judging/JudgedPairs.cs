@@ -5,13 +5,13 @@ using Retouch.Core.Json;
 namespace Retouch.Evaluation.Judging;
 
 /// <summary>
-/// Writes what an automatic judge decided as a data set of pairs: <c>images/</c>, <c>metadata.jsonl</c> with <c>winner</c>, <c>loser</c>,
-/// <c>caption</c> and <c>label</c>, and who judged beside each pair; <c>scores.jsonl</c> with every candidate's score, <c>judge.json</c>
-/// with the protocol, and <c>README.md</c>, so that nobody takes the pairs for people's votes.
+/// Writes the pairs of an automatic judge as a data set: <c>images/</c>, <c>metadata.jsonl</c> with <c>winner</c>, <c>loser</c>,
+/// <c>caption</c>, <c>label</c> and the judge of each pair; <c>scores.jsonl</c> with the scores of all candidates, <c>judge.json</c> with
+/// the protocol, and <c>README.md</c>, which states that the pairs are not human votes.
 /// </summary>
 internal static class JudgedPairs
 {
-    /// <summary>Writes the folder, as a whole or not at all.</summary>
+    /// <summary>Writes the folder atomically.</summary>
     public static void Write(
         Judgement judgement,
         IReadOnlyList<JudgedPair> pairs,
@@ -100,18 +100,18 @@ internal static class JudgedPairs
     private static string Readme(Judgement judgement, JudgeOptions options) =>
         FormattableString.Invariant(
             $"""
-            # Pairs that no person judged
+            # Automatically judged pairs
 
-            These {judgement.Pairs} pairs were decided by a program (`retouch judge`), by the measure `{judgement.Judge.Judge}`:
-            {judgement.Judge.Score}. They say which picture has the higher score, not which one people prefer.
+            A program (`retouch judge`) selected the winners of these {judgement.Pairs} pairs by the measure `{judgement.Judge.Judge}`:
+            {judgement.Judge.Score}. The winner has the higher score; no person has compared the pictures.
 
-            * Network: {judgement.Judge.Model ?? "none"}{(judgement.Judge.Sha256 is { } hash ? $", SHA-256 of its weights {hash}" : "")}
-            * Candidates: {judgement.Candidates} of {judgement.Prompts} prompts; {judgement.Alone} prompts had a single one
+            * Network: {judgement.Judge.Model ?? "none"}{(judgement.Judge.Sha256 is { } hash ? $", SHA-256 of the weights {hash}" : "")}
+            * Candidates: {judgement.Candidates} of {judgement.Prompts} prompts; {judgement.Alone} prompts with a single candidate
             * Pairs: {(
-                options.Pairs == JudgedPairing.All ? "every two candidates" : "the best and the worst candidate"
-            )} of a prompt, at least {options.Margin} apart; {judgement.Ties} ties left out
+                options.Pairs == JudgedPairing.All ? "all pairs of candidates" : "the best with the worst candidate"
+            )} of a prompt, margin at least {options.Margin}; {judgement.Ties} ties excluded
 
-            `metadata.jsonl` has a pair a line, `scores.jsonl` every candidate's score, `judge.json` the protocol.
+            `metadata.jsonl` has one pair per line, `scores.jsonl` the scores of all candidates, `judge.json` the protocol.
 
             """
         );

@@ -1,15 +1,15 @@
 namespace Retouch.Evaluation.Judging;
 
-/// <summary>A distribution of numbers; quantiles are interpolated linearly between the numbers.</summary>
-/// <param name="Lowest">The lowest.</param>
-/// <param name="Quarter">A quarter is not above it.</param>
-/// <param name="Median">Half is not above it.</param>
-/// <param name="ThreeQuarters">Three quarters are not above it.</param>
-/// <param name="Highest">The highest.</param>
-/// <param name="Mean">The mean.</param>
+/// <summary>Summary of a distribution; quantiles are interpolated linearly.</summary>
+/// <param name="Lowest">Minimum.</param>
+/// <param name="Quarter">First quartile.</param>
+/// <param name="Median">Median.</param>
+/// <param name="ThreeQuarters">Third quartile.</param>
+/// <param name="Highest">Maximum.</param>
+/// <param name="Mean">Mean.</param>
 public sealed record ScoreDistribution(double Lowest, double Quarter, double Median, double ThreeQuarters, double Highest, double Mean)
 {
-    /// <summary>That of some numbers, one or more.</summary>
+    /// <summary>Summary of one or more values.</summary>
     public static ScoreDistribution Of(IEnumerable<double> numbers)
     {
         double[] sorted = [.. numbers.Order()];
@@ -24,16 +24,16 @@ public sealed record ScoreDistribution(double Lowest, double Quarter, double Med
     }
 }
 
-/// <summary>What an automatic judge decided.</summary>
-/// <param name="Folder">The data set of pairs.</param>
-/// <param name="Judge">Who judged.</param>
-/// <param name="Candidates">Pictures that were scored.</param>
-/// <param name="Prompts">Prompts (or classes) that they are of.</param>
-/// <param name="Alone">Prompts with a single candidate, which is compared with nothing.</param>
-/// <param name="Pairs">Winners with a loser.</param>
-/// <param name="Ties">Pairs that were compared and are nearer than the margin.</param>
-/// <param name="Scores">Of all candidates.</param>
-/// <param name="Margins">By how much the winners are better.</param>
+/// <summary>Result of an automatic judge.</summary>
+/// <param name="Folder">Data set of pairs.</param>
+/// <param name="Judge">Settings of the judge.</param>
+/// <param name="Candidates">Number of scored pictures.</param>
+/// <param name="Prompts">Number of prompts or classes.</param>
+/// <param name="Alone">Number of prompts with a single candidate, which are not compared.</param>
+/// <param name="Pairs">Number of pairs.</param>
+/// <param name="Ties">Number of compared pairs whose difference is below the margin.</param>
+/// <param name="Scores">Scores of all candidates.</param>
+/// <param name="Margins">Score differences of the pairs.</param>
 public sealed record Judgement(
     string Folder,
     JudgeProtocol Judge,
@@ -46,10 +46,10 @@ public sealed record Judgement(
     ScoreDistribution Margins
 );
 
-/// <summary>A candidate with its score.</summary>
+/// <summary>Candidate with its score.</summary>
 internal sealed record ScoredCandidate(Candidate Candidate, string Sha256, double Score);
 
-/// <summary>A candidate that was preferred to another of the same prompt.</summary>
+/// <summary>Candidate preferred to another one of the same prompt.</summary>
 internal sealed record JudgedPair(ScoredCandidate Winner, ScoredCandidate Loser)
 {
     public double Margin => Winner.Score - Loser.Score;

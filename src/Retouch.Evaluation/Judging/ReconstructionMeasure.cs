@@ -33,9 +33,9 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
     public bool NeedsPrompts => false;
 
     /// <summary>Opens an autoencoder.</summary>
-    /// <param name="folder">Its own folder, or a pipeline's, whose <c>vae</c> is taken.</param>
-    /// <param name="device">Where it runs.</param>
-    /// <exception cref="InputException">There is none, or its files are broken.</exception>
+    /// <param name="folder">Folder of an autoencoder, or of a pipeline, whose <c>vae</c> is used.</param>
+    /// <param name="device">Device of the autoencoder.</param>
+    /// <exception cref="InputException">The folder has no autoencoder, or its files are damaged.</exception>
     public static ReconstructionMeasure Open(string folder, Device device)
     {
         var own = Directory.Exists(Path.Combine(folder, "vae")) ? Path.Combine(folder, "vae") : folder;
@@ -43,9 +43,7 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
         try
         {
             if (loaded.Network is not IAutoencoder network)
-                throw new InputException(
-                    $"'{own}' holds a {loaded.ClassName}, which is no autoencoder. Give a pipeline, or its 'vae' folder."
-                );
+                throw new InputException($"'{own}' is a {loaded.ClassName}, not an autoencoder. Give a pipeline or its 'vae' folder.");
             var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
             return new(
                 loaded,
@@ -80,7 +78,7 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
     /// <inheritdoc/>
     public void Dispose() => _component.Dispose();
 
-    /// <summary>Of all the folder's weights: the hash of one file, or that of the hashes of several.</summary>
+    /// <summary>Hash of the folder's weights: that of a single file, or that of the concatenated hashes of several.</summary>
     private static string Hash(string folder)
     {
         string[] files =

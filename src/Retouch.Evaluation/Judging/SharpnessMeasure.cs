@@ -21,8 +21,8 @@ public sealed class SharpnessMeasure : ICandidateMeasure
         ArgumentNullException.ThrowIfNull(pictures);
         return Math.Min(pictures.Shape[2], pictures.Shape[3]) < SmallestSide
             ? throw new InputException(
-                $"A picture of {pictures.Shape[3]} x {pictures.Shape[2]} pixels has no sharpness; sides of {SmallestSide} or more "
-                    + $"are needed."
+                $"A picture of {pictures.Shape[3]} x {pictures.Shape[2]} pixels is too small for sharpness; "
+                    + $"sides must have at least {SmallestSide} pixels."
             )
             : PixelScores.Sharpness(pictures);
     }

@@ -19,20 +19,20 @@ public sealed record EvaluationOptions
     /// <summary>Bootstrap of the intervals.</summary>
     public BootstrapOptions Bootstrap { get; init; } = new();
 
-    /// <summary>The smallest difference worth naming, as a share of the baseline's figure, in [0, 1).</summary>
+    /// <summary>Smallest relevant difference, as a share of the baseline's figure, in [0, 1).</summary>
     [Bounds(AtLeast = 0, Below = 1)]
     public double SmallestDifference { get; init; } = VerdictRule.Smallest;
 
-    /// <summary>Pictures of a batch, 1 to 4096; decides memory and time, not results.</summary>
+    /// <summary>Pictures per batch, 1 to 4096; affects memory and time, not results.</summary>
     [Bounds(AtLeast = 1, AtMost = 4096)]
     public int BatchSize { get; init; } = 64;
 
-    /// <summary>Where to compute.</summary>
+    /// <summary>Device of the computation.</summary>
     public Device Device { get; init; } = Device.Cpu;
 
     /// <summary>Checks the options.</summary>
-    /// <exception cref="UsageException">An option is out of range, a network is missing or unused.</exception>
-    /// <exception cref="InputException">A file named by an option does not fit.</exception>
+    /// <exception cref="UsageException">An option is out of range, or a network is missing or unused.</exception>
+    /// <exception cref="InputException">A file named by an option is unsuitable.</exception>
     public void Validate()
     {
         var check = Requirements.OfFlags(
@@ -42,16 +42,16 @@ public sealed record EvaluationOptions
         );
         check.Members(this);
         Bootstrap.Validate(check);
-        check.That(Metrics.Count > 0, $"No metric is asked for; choose from {MetricCatalog.Listed(static _ => true, "and")}");
+        check.That(Metrics.Count > 0, $"No metric is given; choose from {MetricCatalog.Listed(static _ => true, "and")}");
         foreach (var twice in Metrics.GroupBy(static m => m.Name).Where(static group => group.Count() > 1))
-            check.That(false, $"The metric {twice.Key} is asked for {twice.Count()} times");
+            check.That(false, $"The metric {twice.Key} is given {twice.Count()} times");
         foreach (var metric in Metrics)
             metric.Validate(Networks, check);
         foreach (var key in Networks.Select(static n => n.Protocol.Key).Where(key => !Metrics.Any(m => m.Uses(key))))
             check.That(
                 false,
-                $"{(key == FeatureNames.Inception ? "The Inception" : "A feature")} network is given, but no metric uses it; ask for "
-                    + $"{MetricCatalog.Listed(m => m.Uses(key), "or")} (--metrics) or leave it out"
+                $"{(key == FeatureNames.Inception ? "The Inception" : "A feature")} network is given, but no metric uses it; add "
+                    + $"{MetricCatalog.Listed(m => m.Uses(key), "or")} (--metrics) or omit it"
             );
         check.Throw();
     }

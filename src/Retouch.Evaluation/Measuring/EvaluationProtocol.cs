@@ -5,13 +5,13 @@ using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Evaluation.Measuring;
 
-/// <summary>Settings that decide the figures besides the pictures; results of equal protocols are comparable.</summary>
+/// <summary>Settings that determine the figures besides the pictures; results of equal protocols are comparable.</summary>
 public sealed record EvaluationProtocol
 {
-    /// <summary>Pixels in a row.</summary>
+    /// <summary>Width in pixels.</summary>
     public required int Width { get; init; }
 
-    /// <summary>Rows.</summary>
+    /// <summary>Height in pixels.</summary>
     public required int Height { get; init; }
 
     /// <summary>Names of the metrics.</summary>
@@ -23,10 +23,10 @@ public sealed record EvaluationProtocol
     /// <summary>Bootstrap of the intervals.</summary>
     public required BootstrapOptions Bootstrap { get; init; }
 
-    /// <summary>The smallest difference worth naming, as a share of the baseline's figure.</summary>
+    /// <summary>Smallest relevant difference, as a share of the baseline's figure.</summary>
     public double SmallestDifference { get; init; } = VerdictRule.Smallest;
 
-    /// <summary>Kinds of intervals by figure.</summary>
+    /// <summary>Types of the intervals, by figure.</summary>
     public string Intervals { get; } =
         "percentile bootstrap over the pictures of a set, reference fixed; distances of distributions (fwd, fid, fd, kid, kd, "
         + "swd) by their influence functions; "
@@ -36,11 +36,11 @@ public sealed record EvaluationProtocol
     [JsonIgnore]
     public IReadOnlyList<ProtocolEntry> Entries { get; init; } = [];
 
-    /// <summary>The entries by their members: in JSON, members of the protocol itself.</summary>
+    /// <summary>Entries by their member of the protocol's JSON.</summary>
     [JsonExtensionData]
     public IDictionary<string, object> Members { get; init; } = new Dictionary<string, object>();
 
-    /// <summary>Settings of a type; null where no metric has them.</summary>
+    /// <summary>Settings of a type, or null if no metric has them.</summary>
     /// <typeparam name="T">Type of a <see cref="ProtocolEntry.Value"/>.</typeparam>
     public T? Of<T>()
         where T : class => Entries.Select(static e => e.Value).OfType<T>().FirstOrDefault();

@@ -10,16 +10,16 @@ namespace Retouch.Evaluation.Measuring;
 public static class Evaluator
 {
     /// <summary>
-    /// Measures every set, and the difference of every other set to the first. Each set is read once, and once more where a metric needs it
-    /// (<see cref="IMetric.Readings"/>). Memory depends on the size of the pictures, not on their number, except for the rows that a metric
-    /// keeps for each picture.
+    /// Measures every set, and the difference of every other set to the first. Each set is read once, or twice where a metric needs it
+    /// (<see cref="IMetric.Readings"/>). Memory depends on the size of the pictures, not on their number, except for the rows per picture
+    /// of some metrics.
     /// </summary>
     /// <param name="reference">Reference pictures; for paired metrics, the originals. Null if no metric needs them.</param>
-    /// <param name="sets">One or more; the first is the baseline.</param>
+    /// <param name="sets">At least one set; the first is the baseline.</param>
     /// <param name="options">Metrics, networks and intervals.</param>
     /// <param name="progress">Called after each batch, on the caller's thread.</param>
-    /// <param name="cancellation">Ends the evaluation after a batch.</param>
-    /// <exception cref="UsageException">An option is out of range or does not fit the pictures.</exception>
+    /// <param name="cancellation">Cancels between batches.</param>
+    /// <exception cref="UsageException">An option is out of range or unsuitable for the pictures.</exception>
     /// <exception cref="InputException">Sizes differ, a picture cannot be read, or a paired metric finds no partner.</exception>
     public static EvaluationResult Evaluate(
         ImageSet? reference,
@@ -33,7 +33,7 @@ public static class Evaluator
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (sets.Count == 0)
-            throw new ArgumentException("There is nothing to evaluate.", nameof(sets));
+            throw new ArgumentException("At least one set is required.", nameof(sets));
         var context = new MetricContext(
             options.Metrics,
             reference,
@@ -84,7 +84,7 @@ public static class Evaluator
         );
     }
 
-    // Pairs are drawn together. The reference's pictures are the same for every set, and drawn apart from any set's.
+    // Pairs are resampled together. The resamples of the reference are the same for every set, and independent of those of the sets.
     private static ulong Stream(ImageScores scores, bool paired, int set) =>
         scores.OfReference ? ulong.MaxValue
         : paired ? 0UL
@@ -117,8 +117,8 @@ public static class Evaluator
                 if (!double.IsFinite(values[k]))
                 {
                     throw new InputException(
-                        $"{name} of '{set.Name}' is not finite: its pictures, or those of the reference, are too few "
-                            + "or too much alike for it. Leave it out with --metrics, or give other pictures."
+                        $"{name} of '{set.Name}' is not finite: the set or the reference has too few pictures, "
+                            + "or they are too similar. Omit the metric with --metrics, or use other pictures."
                     );
                 }
 

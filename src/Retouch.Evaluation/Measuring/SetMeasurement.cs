@@ -19,10 +19,10 @@ internal sealed class SetMeasurement : IDisposable
     public ImageSet Pictures => _set.Pictures;
 
     /// <summary>Reads a set once.</summary>
-    /// <param name="pictures">The set.</param>
+    /// <param name="pictures">Pictures of the set.</param>
     /// <param name="context">Metrics and their context.</param>
-    /// <param name="tick">Called with the number of pictures of each batch.</param>
-    /// <param name="isReference">Whether it is the reference.</param>
+    /// <param name="tick">Receives the number of pictures of each batch.</param>
+    /// <param name="isReference">Whether the set is the reference.</param>
     public static SetMeasurement Of(ImageSet pictures, MetricContext context, Action<int> tick, bool isReference = false)
     {
         var measurement = new SetMeasurement(new MeasuredSet(pictures, context, tick) { IsReference = isReference });
@@ -39,8 +39,8 @@ internal sealed class SetMeasurement : IDisposable
         return measurement;
     }
 
-    /// <summary>Scores of the set, metric by metric, each freed after its own.</summary>
-    /// <param name="reference">The reference's pass; null without a reference.</param>
+    /// <summary>Scores of the set, metric by metric; each pass is freed after its scores.</summary>
+    /// <param name="reference">Pass over the reference, or null.</param>
     public List<ImageScores> Scores(SetMeasurement? reference)
     {
         List<ImageScores> scores = [];

@@ -17,14 +17,14 @@ public sealed record ClipScoreMetric : IMetric
     /// <inheritdoc/>
     public MetricNeeds Needs => MetricNeeds.Captions;
 
-    /// <summary>The model; required, not disposed.</summary>
+    /// <summary>CLIP model; required, not disposed.</summary>
     public ClipScore? Model { get; init; }
 
     /// <inheritdoc/>
     public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
     {
         ArgumentNullException.ThrowIfNull(check);
-        check.That(Model is not null, "clipscore needs a CLIP model with its tokenizer: give its folder (--clip FOLDER)");
+        check.That(Model is not null, "clipscore needs a CLIP model with its tokenizer: give its folder with --clip FOLDER");
     }
 
     /// <inheritdoc/>
@@ -35,25 +35,21 @@ public sealed record ClipScoreMetric : IMetric
     }
 
     /// <inheritdoc/>
-    public IMetricPass? Begin(MeasuredSet set)
-    {
-        ArgumentNullException.ThrowIfNull(set);
-        return set.IsReference
-            ? null
-            : new PicturePass(
-                [new(Name, Preference.Higher)],
-                batch =>
-                    Model!.Of(
-                        batch.Images,
-                        [.. Enumerable.Range(batch.Start, (int)batch.Images.Shape[0]).Select(index => Caption(set.Pictures, index))]
-                    )
-            );
-    }
+    public IMetricPass? Begin(MeasuredSet set) =>
+        PicturePass.Over(
+            set,
+            [new(Name, Preference.Higher)],
+            batch =>
+                Model!.Of(
+                    batch.Images,
+                    [.. Enumerable.Range(batch.Start, (int)batch.Images.Shape[0]).Select(index => Caption(set.Pictures, index))]
+                )
+        );
 
     private static string Caption(ImageSet set, int index) =>
         set.Caption(index)
         ?? throw new InputException(
-            $"The picture '{set.Id(index)}' of '{set.Name}' has no caption, which clipscore compares it with. Put its prompt into "
-                + "a .txt file beside it or a metadata.jsonl, or leave clipscore out."
+            $"The picture '{set.Id(index)}' of '{set.Name}' has no caption, which clipscore requires. Add its prompt in "
+                + "a .txt file next to it or in metadata.jsonl, or omit clipscore."
         );
 }

@@ -7,7 +7,7 @@ namespace Retouch.Evaluation.Metrics;
 /// <summary>Compares a set's features with the reference's.</summary>
 /// <param name="network">Protocol of the network.</param>
 /// <param name="own">Features of the set.</param>
-/// <param name="reference">Features of the reference; null without a pass over it.</param>
+/// <param name="reference">Features of the reference; null without a pass over the reference.</param>
 public delegate IEnumerable<ImageScores> FeatureComparison(FeatureProtocol network, SetFeatures own, SetFeatures? reference);
 
 /// <summary>Pass of a metric of feature distributions, network by network.</summary>
@@ -17,8 +17,8 @@ public sealed class FeaturePass : MetricPass<FeaturePass>
     private readonly CancellationToken _cancellation;
     private readonly FeatureComparison _compare;
 
-    /// <param name="metric">The metric; the networks that it uses are asked for.</param>
-    /// <param name="set">The set.</param>
+    /// <param name="metric">Metric; determines the networks.</param>
+    /// <param name="set">Set of the pass.</param>
     /// <param name="compare">Scores under one network.</param>
     public FeaturePass(IMetric metric, MeasuredSet set, FeatureComparison compare)
     {
@@ -45,11 +45,11 @@ public sealed class FeaturePass : MetricPass<FeaturePass>
         return scores;
     }
 
-    /// <summary>Requires a network for a metric.</summary>
+    /// <summary>Checks that a metric has at least one network.</summary>
     /// <param name="metric">The metric.</param>
     /// <param name="networks">Networks of the evaluation.</param>
-    /// <param name="check">Receives the problem: none of the networks is used by the metric.</param>
-    /// <param name="problem">The problem, without a full stop.</param>
+    /// <param name="check">Receives the problem if the metric uses none of the networks.</param>
+    /// <param name="problem">Error message, without a full stop.</param>
     internal static void Require(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, Requirements check, string problem) =>
         check.That(networks.Any(n => metric.Uses(n.Protocol.Key)), problem);
 }

@@ -6,13 +6,13 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Metrics;
 
 /// <summary>Saved statistics of a reference.</summary>
-/// <param name="Name">The file.</param>
+/// <param name="Name">Path of the file.</param>
 /// <param name="Count">Number of pictures; null if not stored.</param>
-/// <param name="Protocol">Network of the features; null if not stored.</param>
+/// <param name="Protocol">Protocol of the features; null if not stored.</param>
 /// <param name="Preparation">Preparation of the pictures; null if not stored.</param>
 public sealed record SavedStatistics(string Name, long? Count, FeatureProtocol? Protocol, string? Preparation);
 
-/// <summary>Fréchet Inception distance (<c>fid</c>), to the reference's pictures or to saved statistics.</summary>
+/// <summary>Fréchet Inception distance (<c>fid</c>) to the reference's pictures or to saved statistics.</summary>
 public sealed record FrechetInceptionMetric : IMetric
 {
     /// <inheritdoc/>
@@ -27,10 +27,10 @@ public sealed record FrechetInceptionMetric : IMetric
     /// <inheritdoc/>
     public IReadOnlyList<FigureHeading> Headings => [new(Name, "FID", "FID", HasParts: false)];
 
-    /// <summary>Saved statistics of Inception features, in place of the reference's pictures.</summary>
+    /// <summary>Saved statistics of Inception features that replace the reference's pictures, or null.</summary>
     public FrechetStatistics? Statistics { get; init; }
 
-    /// <summary>Name of the statistics in results: their file.</summary>
+    /// <summary>Path of the statistics, for results and messages.</summary>
     public string? StatisticsName { get; init; }
 
     /// <inheritdoc/>
@@ -39,7 +39,7 @@ public sealed record FrechetInceptionMetric : IMetric
             ? new ReferenceResult(
                 StatisticsName ?? "saved statistics",
                 (int)Math.Min(saved.Count ?? 0, int.MaxValue),
-                saved.Preparation ?? "saved statistics; how they were made is not said",
+                saved.Preparation ?? "saved statistics of unknown preparation",
                 null
             )
             : null;
@@ -60,7 +60,7 @@ public sealed record FrechetInceptionMetric : IMetric
             return;
         var width = Network(networks).Width;
         if (Statistics is { } saved && saved.Width != width)
-            throw new InputException($"'{StatisticsName}' holds statistics of {saved.Width} features; FID compares {width}.");
+            throw new InputException($"'{StatisticsName}' has statistics of {saved.Width} features; FID uses {width}.");
     }
 
     /// <inheritdoc/>
@@ -71,7 +71,7 @@ public sealed record FrechetInceptionMetric : IMetric
         var isUsed = context.Metrics.Any(static m => (m.Needs & Pictures) != MetricNeeds.None);
         if (Statistics is not null && context.Reference is not null && !isUsed)
             throw new UsageException(
-                "FID compares with the saved statistics, and no other metric needs the reference: leave --reference or --statistics out."
+                "FID compares with the saved statistics, and no other metric needs the reference: omit --reference or --statistics."
             );
     }
 
@@ -87,7 +87,7 @@ public sealed record FrechetInceptionMetric : IMetric
                 "statistics",
                 new SavedStatistics(name, saved.Count, saved.Protocol, saved.Preparation),
                 "Statistics",
-                $"{name}: {(saved.Count is { } n ? $"{n} pictures" : "number of pictures not said")}"
+                $"{name}: {(saved.Count is { } n ? $"{n} pictures" : "unknown number of pictures")}"
             ),
         ];
     }
@@ -133,13 +133,13 @@ public sealed record FrechetInceptionMetric : IMetric
     {
         if (saved.Protocol is null)
             yield return new(
-                $"'{StatisticsName}' does not say which weights and which resize its statistics were made with; fid means "
-                    + "something only if they are the same as here."
+                $"'{StatisticsName}' does not name the weights and the preparation of its statistics; fid is valid "
+                    + "only if both equal those of this evaluation."
             );
         else if (saved.Protocol.Sha256 != own.Sha256 || saved.Protocol.Preparation != own.Preparation)
             yield return new(
-                $"The statistics of '{StatisticsName}' were made with other weights or another preparation "
-                    + $"({saved.Protocol.Weights}, {saved.Protocol.Preparation}); fid means little."
+                $"The statistics of '{StatisticsName}' belong to other weights or another preparation "
+                    + $"({saved.Protocol.Weights}, {saved.Protocol.Preparation}); fid is not valid."
             )
             {
                 Voids = [Name],
@@ -186,7 +186,7 @@ public sealed record FrechetFeatureMetric : IMetric
     /// <inheritdoc/>
     public IMetricPass Begin(MeasuredSet set) => Compared(this, set);
 
-    /// <summary>Pass that compares with the reference's features.</summary>
+    /// <summary>Pass that compares with the features of the reference.</summary>
     internal static FeaturePass Compared(IMetric metric, MeasuredSet set) =>
         new(
             metric,
@@ -198,7 +198,7 @@ public sealed record FrechetFeatureMetric : IMetric
             }
         );
 
-    /// <summary>Limitations by the number of pictures: singular covariances, and dependence on the number.</summary>
+    /// <summary>Limitations due to the number of pictures: singular covariances, and bias.</summary>
     internal static IEnumerable<Limitation> SampleSizes(IMetric metric, MetricContext context) =>
         from set in context.All
         from network in context.Networks.Select(static n => n.Protocol)

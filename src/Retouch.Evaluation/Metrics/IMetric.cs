@@ -5,7 +5,7 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Input of a metric besides the pictures themselves.</summary>
+/// <summary>Inputs of a metric besides the pictures themselves.</summary>
 [Flags]
 public enum MetricNeeds
 {
@@ -15,7 +15,7 @@ public enum MetricNeeds
     /// <summary>Reference pictures.</summary>
     Reference = 1,
 
-    /// <summary>For each picture, the reference's picture of the same name.</summary>
+    /// <summary>A reference picture of the same name for each picture.</summary>
     Pairs = 2,
 
     /// <summary>A caption for each picture.</summary>
@@ -32,7 +32,7 @@ public enum MetricNeeds
 /// <param name="HasParts">Whether a suffix names a part of the figure, such as a frequency band, rather than a network.</param>
 public sealed record FigureHeading(string Figure, string Title, string Prefix, bool HasParts);
 
-/// <summary>Entry of the protocol: settings that decide a metric's figures.</summary>
+/// <summary>Entry of the protocol: settings that determine a metric's figures.</summary>
 /// <param name="Member">Member of the JSON protocol, in camel case.</param>
 /// <param name="Value">Settings, serialised under <paramref name="Member"/>.</param>
 /// <param name="Heading">Heading in text.</param>
@@ -50,69 +50,69 @@ public interface IMetric
     /// <summary>Name in <c>--metrics</c>, in <c>evaluation.metrics</c> of an ablation and in the protocol.</summary>
     string Name { get; }
 
-    /// <summary>Quantity in a few words, for help.</summary>
+    /// <summary>Short description, for help.</summary>
     string Title { get; }
 
-    /// <summary>Input besides the pictures.</summary>
+    /// <summary>Inputs besides the pictures.</summary>
     MetricNeeds Needs { get; }
 
-    /// <summary>Headings of figures whose name is no heading by itself.</summary>
+    /// <summary>Headings of figures whose name is not used as heading.</summary>
     IReadOnlyList<FigureHeading> Headings => [];
 
-    /// <summary>Readings of a set, 1 or 2; the second by <see cref="MeasuredSet.ReadAgain"/>.</summary>
+    /// <summary>Number of readings of a set, 1 or 2; the second is started by <see cref="MeasuredSet.ReadAgain"/>.</summary>
     int Readings => 1;
 
-    /// <summary>Stand-in for the reference pictures where the options hold one; null otherwise.</summary>
+    /// <summary>Replacement of the reference pictures given by the options, or null.</summary>
     ReferenceResult? StandIn => null;
 
     /// <summary>Whether the features of a network are used.</summary>
     /// <param name="network">Key of the network, as <see cref="FeatureProtocol.Key"/>.</param>
     bool Uses(string network) => false;
 
-    /// <summary>Checks the options and that the networks are given.</summary>
+    /// <summary>Checks the options and the networks.</summary>
     /// <param name="networks">Feature networks of the evaluation.</param>
-    /// <param name="check">Receives the problems: an option is out of range, or a network is missing.</param>
-    /// <exception cref="InputException">A file named by an option does not fit.</exception>
+    /// <param name="check">Receives the problems: options out of range, missing networks.</param>
+    /// <exception cref="InputException">A file named by an option is unsuitable.</exception>
     void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check) { }
 
     /// <summary>Checks the pictures.</summary>
     /// <param name="context">Sets, size and networks.</param>
-    /// <exception cref="UsageException">The pictures' size does not fit.</exception>
+    /// <exception cref="UsageException">The size of the pictures is unsuitable.</exception>
     void Check(MetricContext context) { }
 
-    /// <summary>Settings that decide the figures; those of networks and of the bootstrap are the evaluation's.</summary>
+    /// <summary>Settings that determine the figures, without those of networks and of the bootstrap.</summary>
     /// <param name="context">Sets, size and networks.</param>
     IEnumerable<ProtocolEntry> Protocol(MetricContext context) => [];
 
-    /// <summary>Limitations of the figures, by the number of pictures or by the options.</summary>
+    /// <summary>Limitations of the figures due to the number of pictures or the options.</summary>
     /// <param name="context">Sets, size and networks.</param>
     IEnumerable<Limitation> Limitations(MetricContext context) => [];
 
-    /// <summary>Starts a pass over a set; null where the metric does not look at the set (a paired metric at the reference).</summary>
-    /// <param name="set">The set; features are asked for here.</param>
+    /// <summary>Starts a pass over a set; null if the metric does not read the set (a paired metric the reference).</summary>
+    /// <param name="set">Set; features are requested here.</param>
     IMetricPass? Begin(MeasuredSet set);
 }
 
-/// <summary>Pictures of a batch.</summary>
+/// <summary>Batch of pictures.</summary>
 /// <param name="Start">Index of the first picture in its set.</param>
 /// <param name="Images">[batch, 3, height, width] in [0, 1], on the evaluation's device.</param>
-/// <param name="Originals">Reference pictures of the same names, of the same shape; null unless a metric needs pairs.</param>
+/// <param name="Originals">Reference pictures of the same names and shape; null unless a metric needs pairs.</param>
 public sealed record MetricBatch(int Start, Tensor Images, Tensor? Originals);
 
-/// <summary>Statistics of one set under one metric, accumulated batch by batch.</summary>
+/// <summary>Statistics of one set under one metric, accumulated by batch.</summary>
 public interface IMetricPass : IDisposable
 {
     /// <summary>Adds a batch.</summary>
     /// <param name="batch">Pictures in the order of the set.</param>
     void Add(MetricBatch batch);
 
-    /// <summary>Scores of the set, after its last batch.</summary>
-    /// <param name="reference">Pass of the same metric over the reference; null without one.</param>
+    /// <summary>Scores of the set, after the last batch.</summary>
+    /// <param name="reference">Pass of the same metric over the reference, or null.</param>
     IEnumerable<ImageScores> Scores(IMetricPass? reference);
 }
 
-/// <summary>Pass whose reference is of the same type.</summary>
-/// <typeparam name="T">The deriving type.</typeparam>
+/// <summary>Pass whose counterpart over the reference has the same type.</summary>
+/// <typeparam name="T">Derived type.</typeparam>
 public abstract class MetricPass<T> : IMetricPass
     where T : MetricPass<T>
 {
@@ -132,6 +132,6 @@ public abstract class MetricPass<T> : IMetricPass
     }
 
     /// <summary>Frees the statistics.</summary>
-    /// <param name="disposing">Always true.</param>
+    /// <param name="disposing">True in all calls.</param>
     protected virtual void Dispose(bool disposing) { }
 }

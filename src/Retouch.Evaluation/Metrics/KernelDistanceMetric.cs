@@ -3,8 +3,8 @@ using Retouch.Evaluation.Features;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Kernel distance of features, see <see cref="KernelDistance"/>: <c>kid</c> on Inception's, <c>kd.</c> and the key on those of
-/// other networks.</summary>
+/// <summary>Kernel distance of features, see <see cref="KernelDistance"/>: <c>kid</c> on Inception features, <c>kd.</c> and the key on
+/// those of other networks.</summary>
 public sealed record KernelDistanceMetric : IMetric
 {
     /// <inheritdoc/>
@@ -34,8 +34,8 @@ public sealed record KernelDistanceMetric : IMetric
             this,
             networks,
             check,
-            "kid needs a feature network: give its weights (--inception FILE, --squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER)"
+            "kid needs a feature network: give one with --inception FILE, --squeezenet FILE, --clip FOLDER or "
+                + "--retouch-features FOLDER"
         );
     }
 

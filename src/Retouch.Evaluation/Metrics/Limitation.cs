@@ -3,20 +3,20 @@ using Retouch.Evaluation.Pictures;
 namespace Retouch.Evaluation.Metrics;
 
 /// <summary>Limitation of figures, reported as a warning.</summary>
-/// <param name="Text">A whole sentence.</param>
+/// <param name="Text">The warning, a sentence.</param>
 public sealed record Limitation(string Text)
 {
-    /// <summary>Number of pictures below which distances of distributions depend on the number.</summary>
+    /// <summary>Number of pictures below which distances of distributions depend noticeably on the number.</summary>
     public const int FewPictures = 2048;
 
-    /// <summary>Figures with a void interval, by name or by the part before the point; empty for a mere caution.</summary>
+    /// <summary>Figures whose interval is void, by name or by the part before the point; empty for a caution.</summary>
     public IReadOnlyList<string> Voids { get; init; } = [];
 
-    /// <summary>Set of these figures; null for every set.</summary>
+    /// <summary>Set of these figures; null for all sets.</summary>
     public ImageSet? Set { get; init; }
 
-    /// <summary>Whether a set's figure has a void interval.</summary>
-    /// <param name="set">The set.</param>
+    /// <summary>Whether the interval of a set's figure is void.</summary>
+    /// <param name="set">Name of the set.</param>
     /// <param name="figure">Name of the figure.</param>
     public bool IsAbout(ImageSet set, string figure) =>
         (Set is null || ReferenceEquals(Set, set))

@@ -17,7 +17,7 @@ public sealed class SetFeatures : IDisposable
         Rows = new FeatureRows(count, network.Protocol.Width);
     }
 
-    /// <summary>The features, a row for each picture; complete after the set's last batch.</summary>
+    /// <summary>Features, one row per picture; complete after the set's last batch.</summary>
     public FeatureRows Rows { get; }
 
     /// <summary>Mean [1, width] and covariance [1, width, width], float64, on the evaluation's device; computed once.</summary>
@@ -48,29 +48,29 @@ public sealed class SetFeatures : IDisposable
     }
 }
 
-/// <summary>A set under measurement and what its metrics share.</summary>
+/// <summary>A set in measurement, with the data shared by its metrics.</summary>
 public sealed class MeasuredSet : IDisposable
 {
     private readonly Dictionary<IFeatureExtractor, SetFeatures> _features = [];
     private readonly Action<int> _tick;
 
-    /// <param name="pictures">The pictures.</param>
-    /// <param name="context">The evaluation.</param>
-    /// <param name="tick">Called with the number of pictures of each batch read.</param>
+    /// <param name="pictures">Pictures of the set.</param>
+    /// <param name="context">Context of the evaluation.</param>
+    /// <param name="tick">Receives the number of pictures of each batch.</param>
     public MeasuredSet(ImageSet pictures, MetricContext context, Action<int> tick) =>
         (Pictures, Context, _tick) = (pictures, context, tick);
 
-    /// <summary>The pictures.</summary>
+    /// <summary>Pictures of the set.</summary>
     public ImageSet Pictures { get; }
 
-    /// <summary>The evaluation.</summary>
+    /// <summary>Context of the evaluation.</summary>
     public MetricContext Context { get; }
 
-    /// <summary>Whether it is the reference.</summary>
+    /// <summary>Whether the set is the reference.</summary>
     public bool IsReference { get; init; }
 
-    /// <summary>Features under a network, extracted once; to be asked for in <see cref="IMetric.Begin"/>, before the first batch.</summary>
-    /// <param name="network">One of the context's networks.</param>
+    /// <summary>Features under a network, extracted once; requested in <see cref="IMetric.Begin"/>, before the first batch.</summary>
+    /// <param name="network">A network of the context.</param>
     public SetFeatures Features(IFeatureExtractor network)
     {
         ArgumentNullException.ThrowIfNull(network);

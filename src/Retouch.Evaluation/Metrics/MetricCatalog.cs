@@ -3,7 +3,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>The metrics by name. A new one is a file with its record and a line here, or a call of <see cref="Register"/>.</summary>
+/// <summary>The metrics by name. To add one: a file with its record and a line here, or a call of <see cref="Register"/>.</summary>
 public static class MetricCatalog
 {
     private static ImmutableList<IMetric> _metrics =
@@ -22,7 +22,7 @@ public static class MetricCatalog
         new ClipScoreMetric(),
     ];
 
-    /// <summary>All metrics, each with its default options, in the order of their figures.</summary>
+    /// <summary>All metrics with their default options, in the order of their figures.</summary>
     public static IReadOnlyList<IMetric> All => _metrics;
 
     /// <summary>Names of the metrics measured by default.</summary>
@@ -30,7 +30,7 @@ public static class MetricCatalog
 
     /// <summary>Adds a metric of another assembly.</summary>
     /// <param name="metric">The metric with its default options.</param>
-    /// <exception cref="ArgumentException">There is a metric of that name.</exception>
+    /// <exception cref="ArgumentException">The name is taken.</exception>
     public static void Register(IMetric metric)
     {
         ArgumentNullException.ThrowIfNull(metric);
@@ -38,26 +38,26 @@ public static class MetricCatalog
             ref _metrics,
             static (known, added) =>
                 known.Exists(m => m.Name == added.Name)
-                    ? throw new ArgumentException($"There is a metric '{added.Name}'.", nameof(metric))
+                    ? throw new ArgumentException($"A metric '{added.Name}' exists already.", nameof(metric))
                     : known.Add(added),
             metric
         );
     }
 
-    /// <summary>Metrics with their default options, in the order of <see cref="All"/>, each once.</summary>
+    /// <summary>Metrics of the given names with their default options, in the order of <see cref="All"/>, without duplicates.</summary>
     /// <param name="names">Names.</param>
     /// <exception cref="UsageException">A name is unknown.</exception>
     public static IReadOnlyList<IMetric> Of(params IReadOnlyList<string> names)
     {
         ArgumentNullException.ThrowIfNull(names);
         return names.FirstOrDefault(static name => All.All(m => m.Name != name)) is { } unknown
-            ? throw new UsageException($"Unknown metric '{unknown}'; there are {Listed(static _ => true, "and")}.")
+            ? throw new UsageException($"Unknown metric '{unknown}'; known: {Listed(static _ => true, "and")}.")
             : [.. All.Where(m => names.Contains(m.Name))];
     }
 
-    /// <summary>Names in a sentence: <c>fid, kid and prdc</c>.</summary>
-    /// <param name="which">Metrics to name.</param>
-    /// <param name="conjunction">Word before the last name; null for a comma.</param>
+    /// <summary>Names as a list in a sentence: <c>fid, kid and prdc</c>.</summary>
+    /// <param name="which">Filter.</param>
+    /// <param name="conjunction">Word before the last name, or null for a comma.</param>
     public static string Listed(Func<IMetric, bool> which, string? conjunction = null)
     {
         string[] names = [.. All.Where(which).Select(static m => m.Name)];
@@ -66,7 +66,7 @@ public static class MetricCatalog
             : $"{string.Join(", ", names[..^1])} {conjunction} {names[^1]}";
     }
 
-    /// <summary>Heading of a figure; null where its name is the heading.</summary>
+    /// <summary>Heading of a figure; null if its name is the heading.</summary>
     /// <param name="figure">Name of the figure, up to its first point.</param>
     public static FigureHeading? Heading(string figure) =>
         All.SelectMany(static m => m.Headings).FirstOrDefault(heading => heading.Figure == figure);

@@ -4,14 +4,14 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Sets, networks and machine of an evaluation.</summary>
+/// <summary>Sets, networks and device of an evaluation.</summary>
 /// <param name="Metrics">Metrics of the evaluation.</param>
-/// <param name="Reference">Reference pictures; null without.</param>
-/// <param name="Sets">Sets, the baseline first; at least one.</param>
+/// <param name="Reference">Reference pictures, or null.</param>
+/// <param name="Sets">At least one set; the first is the baseline.</param>
 /// <param name="Networks">Feature networks.</param>
-/// <param name="Device">Where to compute.</param>
-/// <param name="BatchSize">Pictures of a batch.</param>
-/// <param name="Cancellation">Ends the evaluation.</param>
+/// <param name="Device">Device of the computation.</param>
+/// <param name="BatchSize">Pictures per batch.</param>
+/// <param name="Cancellation">Cancels the evaluation.</param>
 public sealed record MetricContext(
     IReadOnlyList<IMetric> Metrics,
     ImageSet? Reference,
@@ -22,28 +22,28 @@ public sealed record MetricContext(
     CancellationToken Cancellation
 )
 {
-    /// <summary>Pixels in a row of every picture.</summary>
+    /// <summary>Width of all pictures in pixels.</summary>
     public int Width => (Reference ?? Sets[0]).Width;
 
-    /// <summary>Rows of every picture.</summary>
+    /// <summary>Height of all pictures in pixels.</summary>
     public int Height => (Reference ?? Sets[0]).Height;
 
-    /// <summary>Reference, where there is one, and sets.</summary>
+    /// <summary>The reference, if any, and the sets.</summary>
     public IEnumerable<ImageSet> All => Reference is null ? Sets : Sets.Prepend(Reference);
 
-    /// <summary>Limitation of a set's figures; of the reference, a limitation of every set's.</summary>
+    /// <summary>Limitation of a set's figures; one of the reference applies to every set.</summary>
     /// <param name="set">A set, or the reference.</param>
-    /// <param name="text">A whole sentence.</param>
-    /// <param name="voids">As <see cref="Limitation.Voids"/>.</param>
+    /// <param name="text">The warning, a sentence.</param>
+    /// <param name="voids">Value of <see cref="Limitation.Voids"/>.</param>
     public Limitation About(ImageSet set, string text, params IReadOnlyList<string> voids) =>
         new(text) { Set = ReferenceEquals(set, Reference) ? null : set, Voids = voids };
 
     /// <summary>
-    /// Limitation of figures that depend on the number of pictures: a caution below <see cref="Limitation.FewPictures"/>, and void where
-    /// the number is not the baseline's. None for larger sets.
+    /// Limitation of figures that depend on the number of pictures: a caution below <see cref="Limitation.FewPictures"/>, void if the
+    /// number differs from the baseline's; none for larger sets.
     /// </summary>
     /// <param name="set">A set, or the reference.</param>
-    /// <param name="said">The figures in a sentence.</param>
+    /// <param name="said">Names of the figures as part of a sentence.</param>
     /// <param name="figures">Names of the figures.</param>
     public IEnumerable<Limitation> FewPictures(ImageSet set, string said, params IReadOnlyList<string> figures)
     {

@@ -5,7 +5,7 @@ using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Peak signal-to-noise ratio (<c>psnr</c>, dB) and mean squared error (<c>mse</c>) to the originals, see
+/// <summary>Peak signal-to-noise ratio (<c>psnr</c>, dB) and mean squared error (<c>mse</c>) against the originals, see
 /// <see cref="PixelScores"/>.</summary>
 public sealed record PsnrMetric : IMetric
 {
@@ -19,30 +19,24 @@ public sealed record PsnrMetric : IMetric
     public MetricNeeds Needs => MetricNeeds.Pairs;
 
     /// <inheritdoc/>
-    public IMetricPass? Begin(MeasuredSet set)
-    {
-        ArgumentNullException.ThrowIfNull(set);
-        return set.IsReference
-            ? null
-            : new PicturePass(
-                [new(Name, Preference.Higher), new("mse", Preference.Lower)],
-                static batch =>
-                    [
-                        .. PixelScores
-                            .SquaredError(batch.Images, batch.Originals!)
-                            .SelectMany(static error => (IEnumerable<double>)[PixelScores.Psnr(error), error]),
-                    ]
-            )
-            {
-                Notes = static rows =>
-                    rows.Where(static (psnr, i) => i % 2 == 0 && psnr >= PixelScores.MostPsnr).Count() is > 0 and var equal
-                        ? [$"{equal} of {rows.Count / 2} pictures equal their reference; each counts as {PixelScores.MostPsnr} dB in psnr"]
-                        : [],
-            };
-    }
+    public IMetricPass? Begin(MeasuredSet set) =>
+        PicturePass.Over(
+            set,
+            [new(Name, Preference.Higher), new("mse", Preference.Lower)],
+            static batch =>
+                [
+                    .. PixelScores
+                        .SquaredError(batch.Images, batch.Originals!)
+                        .SelectMany(static error => (IEnumerable<double>)[PixelScores.Psnr(error), error]),
+                ],
+            static rows =>
+                rows.Where(static (psnr, i) => i % 2 == 0 && psnr >= PixelScores.MostPsnr).Count() is > 0 and var equal
+                    ? [$"{equal} of {rows.Count / 2} pictures equal their reference; each counts as {PixelScores.MostPsnr} dB in psnr"]
+                    : []
+        );
 }
 
-/// <summary>Structural similarity to the originals, see <see cref="StructuralSimilarity"/>.</summary>
+/// <summary>Structural similarity with the originals, see <see cref="StructuralSimilarity"/>.</summary>
 public sealed record SsimMetric : IMetric
 {
     /// <inheritdoc/>
@@ -55,13 +49,8 @@ public sealed record SsimMetric : IMetric
     public MetricNeeds Needs => MetricNeeds.Pairs;
 
     /// <inheritdoc/>
-    public IMetricPass? Begin(MeasuredSet set)
-    {
-        ArgumentNullException.ThrowIfNull(set);
-        return set.IsReference
-            ? null
-            : new PicturePass([new(Name, Preference.Higher)], static batch => StructuralSimilarity.Of(batch.Images, batch.Originals!));
-    }
+    public IMetricPass? Begin(MeasuredSet set) =>
+        PicturePass.Over(set, [new(Name, Preference.Higher)], static batch => StructuralSimilarity.Of(batch.Images, batch.Originals!));
 }
 
 /// <summary>Learned perceptual distance to the originals, see <see cref="PerceptualSimilarity"/>.</summary>
@@ -76,7 +65,7 @@ public sealed record LpipsMetric : IMetric
     /// <inheritdoc/>
     public MetricNeeds Needs => MetricNeeds.Pairs;
 
-    /// <summary>The network; required, not disposed.</summary>
+    /// <summary>LPIPS network; required, not disposed.</summary>
     public PerceptualSimilarity? Network { get; init; }
 
     /// <inheritdoc/>
@@ -85,7 +74,7 @@ public sealed record LpipsMetric : IMetric
         ArgumentNullException.ThrowIfNull(check);
         check.That(
             Network is not null,
-            "lpips needs a classifier's weights in torchvision's layout (--lpips-network FILE) and the lpips package's linear "
+            "lpips needs the weights of a torchvision classifier (--lpips-network FILE) and the lpips package's linear "
                 + "weights for it (--lpips FILE)"
         );
     }
@@ -106,11 +95,6 @@ public sealed record LpipsMetric : IMetric
     }
 
     /// <inheritdoc/>
-    public IMetricPass? Begin(MeasuredSet set)
-    {
-        ArgumentNullException.ThrowIfNull(set);
-        return set.IsReference
-            ? null
-            : new PicturePass([new(Name, Preference.Lower)], batch => Network!.Of(batch.Images, batch.Originals!));
-    }
+    public IMetricPass? Begin(MeasuredSet set) =>
+        PicturePass.Over(set, [new(Name, Preference.Lower)], batch => Network!.Of(batch.Images, batch.Originals!));
 }

@@ -3,8 +3,8 @@ using Retouch.Evaluation.Features;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Precision, recall, density and coverage of features, see <see cref="PrecisionRecall"/>; with the network's key after a point,
-/// unless it is Inception.</summary>
+/// <summary>Precision, recall, density and coverage of features, see <see cref="PrecisionRecall"/>; names have the network's key after a
+/// point, except for Inception.</summary>
 public sealed record PrecisionRecallMetric : IMetric
 {
     private static readonly string[] Figures = ["precision", "recall", "density", "coverage"];
@@ -22,7 +22,7 @@ public sealed record PrecisionRecallMetric : IMetric
     public IReadOnlyList<FigureHeading> Headings =>
         [.. Figures.Select(static name => new FigureHeading(name, name, name, HasParts: false))];
 
-    /// <summary>Neighbour and ball rule.</summary>
+    /// <summary>Number of neighbours and ball rule.</summary>
     public PrecisionRecallOptions Options { get; init; } = new();
 
     /// <inheritdoc/>
@@ -37,8 +37,8 @@ public sealed record PrecisionRecallMetric : IMetric
             this,
             networks,
             check,
-            "prdc needs a feature network: give its weights (--inception FILE, --squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER)"
+            "prdc needs a feature network: give one with --inception FILE, --squeezenet FILE, --clip FOLDER or "
+                + "--retouch-features FOLDER"
         );
     }
 

@@ -4,7 +4,7 @@ using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Variance of the luminance's Laplacian, see <see cref="PixelScores.Sharpness"/>; describes, better neither way.</summary>
+/// <summary>Variance of the luminance's Laplacian, see <see cref="PixelScores.Sharpness"/>; descriptive, without a direction.</summary>
 public sealed record SharpnessMetric : IMetric
 {
     private const int SmallestSide = 3;
@@ -24,7 +24,7 @@ public sealed record SharpnessMetric : IMetric
         ArgumentNullException.ThrowIfNull(context);
         if (Math.Min(context.Width, context.Height) < SmallestSide)
             throw new UsageException(
-                $"sharpness needs pictures of {SmallestSide} pixels a side or more. Have them resized (--size) or leave it out."
+                $"sharpness requires sides of at least {SmallestSide} pixels. Resize the pictures with --size or omit sharpness."
             );
     }
 

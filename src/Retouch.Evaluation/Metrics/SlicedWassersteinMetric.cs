@@ -5,7 +5,7 @@ using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Sliced Wasserstein distance of patches, see <see cref="SlicedWasserstein"/>: whole and by pyramid level.</summary>
+/// <summary>Sliced Wasserstein distance of patches, see <see cref="SlicedWasserstein"/>: overall and by pyramid level.</summary>
 public sealed record SlicedWassersteinMetric : IMetric
 {
     /// <inheritdoc/>
@@ -36,8 +36,8 @@ public sealed record SlicedWassersteinMetric : IMetric
         ArgumentNullException.ThrowIfNull(context);
         if (Math.Min(context.Width, context.Height) < Options.Patch)
             throw new UsageException(
-                $"swd compares patches of {Options.Patch} pixels a side, larger than the pictures. Have them "
-                    + "resized (--size) or leave swd out."
+                $"swd compares patches of {Options.Patch} pixels a side, larger than the pictures. Resize them "
+                    + "with --size or omit swd."
             );
     }
 

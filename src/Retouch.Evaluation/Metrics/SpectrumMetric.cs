@@ -3,7 +3,7 @@ using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Error of the power spectrum, see <see cref="SpectrumError"/>: RMS and mean log ratio, whole and by band.</summary>
+/// <summary>Error of the power spectrum, see <see cref="SpectrumError"/>: RMS and mean log ratio, overall and by band.</summary>
 public sealed record SpectrumMetric : IMetric
 {
     /// <inheritdoc/>

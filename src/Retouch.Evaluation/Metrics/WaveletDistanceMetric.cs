@@ -3,7 +3,7 @@ using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Evaluation.Metrics;
 
-/// <summary>Fréchet wavelet distance, see <see cref="WaveletDistance"/>: whole (<c>fwd</c>) and by band (<c>fwd.low</c>, …).</summary>
+/// <summary>Fréchet wavelet distance, see <see cref="WaveletDistance"/>: overall (<c>fwd</c>) and by band (<c>fwd.low</c>, …).</summary>
 public sealed record WaveletDistanceMetric : IMetric
 {
     /// <inheritdoc/>
@@ -21,10 +21,10 @@ public sealed record WaveletDistanceMetric : IMetric
     /// <inheritdoc/>
     public int Readings => 2;
 
-    /// <summary>Level of the wavelet packets; null for the rule of <see cref="WaveletPlan.For"/>.</summary>
+    /// <summary>Level of the wavelet packets; null for the default of <see cref="WaveletPlan.For"/>.</summary>
     public int? Level { get; init; }
 
-    /// <summary>Whether the distance is of the logarithms of wavelet coefficients.</summary>
+    /// <summary>Whether coefficients are replaced by their logarithms.</summary>
     public bool Logarithm { get; init; }
 
     /// <inheritdoc/>

@@ -10,7 +10,8 @@ internal static class LaplacianPyramid
 {
     private static readonly double[] Taps = [1 / 16.0, 4 / 16.0, 6 / 16.0, 4 / 16.0, 1 / 16.0];
 
-    /// <summary>Levels of pictures of a size: halved while both sides are even and stay at least <paramref name="smallest"/>.</summary>
+    /// <summary>Number of levels: a picture is halved while both sides are even and the result has at least <paramref name="smallest"/>
+    /// pixels per side.</summary>
     public static int Levels(int width, int height, int smallest)
     {
         var levels = 1;
@@ -19,7 +20,7 @@ internal static class LaplacianPyramid
         return levels;
     }
 
-    /// <summary>[batch, channels, h, w] to as many levels, the finest first; owned by the caller's scope.</summary>
+    /// <summary>[batch, channels, h, w] to its levels, the finest first; owned by the caller's scope.</summary>
     public static Tensor[] Of(Tensor images, int levels)
     {
         using var scope = TensorScope.Enter();
@@ -36,7 +37,7 @@ internal static class LaplacianPyramid
         return result;
     }
 
-    /// <summary>Zeros between the pixels, smoothed: four times the filter's weight makes up for them.</summary>
+    /// <summary>Upsampling: zeros between the pixels, filtered with four times the filter's weight.</summary>
     internal static Tensor Up(Tensor half)
     {
         using var scope = TensorScope.Enter();

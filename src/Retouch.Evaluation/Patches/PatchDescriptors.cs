@@ -6,7 +6,8 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Patches;
 
 /// <summary>
-/// Patches of every level of every picture's Laplacian pyramid. Positions depend on the picture's content alone, not on order or names.
+/// Patches of every level of every picture's Laplacian pyramid. Their positions depend on the picture's content only, not on order or
+/// names.
 /// </summary>
 internal sealed class PatchDescriptors : IDisposable
 {
@@ -30,10 +31,10 @@ internal sealed class PatchDescriptors : IDisposable
 
     public int PatchesPerPicture { get; }
 
-    /// <summary>Level by level, the finest first: a row a patch, picture after picture.</summary>
+    /// <summary>Descriptors of each level, the finest first: one row per patch, picture by picture.</summary>
     public IReadOnlyList<FeatureRows> Levels => _tables;
 
-    /// <summary>The shorter side of a level's pictures.</summary>
+    /// <summary>Shorter side of each level in pixels.</summary>
     public int Side(int level) => Math.Min(_size.Width, _size.Height) >> level;
 
     public void Add(int start, Tensor images)
@@ -76,7 +77,7 @@ internal sealed class PatchDescriptors : IDisposable
         }
     }
 
-    /// <summary>The mean and deviation of a level's three channels.</summary>
+    /// <summary>Mean and standard deviation of a level's three channels.</summary>
     public (double[] Mean, double[] Deviation) Moments(int level)
     {
         var table = _tables[level];
@@ -101,7 +102,7 @@ internal sealed class PatchDescriptors : IDisposable
             table.Dispose();
     }
 
-    /// <summary>A number for each picture that its 8-bit levels decide (FNV-1a).</summary>
+    /// <summary>Hash of a picture's 8-bit levels (FNV-1a).</summary>
     private static ulong[] Hashes(Tensor images)
     {
         var levels = (images.To(DType.Float32) * 255).Round().To(DType.UInt8).ToArray<byte>();

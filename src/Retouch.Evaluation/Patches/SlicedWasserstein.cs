@@ -4,16 +4,16 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Patches;
 
 /// <summary>
-/// The sliced Wasserstein distance of patches (Rabin et al. 2011; as Karras, Aila, Laine and Lehtinen use it, "Progressive Growing of
-/// GANs", 2018, section 5): on each level of a Laplacian pyramid, the mean over random directions of the first Wasserstein distance of the
-/// projected 7 x 7 patches. Their tables give it times 1000; here it is as it is.
+/// Sliced Wasserstein distance of patches (Rabin et al. 2011; Karras, Aila, Laine and Lehtinen, "Progressive Growing of GANs", 2018,
+/// section 5): on each level of a Laplacian pyramid, the mean over random directions of the 1-Wasserstein distance of the projected 7 x 7
+/// patches. Not multiplied by 1000, unlike the tables of Karras et al.
 /// </summary>
 internal static class SlicedWasserstein
 {
-    // Directions that are projected at once: bounds memory.
+    // Directions per matrix product: bounds memory.
     private const int AtATime = 16;
 
-    /// <summary>The scores of a set: the mean over levels, and each level, called by its shorter side.</summary>
+    /// <summary>Scores of a set: the mean over levels, and each level, named by its shorter side.</summary>
     public static ImageScores Scores(
         PatchDescriptors images,
         PatchDescriptors reference,
@@ -48,13 +48,13 @@ internal static class SlicedWasserstein
     }
 
     /// <summary>
-    /// The first Wasserstein distance of two samples, ∫|F − G|, and what each value of the first adds to it to first order: less the
-    /// integral of the sign of F − G up to the value, which is the dual potential (Santambrogio, "Optimal Transport for Applied
-    /// Mathematicians", 2015, proposition 2.17).
+    /// 1-Wasserstein distance of two samples, ∫|F − G|, and the first-order contribution of each value of the first sample: minus the
+    /// integral of sign(F − G) up to the value, the dual potential (Santambrogio, "Optimal Transport for Applied Mathematicians", 2015,
+    /// proposition 2.17).
     /// </summary>
-    /// <param name="a">Sorted.</param>
-    /// <param name="b">Sorted.</param>
-    /// <param name="influence">Filled, in the order of <paramref name="a"/>; not centred.</param>
+    /// <param name="a">Sorted sample.</param>
+    /// <param name="b">Sorted sample.</param>
+    /// <param name="influence">Output in the order of <paramref name="a"/>, uncentred.</param>
     internal static double Distance(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<double> influence)
     {
         double distance = 0,
@@ -139,7 +139,7 @@ internal static class SlicedWasserstein
         return (sum / options.Directions, influence);
     }
 
-    /// <summary>[directions, patches], float32: the normalised descriptors along each direction.</summary>
+    /// <summary>Projections of the normalised descriptors, [directions, patches], float32.</summary>
     private static Tensor Projected(
         Features.FeatureRows table,
         (double[] Mean, double[] Deviation) moments,
@@ -152,7 +152,7 @@ internal static class SlicedWasserstein
         var perChannel = table.Width / mean.Length;
         Tensor Spread(IEnumerable<double> values) =>
             Tensor.From([.. values], mean.Length, 1).Repeat([1, perChannel]).Flatten().Unsqueeze(1).To(DType.Float32);
-        // The normalisation goes into the directions: (x - m)/s . u = x . (u/s) - m . (u/s). A level without any contrast is left as it is.
+        // The directions absorb the normalisation: (x - m)/s . u = x . (u/s) - m . (u/s). A level without contrast is not scaled.
         var scaled = directions / Spread(deviation.Select(static s => s > 0 ? s : 1));
         var shift = (Spread(mean) * scaled).Sum([0L], keepdim: true).T().To(device);
         return scope.Keep(scaled.T().To(device).Matmul(table.Block(0, table.Count).To(device).T()) - shift);

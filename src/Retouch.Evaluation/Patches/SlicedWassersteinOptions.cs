@@ -5,13 +5,13 @@ namespace Retouch.Evaluation.Patches;
 /// <summary>Options of the sliced Wasserstein distance.</summary>
 public sealed record SlicedWassersteinOptions
 {
-    /// <summary>Upper bound of a set's descriptors on a level; at least one for each picture.</summary>
+    /// <summary>Upper bound of a set's descriptors per level; at least one per picture.</summary>
     public const int MaxDescriptors = 1 << 16;
 
-    /// <summary>Side of a patch in pixels; a descriptor is a patch with its three channels.</summary>
+    /// <summary>Side of a patch in pixels; a descriptor contains all three channels.</summary>
     public int Patch { get; } = 7;
 
-    /// <summary>Patches of a picture and level, 1 to 4096; fewer beyond <see cref="MaxDescriptors"/>.</summary>
+    /// <summary>Patches per picture and level, 1 to 4096; fewer beyond <see cref="MaxDescriptors"/>.</summary>
     [Bounds(AtLeast = 1, AtMost = 4096)]
     public int Patches { get; init; } = 128;
 
@@ -19,7 +19,7 @@ public sealed record SlicedWassersteinOptions
     [Bounds(AtLeast = 1, AtMost = 65_536)]
     public int Directions { get; init; } = 512;
 
-    /// <summary>Lower bound of the shorter side of the coarsest level, in pixels.</summary>
+    /// <summary>Smallest shorter side of the coarsest level, in pixels.</summary>
     public int SmallestLevel { get; } = 16;
 
     /// <summary>Seed of patches and directions.</summary>
@@ -29,7 +29,7 @@ public sealed record SlicedWassersteinOptions
     public string Descriptors { get; } =
         "7 x 7 patches of a Laplacian pyramid (5 x 5 binomial filter), each channel less its mean over its deviation, by set and level";
 
-    /// <summary>Validates the options.</summary>
+    /// <summary>Checks the options.</summary>
     /// <param name="check">Receives the problems.</param>
     public void Validate(Requirements check)
     {
@@ -37,6 +37,6 @@ public sealed record SlicedWassersteinOptions
         check.Members(this);
     }
 
-    /// <summary>Patches of each picture of a set.</summary>
+    /// <summary>Number of patches per picture of a set.</summary>
     internal int PatchesOf(int count) => Math.Clamp(MaxDescriptors / count, 1, Patches);
 }

@@ -5,8 +5,8 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Pictures;
 
 /// <summary>
-/// Set of pictures of one size, read repeatedly in ranges: files, procedural scenes, or tensors in memory. Values of all sources are
-/// rounded to 8 bit.
+/// Set of pictures of one size, readable repeatedly and in ranges: files, procedural scenes, or tensors in memory. All values are rounded
+/// to 8 bit.
 /// </summary>
 public abstract class ImageSet
 {
@@ -16,14 +16,14 @@ public abstract class ImageSet
     /// <summary>Number of pictures, at least 1.</summary>
     public abstract int Count { get; }
 
-    /// <summary>Pixels in a row of every picture.</summary>
+    /// <summary>Width of all pictures in pixels.</summary>
     public abstract int Width { get; }
 
-    /// <summary>Rows of every picture.</summary>
+    /// <summary>Height of all pictures in pixels.</summary>
     public abstract int Height { get; }
 
     /// <summary>
-    /// Preparation of the pictures, for the protocol: resize and filter, number taken of the number available.
+    /// Preparation of the pictures, for the protocol: resize and filter, number of pictures used and available.
     /// </summary>
     public abstract string Preparation { get; }
 
@@ -35,22 +35,22 @@ public abstract class ImageSet
     /// <summary>Caption or prompt of a picture; null without one.</summary>
     public virtual string? Caption(int index) => null;
 
-    /// <summary>Remarks on the set (pictures left out, …), whole sentences.</summary>
+    /// <summary>Remarks on the set, such as skipped pictures, as sentences.</summary>
     public virtual IReadOnlyList<string> Notes => [];
 
     /// <summary>Reads pictures.</summary>
-    /// <param name="start">Index of the first.</param>
+    /// <param name="start">Index of the first picture.</param>
     /// <param name="count">Number of pictures.</param>
     /// <returns>[count, 3, height, width], float32 on the CPU, multiples of 1/255 in [0, 1].</returns>
     /// <exception cref="InputException">A picture cannot be read or has another size; the message names it.</exception>
     public abstract Tensor Read(int start, int count);
 
-    /// <summary>Reads all pictures, batch by batch, without recording gradients.</summary>
-    /// <param name="size">Pictures of a batch.</param>
-    /// <param name="device">Where the batches are put.</param>
+    /// <summary>Reads all pictures in batches, without recording gradients.</summary>
+    /// <param name="size">Pictures per batch.</param>
+    /// <param name="device">Device of the batches.</param>
     /// <param name="action">Called with the index of each batch's first picture and the batch, [batch, 3, height, width] in [0, 1]; the
     /// batch is freed afterwards.</param>
-    /// <param name="tick">Called with the number of pictures after each batch.</param>
+    /// <param name="tick">Receives the number of pictures of each batch.</param>
     public void ForEachBatch(int size, Device device, Action<int, Tensor> action, Action<int>? tick = null)
     {
         ArgumentNullException.ThrowIfNull(action);
@@ -65,22 +65,22 @@ public abstract class ImageSet
         }
     }
 
-    /// <summary>The pictures of a folder and its subfolders, in the ordinal order of their paths.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <param name="preparation">Number to take, and resize.</param>
+    /// <summary>Pictures of a folder and its subfolders, in ordinal order of their paths.</summary>
+    /// <param name="folder">Path of the folder.</param>
+    /// <param name="preparation">Number of pictures, and resize.</param>
     public static ImageSet Open(string folder, SetPreparation? preparation = null) =>
         new SourceImages(folder, ImageFolder.Open(folder), preparation ?? new SetPreparation());
 
-    /// <summary>The pictures of any source: a folder, procedural scenes.</summary>
-    /// <param name="name">As <see cref="Name"/>.</param>
-    /// <param name="source">The pictures.</param>
-    /// <param name="preparation">Number to take, and resize.</param>
+    /// <summary>Pictures of any source: a folder, procedural scenes.</summary>
+    /// <param name="name">Value of <see cref="Name"/>.</param>
+    /// <param name="source">Source of the pictures.</param>
+    /// <param name="preparation">Number of pictures, and resize.</param>
     public static ImageSet From(string name, IPictureSource source, SetPreparation? preparation = null) =>
         new SourceImages(name, source, preparation ?? new SetPreparation());
 
     /// <summary>Output pictures of a model.</summary>
-    /// <param name="name">As <see cref="Name"/>.</param>
-    /// <param name="images">[pictures, 3, height, width] in [−1, 1], any device; clamped, rounded to 8 bit and copied.</param>
+    /// <param name="name">Value of <see cref="Name"/>.</param>
+    /// <param name="images">[pictures, 3, height, width] in [−1, 1], on any device; clamped, rounded to 8 bit and copied.</param>
     public static ImageSet From(string name, Tensor images) => new TensorImages(name, images);
 
     /// <summary>Whether two sets are paired: equal names in equal order.</summary>
@@ -98,7 +98,7 @@ public abstract class ImageSet
         return true;
     }
 
-    /// <summary>Model output in [−1, 1] in the form of <see cref="Read"/>: clamped and rounded to 8 bit.</summary>
+    /// <summary>Model output in [−1, 1], in the form of <see cref="Read"/>: clamped and rounded to 8 bit.</summary>
     /// <exception cref="InputException">A value is not finite.</exception>
     protected static Tensor FromModel(Tensor images)
     {
@@ -106,7 +106,7 @@ public abstract class ImageSet
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         if (!images.Isfinite().All().ToArray<bool>()[0])
-            throw new InputException("A model put out pictures with values that are not finite. Run it in float32, or check its weights.");
+            throw new InputException("A model's output is not finite. Run it in float32, or check its weights.");
         return scope.Keep(((images.Detach().To(Device.Cpu).To(DType.Float32).Clamp(-1, 1) + 1) * 127.5).Round() / 255);
     }
 

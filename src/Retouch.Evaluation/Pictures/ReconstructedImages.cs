@@ -5,12 +5,12 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Pictures;
 
 /// <summary>
-/// Reconstructions of a set by an autoencoder (posterior mean, decoded, rounded to 8 bit), computed on reading. Against the originals they
-/// bound what a denoiser over this autoencoder can reach.
+/// Reconstructions of a set by an autoencoder (posterior mean, decoded, rounded to 8 bit), computed on reading. Their distance to the
+/// originals is the lower bound of any denoiser with this autoencoder.
 /// </summary>
-/// <param name="originals">The pictures.</param>
-/// <param name="autoencoder">Not disposed.</param>
-/// <param name="device">Where the autoencoder is.</param>
+/// <param name="originals">Original pictures.</param>
+/// <param name="autoencoder">Autoencoder; not disposed.</param>
+/// <param name="device">Device of the autoencoder.</param>
 public sealed class ReconstructedImages(ImageSet originals, IAutoencoder autoencoder, Device device) : ImageSet
 {
     /// <inheritdoc/>
@@ -37,8 +37,8 @@ public sealed class ReconstructedImages(ImageSet originals, IAutoencoder autoenc
         if (Width % autoencoder.Downsampling != 0 || Height % autoencoder.Downsampling != 0)
         {
             throw new InputException(
-                $"Pictures of {Width} x {Height} do not divide into latents {autoencoder.Downsampling} times smaller. Have them "
-                    + $"resized (--size)."
+                $"Pictures of {Width} x {Height} cannot be encoded: both sides must be divisible by {autoencoder.Downsampling}. Resize "
+                    + $"them with --size."
             );
         }
 

@@ -6,28 +6,29 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Pictures;
 
-/// <summary>Which pictures of a source are taken, and how they get one size.</summary>
+/// <summary>Selection and resize of a source's pictures.</summary>
 public sealed record SetPreparation
 {
     /// <summary>
-    /// Pixels of both sides after a resize of the shorter side and a cut from the middle; null takes pictures as they are.
+    /// Side in pixels after a resize of the shorter side and a centre crop; null for no resize.
     /// </summary>
     public int? Size { get; init; }
 
-    /// <summary>The filter of the resize, as Pillow computes it.</summary>
+    /// <summary>Filter of the resize, as implemented by Pillow.</summary>
     public ResizeFilter Filter { get; init; } = ResizeFilter.Lanczos;
 
-    /// <summary>Whether smaller pictures are enlarged; otherwise they are refused, since enlarged ones lack the high frequencies.</summary>
+    /// <summary>Whether smaller pictures are enlarged; by default they are an error, since enlarged pictures lack high
+    /// frequencies.</summary>
     public bool AllowEnlarging { get; init; }
 
-    /// <summary>Pictures to take, at least 1; null takes all.</summary>
+    /// <summary>Number of pictures, at least 1; null for all.</summary>
     public int? Take { get; init; }
 
-    /// <summary>Decides which, where fewer than all are taken.</summary>
+    /// <summary>Seed of the selection, if not all pictures are used.</summary>
     public ulong Seed { get; init; }
 }
 
-/// <summary>Pictures of a <see cref="IPictureSource"/>, read when they are asked for, several at once.</summary>
+/// <summary>Pictures of an <see cref="IPictureSource"/>, read on demand and in parallel.</summary>
 internal sealed class SourceImages : ImageSet
 {
     private readonly IPictureSource _source;
@@ -40,10 +41,10 @@ internal sealed class SourceImages : ImageSet
         Name = name;
         _source = source;
         if (preparation.Take is < 1)
-            throw new UsageException($"{preparation.Take} pictures are asked for; at least 1 is needed.");
+            throw new UsageException($"{preparation.Take} pictures: must be at least 1.");
         if (preparation.Take > source.Count)
             throw new InputException(
-                $"{preparation.Take} pictures are asked for, but '{name}' holds {source.Count}. Ask for fewer or add pictures."
+                $"{preparation.Take} pictures were requested, but '{name}' has {source.Count}. Request fewer or add pictures."
             );
         _indices = Draw(source.Count, preparation.Take ?? source.Count, preparation.Seed);
         if (preparation.Size is { } size)
@@ -85,7 +86,7 @@ internal sealed class SourceImages : ImageSet
 
     public override string Preparation { get; }
 
-    // The ending is no part of the name: the same picture may be a JPEG in one folder and a PNG in another.
+    // Without the extension: the same picture may be a JPEG in one folder and a PNG in another.
     public override string Id(int index) => Path.ChangeExtension(_source[_indices[index]].Id, null);
 
     public override string? Caption(int index) => _source[_indices[index]].Caption;
@@ -137,8 +138,8 @@ internal sealed class SourceImages : ImageSet
         {
             throw new InputException(
                 $"The picture '{_source[index].Id}' of '{Name}' has {loaded.Picture.Width} x {loaded.Picture.Height} pixels, "
-                    + $"others {Width} x {Height}. "
-                    + "Have all resized (--size) or take it out."
+                    + $"the others {Width} x {Height}. "
+                    + "Resize all with --size or remove it."
             );
         }
 

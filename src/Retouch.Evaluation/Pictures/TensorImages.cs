@@ -2,7 +2,7 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Pictures;
 
-/// <summary>Pictures in memory, a byte a channel.</summary>
+/// <summary>Pictures in memory, one byte per channel.</summary>
 internal sealed class TensorImages : ImageSet
 {
     private readonly byte[] _pixels;

@@ -2,7 +2,7 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Pixels;
 
-/// <summary>Luma by the weights of ITU-R BT.601, of gamma-encoded values.</summary>
+/// <summary>Luma of gamma-encoded values with the weights of ITU-R BT.601.</summary>
 internal static class Luminance
 {
     private static readonly double[] Weights = [0.299, 0.587, 0.114];

@@ -2,16 +2,16 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Pixels;
 
-/// <summary>Metrics of single pictures, on their pixels.</summary>
+/// <summary>Pixel metrics of single pictures.</summary>
 public static class PixelScores
 {
     private const double Peak = 255;
 
     /// <summary>
-    /// Sharpness: variance over the picture of the luminance's Laplacian (four neighbours less four times the centre, without the border),
+    /// Sharpness: variance over the picture of the luminance's Laplacian (four neighbours less four times the centre, border excluded),
     /// in squared levels of 0 to 255 (Pech-Pacheco et al. 2000).
     /// </summary>
-    /// <param name="images">[batch, 3, height, width] in [0, 1]; sides of 3 or more.</param>
+    /// <param name="images">[batch, 3, height, width] in [0, 1]; sides of at least 3.</param>
     /// <returns>[batch].</returns>
     public static double[] Sharpness(Tensor images)
     {
@@ -27,7 +27,7 @@ public static class PixelScores
 
     /// <summary>Mean squared error over pixels and channels, in squared levels of 0 to 255.</summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
-    /// <param name="reference">Of the same shape.</param>
+    /// <param name="reference">The same shape.</param>
     /// <returns>[batch].</returns>
     public static double[] SquaredError(Tensor images, Tensor reference)
     {
@@ -39,23 +39,23 @@ public static class PixelScores
         return ((images.To(DType.Float64) - reference.To(DType.Float64)) * Peak).Square().Mean([1L, 2, 3]).ToArray<double>();
     }
 
-    /// <summary>Checks that pictures and their references can be compared.</summary>
+    /// <summary>Checks that pictures and references have equal shapes.</summary>
     /// <exception cref="ArgumentException">The shapes differ.</exception>
     internal static void RequireEqualShapes(Tensor images, Tensor reference)
     {
         if (!images.Shape.SequenceEqual(reference.Shape))
             throw new ArgumentException(
-                $"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] cannot be compared.",
+                $"Pictures of shape [{string.Join(", ", images.Shape)}] and [{string.Join(", ", reference.Shape)}] have different shapes.",
                 nameof(reference)
             );
     }
 
     /// <summary>
-    /// Upper bound of <see cref="Psnr"/> in dB. The ratio of equal pictures is infinite, and so would be the mean of a set with one.
+    /// Upper bound of <see cref="Psnr"/> in dB. Equal pictures have an infinite ratio, which would make the mean infinite.
     /// </summary>
     public const double MostPsnr = 100;
 
     /// <summary>Peak signal-to-noise ratio in dB, 20·log₁₀ 255 − 10·log₁₀ error, at most <see cref="MostPsnr"/>.</summary>
-    /// <param name="squaredError">As from <see cref="SquaredError"/>.</param>
+    /// <param name="squaredError">Output of <see cref="SquaredError"/>.</param>
     public static double Psnr(double squaredError) => Math.Min(10 * Math.Log10(Peak * Peak / squaredError), MostPsnr);
 }

@@ -4,10 +4,10 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Pixels;
 
 /// <summary>
-/// The structural similarity index (Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
-/// Similarity", 2004, eq. 13), averaged over a picture: of the luminance (ITU-R BT.601, not rounded), in a circular Gaussian window of 11 x
-/// 11 pixels and deviation 1.5 that stays within the picture, with K₁ = 0.01, K₂ = 0.03 and L = 1 for values in [0, 1]. The picture is not
-/// shrunk first.
+/// Structural similarity index (Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
+/// Similarity", 2004, eq. 13), averaged over a picture: of the luminance (ITU-R BT.601, not rounded), with a Gaussian window of 11 x
+/// 11 pixels and standard deviation 1.5, at positions inside the picture, with K₁ = 0.01, K₂ = 0.03 and L = 1 for values in [0, 1]. No
+/// downsampling.
 /// </summary>
 public static class StructuralSimilarity
 {
@@ -18,9 +18,9 @@ public static class StructuralSimilarity
     private const double C1 = 0.01 * 0.01;
     private const double C2 = 0.03 * 0.03;
 
-    /// <summary>The index of each picture, 1 for equal ones.</summary>
-    /// <param name="images">[batch, 3, height, width] in [0, 1]; sides of 11 or more.</param>
-    /// <param name="reference">Of the same shape.</param>
+    /// <summary>Index of each picture, 1 for equal pictures.</summary>
+    /// <param name="images">[batch, 3, height, width] in [0, 1]; sides of at least 11.</param>
+    /// <param name="reference">The same shape.</param>
     /// <returns>[batch].</returns>
     /// <exception cref="UsageException">The pictures are smaller than the window.</exception>
     public static double[] Of(Tensor images, Tensor reference)
@@ -30,8 +30,7 @@ public static class StructuralSimilarity
         PixelScores.RequireEqualShapes(images, reference);
         if (images.Shape is not [_, 3, >= Window, >= Window])
             throw new UsageException(
-                $"ssim looks through a window of {Window} x {Window} pixels, larger than the pictures. Have them resized (--size) "
-                    + $"or leave ssim out."
+                $"ssim has a window of {Window} x {Window} pixels, larger than the pictures. Resize them with --size " + $"or omit ssim."
             );
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();

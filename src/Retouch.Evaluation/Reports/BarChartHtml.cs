@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>Renders grouped bars as a table whose cells are drawn: no script, readable aloud, the same on paper.</summary>
+/// <summary>Renders grouped bars as a table with drawn cells: no script, accessible to screen readers, equal in print.</summary>
 internal static class BarChartHtml
 {
     public static void Write(HtmlWriter html, Palette palette, BarChart chart)
@@ -63,7 +63,7 @@ internal static class BarChartHtml
         static string Fixed(double percent) => percent.ToString("0.##", CultureInfo.InvariantCulture);
     }
 
-    /// <summary>From the lowest to the highest end of bars and whiskers, zero always inside.</summary>
+    /// <summary>Range of bars and whiskers, extended to zero.</summary>
     private static (double Low, double High) Range(BarChart chart)
     {
         double low = 0,

@@ -48,7 +48,7 @@ internal sealed class BlockHtml(HtmlWriter html, Palette palette)
                 PictureHtml.Write(html, palette, grid);
                 break;
             default:
-                throw new ArgumentException($"A report knows no block {block.GetType().Name}.", nameof(block));
+                throw new ArgumentException($"Unknown block type {block.GetType().Name}.", nameof(block));
         }
     }
 
@@ -64,10 +64,10 @@ internal sealed class BlockHtml(HtmlWriter html, Palette palette)
     }
 }
 
-/// <summary>Small parts that several blocks share.</summary>
+/// <summary>Elements shared by several blocks.</summary>
 internal static class HtmlParts
 {
-    /// <summary>The colour mark of a name; nothing for names without a colour.</summary>
+    /// <summary>Colour mark of a name; empty for names without a colour.</summary>
     public static HtmlWriter Swatch(this HtmlWriter html, int? slot, bool isReference = false)
     {
         var kind =
@@ -77,11 +77,11 @@ internal static class HtmlParts
         return kind is null ? html : html.Open("i", ("class", "swatch " + kind), ("aria-hidden", "true")).Close();
     }
 
-    /// <summary>The class that carries a series' colour.</summary>
+    /// <summary>CSS class with a series' colour.</summary>
     public static string ColorClass(int? slot, bool isReference) =>
         isReference || slot is null ? "reference" : $"s{slot.Value % Palette.Colors}";
 
-    /// <summary>A note under a figure.</summary>
+    /// <summary>Note below a figure.</summary>
     public static HtmlWriter Note(this HtmlWriter html, string? note) =>
         note is null ? html : html.Open("p", ("class", "note")).Marked(note).Close();
 }

@@ -1,14 +1,13 @@
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>What happens to a series between its numbers and its drawing.</summary>
+/// <summary>Processing of a series before drawing.</summary>
 internal static class ChartCurves
 {
-    /// <summary>The most points of a series that a page carries; more than a screen has pixels shows nothing more.</summary>
+    /// <summary>Maximum number of points per series in a page, about the resolution of a screen.</summary>
     public const int MostPoints = 2400;
 
     /// <summary>
-    /// Exponential average with the bias of its start divided out: s_i = Σ w^(i−j) y_j / Σ w^(i−j). What is not finite stays as it is
-    /// and does not enter the average.
+    /// Bias-corrected exponential average: s_i = Σ w^(i−j) y_j / Σ w^(i−j). Non-finite values are unchanged and excluded from the average.
     /// </summary>
     public static double[] Smooth(IReadOnlyList<double> values, double weight)
     {
@@ -32,8 +31,8 @@ internal static class ChartCurves
     }
 
     /// <summary>
-    /// The indices to draw: all of them, or of equal runs of points the first, the lowest, the highest and every gap's first, so that no
-    /// spike is lost. First and last point are always among them.
+    /// Indices of the points to draw: all, or the first, lowest and highest point of equal runs and the first of every gap, so that spikes
+    /// remain visible. First and last point are always included.
     /// </summary>
     public static int[] Thin(IReadOnlyList<double> values, int most = MostPoints)
     {
@@ -72,13 +71,13 @@ internal static class ChartCurves
         return [.. kept];
     }
 
-    /// <summary>How many points of a chart a logarithmic axis cannot show.</summary>
+    /// <summary>Number of points that a logarithmic axis cannot show.</summary>
     public static int Undrawable(LineChart chart) =>
         chart.Series.Sum(series =>
             Enumerable.Range(0, series.X.Count).Count(i => (chart.X.Log && series.X[i] <= 0) || (chart.Y.Log && series.Y[i] <= 0))
         );
 
-    /// <summary>The series' running sums, bottom first: what a stacked chart draws.</summary>
+    /// <summary>Cumulative sums of the series, bottom first, for a stacked chart.</summary>
     public static IReadOnlyList<double[]> Stack(IReadOnlyList<ChartSeries> series)
     {
         var sum = new double[series[0].Y.Count];

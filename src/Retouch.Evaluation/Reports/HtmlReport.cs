@@ -4,17 +4,17 @@ using System.Text;
 namespace Retouch.Evaluation.Reports;
 
 /// <summary>
-/// Renders a report as one HTML page that needs nothing else: style, scripts, numbers and pictures are inside, and its content security
-/// policy forbids it to load anything.
+/// Renders a report as one self-contained HTML page with style, scripts, numbers and pictures; its content security policy forbids
+/// external resources.
 /// </summary>
 public static class HtmlReport
 {
-    /// <summary>The page. The same document gives the same text on every machine.</summary>
-    /// <exception cref="ArgumentException">Lengths in the document do not match; the message names the block.</exception>
+    /// <summary>Renders the page. Equal documents give equal text on all machines.</summary>
+    /// <exception cref="ArgumentException">Lengths in the document differ; the message names the block.</exception>
     public static string Render(ReportDocument document)
     {
         ReportChecks.Check(document);
-        // A script element's content ends at the first "</script"; the assets hold none (tested).
+        // A script element ends at the first "</script"; a test checks that the assets contain none.
         string[] scripts = [Asset("uPlot.iife.min.js"), Asset("charts.js"), Asset("pictures.js")];
         var html = new HtmlWriter();
         html.Raw("<!DOCTYPE html>\n<!-- Charts are drawn by uPlot 1.6.32.\n").Raw(Asset("uPlot.LICENSE.txt").TrimEnd()).Raw("\n-->\n");
@@ -41,11 +41,11 @@ public static class HtmlReport
         html.CloseLine();
         html.Open("footer")
             .Open("p")
-            .Text("Every number of this page is also in ")
+            .Text("All numbers of this page are also in ")
             .Element("code", ReportWriter.JsonName)
             .Text(" and, as CSV, in ")
             .Element("code", ReportWriter.DataFolder + "/")
-            .Text(" beside it.")
+            .Text(" next to it.")
             .Close()
             .CloseLine();
         foreach (var script in scripts)
@@ -95,7 +95,7 @@ public static class HtmlReport
         if (document.Arms.Count > 0)
         {
             var palette = new Palette(document);
-            html.Open("ul", ("class", "arm-list"), ("aria-label", "What is compared"));
+            html.Open("ul", ("class", "arm-list"), ("aria-label", "Arms"));
             foreach (var arm in document.Arms)
                 html.Open("li")
                     .Open("span", ("class", "name"))
@@ -129,9 +129,9 @@ public static class HtmlReport
     {
         using var stream =
             typeof(HtmlReport).Assembly.GetManifestResourceStream("Retouch.Evaluation.Reports.assets." + name)
-            ?? throw new InvalidOperationException($"The report's asset '{name}' is not in the assembly.");
+            ?? throw new InvalidOperationException($"The resource '{name}' is missing in the assembly.");
         using var reader = new StreamReader(stream, Encoding.UTF8);
-        // A browser hashes a script with its line ends made LF.
+        // Browsers hash scripts after normalising line ends to LF.
         return reader.ReadToEnd().ReplaceLineEndings("\n");
     }
 }

@@ -3,14 +3,14 @@ using System.Text;
 namespace Retouch.Evaluation.Reports;
 
 /// <summary>
-/// Writes HTML that is XML too. Every text and attribute passes through here and is escaped; only the project's own assets go in raw.
+/// Writes HTML that is also valid XML. All texts and attributes are escaped; only the project's own assets are written raw.
 /// </summary>
 internal sealed class HtmlWriter
 {
     private readonly StringBuilder _html = new();
     private readonly Stack<string> _open = [];
 
-    /// <summary>Opens an element; an attribute that is null is left out.</summary>
+    /// <summary>Opens an element; null attributes are omitted.</summary>
     public HtmlWriter Open(string tag, params ReadOnlySpan<(string Name, string? Value)> attributes)
     {
         Start(tag, attributes);
@@ -34,7 +34,7 @@ internal sealed class HtmlWriter
         return this;
     }
 
-    /// <summary>An element without content: img, meta.</summary>
+    /// <summary>Element without content: img, meta.</summary>
     public HtmlWriter Void(string tag, params ReadOnlySpan<(string Name, string? Value)> attributes)
     {
         Start(tag, attributes);
@@ -42,7 +42,7 @@ internal sealed class HtmlWriter
         return this;
     }
 
-    /// <summary>An element that holds one text.</summary>
+    /// <summary>Element with a single text.</summary>
     public HtmlWriter Element(string tag, string text, params ReadOnlySpan<(string Name, string? Value)> attributes) =>
         Open(tag, attributes).Text(text).Close();
 
@@ -53,14 +53,14 @@ internal sealed class HtmlWriter
         return this;
     }
 
-    /// <summary>Text that is HTML already.</summary>
+    /// <summary>Raw HTML.</summary>
     public HtmlWriter Raw(string trusted)
     {
         _html.Append(trusted);
         return this;
     }
 
-    /// <summary>Text in which <c>`code`</c> and <c>**strong**</c> are understood; a mark without its partner stands for itself.</summary>
+    /// <summary>Text with <c>`code`</c> and <c>**strong**</c>; an unmatched mark is a literal character.</summary>
     public HtmlWriter Marked(string text)
     {
         for (var at = 0; at < text.Length; )
@@ -114,7 +114,7 @@ internal sealed class HtmlWriter
                 '>' => _html.Append("&gt;"),
                 '"' => _html.Append("&quot;"),
                 '\'' => _html.Append("&#39;"),
-                // Control characters are in neither HTML nor XML; unpaired surrogates arrive as U+FFFD already.
+                // HTML and XML permit no control characters; unpaired surrogates have become U+FFFD already.
                 (< ' ' and not '\t' and not '\n') or (>= 0x7F and < 0xA0) or 0xFFFE or 0xFFFF => _html.Append('\uFFFD'),
                 _ => _html.Append(rune.ToString()),
             };

@@ -5,7 +5,7 @@ using Retouch.Core.Formatting;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>Renders a line chart: caption, legend and summary as HTML, the points as JSON for the script that draws them.</summary>
+/// <summary>Renders a line chart: caption, legend and summary as HTML, the points as JSON for the drawing script.</summary>
 internal static class LineChartHtml
 {
     public static void Write(HtmlWriter html, Palette palette, LineChart chart, int number)
@@ -50,21 +50,21 @@ internal static class LineChartHtml
         if (chart.Note is { } note)
             notes.Add(note);
         if (chart.Smoothing > 0 && !chart.Stacked)
-            notes.Add($"Strong lines: exponential average with weight {Figures.Significant(chart.Smoothing, 2)}; faint: every value.");
+            notes.Add($"Strong lines: exponential average with weight {Figures.Significant(chart.Smoothing, 2)}; faint lines: raw values.");
         var hidden = chart.Series.Sum(series => series.Y.Count(value => !double.IsFinite(value)));
         if (hidden > 0)
-            notes.Add($"Values that were not finite, left as gaps: {Figures.Count(hidden)}.");
+            notes.Add($"Non-finite values, shown as gaps: {Figures.Count(hidden)}.");
         if (ChartCurves.Undrawable(chart) is > 0 and var count)
-            notes.Add($"Points that are not positive, which a logarithmic axis cannot show: {Figures.Count(count)}.");
+            notes.Add($"Non-positive points, not shown on the logarithmic axis: {Figures.Count(count)}.");
         if (chart.Series.Any(series => series.Y.Count > ChartCurves.MostPoints))
-            notes.Add("Long series are thinned for drawing, with every peak kept; the files hold all points.");
+            notes.Add("Long series are thinned for drawing, without loss of peaks; the files contain all points.");
         return notes.Count == 0 ? null : string.Join(" ", notes);
     }
 
     private static string Data(LineChart chart, Palette palette)
     {
         using var bytes = new MemoryStream();
-        // The writer's default encoder escapes < and &, so that no text can end the script element.
+        // The default encoder escapes < and &, so that no text can end the script element.
         using (var json = new Utf8JsonWriter(bytes))
         {
             var stack = chart.Stacked ? ChartCurves.Stack(chart.Series) : null;
@@ -75,7 +75,7 @@ internal static class LineChartHtml
             json.WriteStartArray("series");
             for (var i = 0; i < chart.Series.Count; i++)
             {
-                // The layers of a stack keep the same points, chosen by its top, so that they stay flush.
+                // All layers of a stack use the same points, selected from the top layer, so that their borders coincide.
                 var kept = ChartCurves.Thin(stack is null ? chart.Series[i].Y : stack[^1]);
                 WriteSeries(json, chart, palette, chart.Series[i], stack?[i], kept);
             }
@@ -114,7 +114,7 @@ internal static class LineChartHtml
             json.WriteStartArray(name);
             foreach (var i in kept)
             {
-                // Six digits are more than any screen resolves.
+                // Six digits exceed the resolution of a screen.
                 if (double.IsFinite(values[i]) && !(chart.Y.Log && name != "x" && values[i] <= 0))
                     json.WriteNumberValue(name == "x" ? values[i] : Rounded(values[i]));
                 else

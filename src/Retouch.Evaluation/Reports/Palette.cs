@@ -1,12 +1,12 @@
 namespace Retouch.Evaluation.Reports;
 
 /// <summary>
-/// Gives every name in a report one colour: arms first, in their order, then other names as they come. The colours themselves are in the
-/// style sheet; past the last one they repeat, dashed.
+/// Assigns one colour to each name of a report: arms first, in their order, then other names in order of appearance. The colours are
+/// defined in the style sheet; further names repeat them, dashed.
 /// </summary>
 internal sealed class Palette
 {
-    /// <summary>Distinct colours.</summary>
+    /// <summary>Number of distinct colours.</summary>
     public const int Colors = 6;
 
     private readonly Dictionary<string, int> _slots = [];
@@ -28,6 +28,6 @@ internal sealed class Palette
         }
     }
 
-    /// <summary>The colour of a name, or null for names that have none (references, table rows that are no arm).</summary>
+    /// <summary>Colour of a name, or null for names without one (references, table rows other than arms).</summary>
     public int? Find(string name) => _slots.TryGetValue(name, out var slot) ? slot : null;
 }

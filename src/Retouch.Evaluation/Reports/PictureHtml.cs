@@ -3,10 +3,10 @@ using Retouch.Images;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>Renders pictures side by side: per arm a large one (the lens) and below it all samples small.</summary>
+/// <summary>Renders pictures side by side: one enlarged picture per arm, and thumbnails of all samples below.</summary>
 internal static class PictureHtml
 {
-    // Up to this width a picture is magnified on any screen; its pixels are then shown as squares and not blurred.
+    // Pictures up to this width are magnified on any screen, with hard pixel edges instead of interpolation.
     private const int SmallWidth = 256;
 
     public static void Write(HtmlWriter html, Palette palette, PictureGrid grid)
@@ -42,8 +42,8 @@ internal static class PictureHtml
         html.CloseLine();
         html.Element(
             "p",
-            "Click or tap a large picture to look closer: all of them show the same place. Keys: arrows change the sample or move "
-                + "the view, + and − zoom, 0 goes back.",
+            "Click or tap a large picture to zoom; all pictures share position and scale. Keys: arrows change the sample or move "
+                + "the view, + and − zoom, 0 resets it.",
             ("class", "note hint")
         );
         html.Note(grid.Note).CloseLine();
@@ -58,7 +58,7 @@ internal static class PictureHtml
         html.Open("div", ("class", "thumbs"));
         for (var sample = 0; sample < grid.Samples.Count; sample++)
         {
-            // One column's thumbnails are enough to walk through by keyboard.
+            // The thumbnails of one column suffice for keyboard navigation.
             html.Open(
                 "button",
                 ("type", "button"),
@@ -73,7 +73,7 @@ internal static class PictureHtml
         html.Close().CloseLine();
     }
 
-    /// <summary>Thumbnails a row: a number that leaves no gap in the last row, if there is one near <paramref name="most"/>.</summary>
+    /// <summary>Thumbnails per row: a number near <paramref name="most"/> without a gap in the last row, if possible.</summary>
     private static int Across(int samples, int most)
     {
         for (var across = most; across >= Math.Max(2, most - 2); across--)

@@ -2,10 +2,10 @@ using Retouch.Images;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>Finds what does not fit together in a report before anything is written.</summary>
+/// <summary>Consistency checks of a report before it is written.</summary>
 internal static class ReportChecks
 {
-    /// <exception cref="ArgumentException">Lengths do not match, or a value is out of its range; the message names the block.</exception>
+    /// <exception cref="ArgumentException">Lengths differ, or a value is out of range; the message names the block.</exception>
     public static void Check(ReportDocument document)
     {
         ArgumentNullException.ThrowIfNull(document);
@@ -16,7 +16,7 @@ internal static class ReportChecks
         }
     }
 
-    /// <summary>Every block of the report in the order of reading, those inside rows too.</summary>
+    /// <summary>All blocks of the report in reading order, including those inside rows.</summary>
     public static IEnumerable<ReportBlock> Blocks(ReportDocument document) =>
         document.Sections.SelectMany(section => section.Blocks).SelectMany(Flatten);
 
@@ -29,17 +29,17 @@ internal static class ReportChecks
                 $"Table '{table.Title}', row '{row.Name}': {row.Cells.Count} cells for {table.Columns.Count} columns.",
             LineChart { Series.Count: 0 } chart => $"Chart '{chart.Title}' has no series.",
             LineChart chart when chart.Series.FirstOrDefault(series => !IsWhole(series)) is { } series =>
-                $"Chart '{chart.Title}', series '{series.Name}': X ascends, and Y, Low and High are as long as X.",
+                $"Chart '{chart.Title}', series '{series.Name}': X must be ascending, and Y, Low and High as long as X.",
             LineChart { Smoothing: not (>= 0 and < 1) } chart => $"Chart '{chart.Title}': smoothing is {chart.Smoothing}, not in [0, 1).",
             LineChart { Stacked: true } chart when chart.Y.Log || chart.Series.Any(series => !series.X.SequenceEqual(chart.Series[0].X)) =>
-                $"Chart '{chart.Title}': stacked series share their X, and the Y axis is linear.",
+                $"Chart '{chart.Title}': stacked series require a common X and a linear Y axis.",
             BarChart chart when chart.Categories.Count == 0 || chart.Series.Count == 0 => $"Bars '{chart.Title}' are empty.",
             BarChart chart
                 when chart.Series.FirstOrDefault(series =>
                     series.Values.Count != chart.Categories.Count
                     || (series.HalfWidths is { } halves && halves.Count != chart.Categories.Count)
                 )
-                    is { } series => $"Bars '{chart.Title}', series '{series.Name}': one value per category.",
+                    is { } series => $"Bars '{chart.Title}', series '{series.Name}': one value per category is required.",
             PictureGrid grid when grid.Samples.Count == 0 || grid.Columns.Count == 0 => $"Pictures '{grid.Title}' are empty.",
             PictureGrid grid when grid.Columns.FirstOrDefault(column => column.Pictures.Count != grid.Samples.Count) is { } column =>
                 $"Pictures '{grid.Title}', column '{column.Name}': {column.Pictures.Count} pictures for {grid.Samples.Count} samples.",

@@ -4,11 +4,11 @@ using System.Text;
 namespace Retouch.Evaluation.Reports;
 
 /// <summary>
-/// The numbers of tables and charts as CSV (RFC 4180, but with line feeds): a header line, full precision, a point as decimal mark.
+/// Numbers of tables and charts as CSV (RFC 4180, but with line feeds): a header line, full precision, decimal points.
 /// </summary>
 internal static class ReportCsv
 {
-    /// <summary>Title and text of every table and chart, in the order of the report.</summary>
+    /// <summary>Title and text of each table and chart, in the order of the report.</summary>
     public static IEnumerable<(string Title, string Text)> Of(ReportDocument document)
     {
         foreach (var block in ReportChecks.Blocks(document))

@@ -5,7 +5,7 @@ using Retouch.Images;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>A report's content as JSON. Numbers without a JSON form are the strings "NaN", "Infinity" and "-Infinity".</summary>
+/// <summary>Content of a report as JSON. Non-finite numbers are the strings "NaN", "Infinity" and "-Infinity".</summary>
 internal static class ReportJson
 {
     public static string Of(ReportDocument document, IReadOnlyList<string> csv)
@@ -85,7 +85,7 @@ internal static class ReportJson
                 Write(json, grid);
                 break;
             default:
-                throw new ArgumentException($"A report knows no block {block.GetType().Name}.", nameof(block));
+                throw new ArgumentException($"Unknown block type {block.GetType().Name}.", nameof(block));
         }
 
         json.WriteEndObject();
@@ -211,7 +211,7 @@ internal static class ReportJson
     }
 }
 
-/// <summary>Shorthands for writing JSON.</summary>
+/// <summary>Extensions for writing JSON.</summary>
 internal static class JsonParts
 {
     public static void WriteArray<T>(this Utf8JsonWriter json, string name, IEnumerable<T> items, Action<T> write)

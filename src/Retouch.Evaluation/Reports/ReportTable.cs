@@ -1,99 +1,99 @@
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>Which values of a column are good.</summary>
+/// <summary>Direction of a column.</summary>
 public enum Better
 {
-    /// <summary>The column is not a contest.</summary>
+    /// <summary>No direction.</summary>
     Neither,
 
-    /// <summary>Errors, distances, seconds.</summary>
+    /// <summary>Lower is better: errors, distances, seconds.</summary>
     Lower,
 
-    /// <summary>Scores.</summary>
+    /// <summary>Higher is better: scores.</summary>
     Higher,
 }
 
-/// <summary>A column of numbers.</summary>
-/// <param name="Header">The name.</param>
-/// <param name="Better">Whether the best value is marked, and which it is.</param>
+/// <summary>Column of numbers.</summary>
+/// <param name="Header">Header.</param>
+/// <param name="Better">Direction; determines which value is marked as best.</param>
 public sealed record TableColumn(string Header, Better Better = Better.Neither)
 {
-    /// <summary>Shown under the header.</summary>
+    /// <summary>Second line of the header.</summary>
     public string? Unit { get; init; }
 
-    /// <summary>Digits after the point; by default what the intervals, or else four significant digits, call for.</summary>
+    /// <summary>Decimal places; null derives them from the intervals, or uses four significant digits.</summary>
     public int? Decimals { get; init; }
 }
 
-/// <summary>A cell: a number with or without an interval, a text, or nothing.</summary>
+/// <summary>Cell: a number with or without an interval, a text, or empty.</summary>
 public readonly record struct TableCell
 {
-    /// <summary>The number, where the cell is one.</summary>
+    /// <summary>Number, if any.</summary>
     public double? Value { get; private init; }
 
-    /// <summary>Half the width of the number's confidence interval.</summary>
+    /// <summary>Half-width of the number's confidence interval.</summary>
     public double? HalfWidth { get; private init; }
 
-    /// <summary>The text, where the cell is one.</summary>
+    /// <summary>Text, if any.</summary>
     public string? Text { get; private init; }
 
-    /// <summary>Not measured; shown as a dash.</summary>
+    /// <summary>Not measured, shown as a dash.</summary>
     public static TableCell Missing => default;
 
-    /// <summary>A number, ± <paramref name="halfWidth"/> where it is known.</summary>
+    /// <summary>Number, ± <paramref name="halfWidth"/> if given.</summary>
     public static TableCell Of(double value, double? halfWidth = null) => new() { Value = value, HalfWidth = halfWidth };
 
-    /// <summary>A text.</summary>
+    /// <summary>Text.</summary>
     public static TableCell Of(string text) => new() { Text = text };
 
-    /// <summary>A number without an interval.</summary>
+    /// <summary>Number without an interval.</summary>
     public static implicit operator TableCell(double value) => Of(value);
 
-    /// <summary>A text.</summary>
+    /// <summary>Text.</summary>
     public static implicit operator TableCell(string text) => Of(text);
 }
 
-/// <summary>A row.</summary>
-/// <param name="Name">Its header; an arm's name brings the arm's colour.</param>
-/// <param name="Cells">One per column.</param>
+/// <summary>Row of a table.</summary>
+/// <param name="Name">Row header; an arm's name selects the arm's colour.</param>
+/// <param name="Cells">One cell per column.</param>
 public sealed record TableRow(string Name, params IReadOnlyList<TableCell> Cells)
 {
-    /// <summary>A yardstick (real pictures, the untouched model): shown apart, never marked as best.</summary>
+    /// <summary>Whether the row is a reference (real pictures, the initial model): shown apart and never marked as best.</summary>
     public bool IsReference { get; init; }
 }
 
-/// <summary>A table of numbers, one thing measured a row.</summary>
-/// <param name="Title">The caption.</param>
-/// <param name="RowHeader">What the rows are.</param>
+/// <summary>Table of numbers, one item per row.</summary>
+/// <param name="Title">Caption.</param>
+/// <param name="RowHeader">Header of the first column.</param>
 /// <param name="Columns">At least one.</param>
-/// <param name="Rows">Each with one cell per column.</param>
+/// <param name="Rows">Rows with one cell per column.</param>
 public sealed record ReportTable(string Title, string RowHeader, IReadOnlyList<TableColumn> Columns, IReadOnlyList<TableRow> Rows)
     : ReportBlock
 {
-    /// <summary>What ± means here: the level, what was resampled, how many.</summary>
+    /// <summary>Definition of ±: confidence level, resampled units, number of resamples.</summary>
     public string? IntervalNote { get; init; }
 
-    /// <summary>Anything else a reader must know.</summary>
+    /// <summary>Further notes.</summary>
     public string? Note { get; init; }
 }
 
-/// <summary>What may honestly be said of a value against the others of its column.</summary>
+/// <summary>Comparison of a value with the others of its column.</summary>
 internal enum CellMark
 {
     None,
 
-    /// <summary>The best; no other row's interval reaches it.</summary>
+    /// <summary>Best: no other row's interval overlaps.</summary>
     Best,
 
-    /// <summary>The best or not separable from it: the intervals overlap.</summary>
+    /// <summary>Best, or not distinguishable from the best: the intervals overlap.</summary>
     AmongBest,
 }
 
-/// <summary>Decides marks and digits of a column.</summary>
+/// <summary>Marks and decimal places of a column.</summary>
 internal static class TableMarks
 {
     /// <summary>
-    /// The mark of every row. Reference rows, texts and non-finite numbers do not take part; where fewer than two do, nobody wins.
+    /// Mark of every row. Reference rows, texts and non-finite numbers are excluded; with fewer than two others there are no marks.
     /// A value without an interval counts as exact, so that equal values share the mark.
     /// </summary>
     public static CellMark[] Of(ReportTable table, int column)
@@ -111,7 +111,7 @@ internal static class TableMarks
         var sign = better == Better.Lower ? 1 : -1;
         var best = contestants.MinBy(row => sign * Value(row));
         int[] near = [.. contestants.Where(row => sign * (Value(row) - Value(best)) <= Half(row) + Half(best))];
-        // Where all are alike there is nothing to mark.
+        // No marks if all values are equal.
         if (near.Length == contestants.Length)
             return marks;
         foreach (var row in near)
@@ -123,20 +123,20 @@ internal static class TableMarks
     }
 
     /// <summary>
-    /// Digits after the point for a column, so that the points stand below each other: two significant digits of the smallest interval,
-    /// else four of the largest value. Null where only scientific notation shows anything.
+    /// Decimal places of a column: two significant digits of the smallest interval, or four of the largest value. Null if only
+    /// scientific notation is suitable.
     /// </summary>
     public static int? Decimals(ReportTable table, int column)
     {
         if (table.Columns[column].Decimals is { } wanted)
             return wanted;
-        // A reference's tiny interval must not load the others with digits that mean nothing.
+        // A narrow interval of a reference must not add digits to the other rows.
         var rows = table.Rows.Any(row => !row.IsReference) ? table.Rows.Where(row => !row.IsReference) : table.Rows;
         TableCell[] cells = [.. rows.Select(row => row.Cells[column]).Where(cell => cell.Value is not null)];
         return Decimals([.. cells.Select(cell => (cell.Value!.Value, cell.HalfWidth))]);
     }
 
-    /// <summary>The same rule for numbers outside a table; those that are not finite do not count.</summary>
+    /// <summary>Decimal places of numbers outside a table, by the same rule; non-finite numbers are ignored.</summary>
     public static int? Decimals(IReadOnlyList<(double Value, double? HalfWidth)> numbers)
     {
         (double Value, double? HalfWidth)[] finite = [.. numbers.Where(number => double.IsFinite(number.Value))];

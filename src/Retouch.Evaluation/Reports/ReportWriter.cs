@@ -5,29 +5,29 @@ using Retouch.Core.Io;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>Where a report was written.</summary>
-/// <param name="Html">The page.</param>
-/// <param name="Json">All its content but the pictures, as JSON.</param>
+/// <summary>Files of a report.</summary>
+/// <param name="Html">Page.</param>
+/// <param name="Json">Content without pictures, as JSON.</param>
 /// <param name="Csv">One file per table and chart, in the order of the report.</param>
 public sealed record ReportFiles(string Html, string Json, IReadOnlyList<string> Csv);
 
-/// <summary>Writes a report into a folder: the page, and the same numbers for other programs.</summary>
+/// <summary>Writes a report into a folder: the page, and its numbers for other programs.</summary>
 public static class ReportWriter
 {
-    /// <summary>The page's file name.</summary>
+    /// <summary>File name of the page.</summary>
     public const string HtmlName = "report.html";
 
-    /// <summary>The file name of the numbers as JSON.</summary>
+    /// <summary>File name of the JSON.</summary>
     public const string JsonName = "report.json";
 
-    /// <summary>The folder of the CSV files.</summary>
+    /// <summary>Folder of the CSV files.</summary>
     public const string DataFolder = "report-data";
 
-    /// <summary>Writes all files; the page last, so that where it is new the numbers beside it are too.</summary>
-    /// <param name="document">The report.</param>
-    /// <param name="folder">Created where missing; files of an earlier report with the same names are replaced.</param>
-    /// <exception cref="ArgumentException">Lengths in the document do not match; the message names the block.</exception>
-    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    /// <summary>Writes all files, the page last: a new page implies new numbers.</summary>
+    /// <param name="document">Report.</param>
+    /// <param name="folder">Output folder, created if missing; files of the same name are replaced.</param>
+    /// <exception cref="ArgumentException">Lengths in the document differ; the message names the block.</exception>
+    /// <exception cref="EnvironmentException">The folder is not writable.</exception>
     public static ReportFiles Write(ReportDocument document, string folder)
     {
         var html = HtmlReport.Render(document);
@@ -48,7 +48,7 @@ public static class ReportWriter
         return files;
     }
 
-    /// <summary>A title as part of a file name: lower-case ASCII letters, digits and hyphens, at most 48.</summary>
+    /// <summary>Title as part of a file name: lower-case ASCII letters, digits and hyphens, at most 48 characters.</summary>
     public static string Slug(string title)
     {
         ArgumentNullException.ThrowIfNull(title);

@@ -3,14 +3,14 @@ using Retouch.Core.Formatting;
 
 namespace Retouch.Evaluation.Reports;
 
-/// <summary>Renders tables: points below each other, the best marked by a sign and not by colour alone.</summary>
+/// <summary>Renders tables: aligned decimal points, the best value marked by a symbol besides colour.</summary>
 internal static class TableHtml
 {
     public static void Write(HtmlWriter html, Palette palette, ReportTable table)
     {
         var marks = table.Columns.Select((_, column) => TableMarks.Of(table, column)).ToArray();
         var decimals = table.Columns.Select((_, column) => TableMarks.Decimals(table, column)).ToArray();
-        // The caption that is seen stays put when a wide table is scrolled; the table's own is for reading aloud.
+        // The visible caption stays in place while a wide table scrolls; the table's own caption is for screen readers.
         html.Open("figure", ("class", "table"))
             .Element("figcaption", table.Title, ("aria-hidden", "true"))
             .Open("div", ("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", table.Title));
@@ -36,7 +36,7 @@ internal static class TableHtml
         html.Note(Legend(table, marks)).Note(table.Note).CloseLine();
     }
 
-    /// <summary>A number as a table or a bar shows it, with a minus sign as wide as a plus.</summary>
+    /// <summary>Number as shown in tables and bars, with a minus sign as wide as a plus.</summary>
     public static string Number(double value, int? decimals)
     {
         var text =
@@ -101,12 +101,12 @@ internal static class TableHtml
         if (table.Columns.Any(column => column.Better == Better.Higher))
             parts.Add("↑ higher is better.");
         if (marks.Any(column => column.Contains(CellMark.Best)))
-            parts.Add("● best of its column.");
+            parts.Add("● best value of its column.");
         if (marks.Any(column => column.Contains(CellMark.AmongBest)))
-            parts.Add("○ among the best: these differ by less than their intervals, or not at all.");
+            parts.Add("○ among the best: equal, or with overlapping intervals.");
         if (table.IntervalNote is { } note)
             parts.Add("± " + note);
-        // A mark on a single measurement promises more than it knows.
+        // Marks on single measurements suggest more certainty than there is.
         if (
             Enumerable
                 .Range(0, table.Columns.Count)
@@ -115,7 +115,7 @@ internal static class TableHtml
                     && table.Rows.Any(row => !row.IsReference && row.Cells[column] is { Value: not null, HalfWidth: null })
                 )
         )
-            parts.Add("A marked column without ± compares single measurements, which chance may order otherwise the next time.");
+            parts.Add("Marked columns without ± compare single measurements without an estimate of their variation.");
         return parts.Count == 0 ? null : string.Join(" ", parts);
     }
 

@@ -23,7 +23,7 @@ public sealed record BootstrapOptions
     /// <summary>Seed of the resamples.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Validates the options.</summary>
+    /// <summary>Checks the options.</summary>
     /// <param name="check">Receives the problems.</param>
     public void Validate(Requirements check)
     {
@@ -33,11 +33,11 @@ public sealed record BootstrapOptions
 }
 
 /// <summary>Confidence interval.</summary>
-/// <param name="Low">Lower end.</param>
-/// <param name="High">Upper end.</param>
+/// <param name="Low">Lower bound.</param>
+/// <param name="High">Upper bound.</param>
 public readonly record struct Interval(double Low, double High)
 {
-    /// <summary>Whether a value lies in the interval, ends included.</summary>
+    /// <summary>Whether the interval contains a value, bounds included.</summary>
     public bool Contains(double value) => value >= Low && value <= High;
 
     /// <summary>Side of 0: −1 below, 1 above, 0 if the interval contains 0.</summary>
@@ -53,12 +53,11 @@ public readonly record struct Interval(double Low, double High)
 /// </summary>
 public static class Bootstrap
 {
-    /// <summary>Figures of every resample.</summary>
+    /// <summary>Figures of each resample.</summary>
     /// <param name="scores">Scores of the pictures.</param>
     /// <param name="options">Number of resamples and seed.</param>
     /// <param name="stream">
-    /// Random stream. Sets of equal size and stream are resampled alike, picture by picture, as paired differences need; different streams
-    /// are independent.
+    /// Random stream. Sets of equal size and stream have equal resamples, as paired differences need; different streams are independent.
     /// </param>
     /// <returns>[resamples][figures].</returns>
     public static double[][] Replicates(ImageScores scores, BootstrapOptions options, ulong stream)
@@ -82,17 +81,17 @@ public static class Bootstrap
     }
 
     /// <summary>Interval of one figure.</summary>
-    /// <param name="replicates">As from <see cref="Replicates"/>.</param>
+    /// <param name="replicates">Output of <see cref="Replicates"/>.</param>
     /// <param name="figure">Index of the figure.</param>
-    /// <param name="confidence">As <see cref="BootstrapOptions.Confidence"/>.</param>
+    /// <param name="confidence">Value of <see cref="BootstrapOptions.Confidence"/>.</param>
     public static Interval Percentiles(double[][] replicates, int figure, double confidence) =>
         Percentiles([.. replicates.Select(r => r[figure])], confidence);
 
-    /// <summary>Interval of the difference of one figure between two sets, replicate by replicate.</summary>
-    /// <param name="of">Replicates of one set.</param>
-    /// <param name="minus">Replicates of the other.</param>
-    /// <param name="figure">Which figure.</param>
-    /// <param name="confidence">As <see cref="BootstrapOptions.Confidence"/>.</param>
+    /// <summary>Interval of the difference of a figure between two sets, from paired replicates.</summary>
+    /// <param name="of">Replicates of the first set.</param>
+    /// <param name="minus">Replicates of the second set.</param>
+    /// <param name="figure">Index of the figure.</param>
+    /// <param name="confidence">Value of <see cref="BootstrapOptions.Confidence"/>.</param>
     public static Interval DifferencePercentiles(double[][] of, double[][] minus, int figure, double confidence) =>
         Percentiles([.. of.Zip(minus, (a, b) => a[figure] - b[figure])], confidence);
 
@@ -103,13 +102,13 @@ public static class Bootstrap
         return new Interval(Quantile(values, tail), Quantile(values, 1 - tail));
     }
 
-    /// <summary>Linear between the order statistics.</summary>
+    /// <summary>Quantile by linear interpolation between order statistics.</summary>
     private static double Quantile(double[] sorted, double share)
     {
         var place = share * (sorted.Length - 1);
         var below = (int)Math.Floor(place);
         var above = Math.Min(below + 1, sorted.Length - 1);
-        // Where both ends are the same infinity, their difference is NaN.
+        // Interpolation between equal infinities would give NaN.
         return sorted[below] == sorted[above] ? sorted[below] : sorted[below] + ((place - below) * (sorted[above] - sorted[below]));
     }
 }

@@ -3,21 +3,21 @@ using Retouch.Torch;
 namespace Retouch.Evaluation.Statistics;
 
 /// <summary>
-/// The squared Fréchet distance of normal distributions (Dowson and Landau 1982; Heusel et al. 2017, eq. 6):
-/// d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁^½ Σ₂ Σ₁^½)^½. The roots come from symmetric eigenproblems in float64, so nothing turns
-/// complex and singular covariances (fewer samples than features) need no added diagonal.
+/// Squared Fréchet distance of normal distributions (Dowson and Landau 1982; Heusel et al. 2017, eq. 6):
+/// d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁^½ Σ₂ Σ₁^½)^½. The square roots come from symmetric eigenproblems in float64: no complex
+/// values, and no regularisation of singular covariances (fewer samples than features).
 /// </summary>
 public static class FrechetDistance
 {
-    // Below this share of the largest one, an eigenvalue is what rounding left of a zero.
+    // Eigenvalues below this share of the largest are rounding errors of zero.
     private const double RankTolerance = 1e-10;
 
-    /// <summary>Squared distances, one a batch entry.</summary>
+    /// <summary>Squared distances of a batch.</summary>
     /// <param name="mean1">[batch, features], float64.</param>
     /// <param name="covariance1">[batch, features, features], float64, symmetric.</param>
     /// <param name="mean2">As <paramref name="mean1"/>.</param>
     /// <param name="covariance2">As <paramref name="covariance1"/>.</param>
-    /// <returns>[batch], not negative.</returns>
+    /// <returns>[batch], non-negative.</returns>
     public static Tensor Squared(Tensor mean1, Tensor covariance1, Tensor mean2, Tensor covariance2)
     {
         ArgumentNullException.ThrowIfNull(mean1);
@@ -30,11 +30,11 @@ public static class FrechetDistance
     }
 
     /// <summary>
-    /// Squared distances together with their derivative by the first covariance, I − T, where T = Σ₁^−½ (Σ₁^½ Σ₂ Σ₁^½)^½ Σ₁^−½ is the
-    /// optimal transport map between the two (pseudo-inverse where Σ₁ is singular). The derivative by the first mean is 2(μ₁ − μ₂).
+    /// Squared distances with their derivative with respect to the first covariance, I − T, where T = Σ₁^−½ (Σ₁^½ Σ₂ Σ₁^½)^½ Σ₁^−½ is the
+    /// optimal transport map (pseudo-inverse for singular Σ₁). The derivative with respect to the first mean is 2(μ₁ − μ₂).
     /// </summary>
     /// <inheritdoc cref="Squared"/>
-    /// <returns>[batch] and [batch, features, features].</returns>
+    /// <returns>Distances [batch] and derivatives [batch, features, features].</returns>
     public static (Tensor Distance, Tensor ByCovariance) SquaredWithDerivative(
         Tensor mean1,
         Tensor covariance1,

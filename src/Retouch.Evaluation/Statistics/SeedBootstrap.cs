@@ -3,10 +3,10 @@ using Retouch.Data;
 
 namespace Retouch.Evaluation.Statistics;
 
-/// <summary>Figure over trainings of different seeds.</summary>
-/// <param name="Value">The mean over the seeds.</param>
-/// <param name="Interval">Percentile bootstrap over pictures and, independently, seeds; with one seed, over pictures alone.</param>
-/// <param name="OverSeeds">Student's t interval of the mean over seeds, exact for normally distributed seeds; null with one seed. The
+/// <summary>Figure over training seeds.</summary>
+/// <param name="Value">Mean over the seeds.</param>
+/// <param name="Interval">Percentile bootstrap over pictures and, independently, seeds; over pictures only with one seed.</param>
+/// <param name="OverSeeds">Student's t interval of the mean over seeds, exact for normally distributed figures; null with one seed. The
 /// bootstrap interval is too short for few seeds.</param>
 /// <param name="Seeds">Figure of each seed.</param>
 public sealed record SeedEstimate(double Value, Interval Interval, Interval? OverSeeds, IReadOnlyList<double> Seeds)
@@ -23,15 +23,15 @@ public sealed record SeedEstimate(double Value, Interval Interval, Interval? Ove
 }
 
 /// <summary>
-/// Intervals over training seeds and pictures. The factors are crossed (all trainings sample the same picture seeds) and resampled
+/// Intervals over training seeds and pictures. The factors are crossed (all trainings use the same sampling seeds) and resampled
 /// independently (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007)).
 /// </summary>
 public static class SeedBootstrap
 {
     /// <summary>Mean of a figure over seeds.</summary>
     /// <param name="values">Figure of each seed.</param>
-    /// <param name="replicates">[seeds][resamples], as from <see cref="Bootstrap.Replicates"/>, of equal resamples for each seed.</param>
-    /// <param name="options">Confidence, and the seed of the resamples.</param>
+    /// <param name="replicates">[seeds][resamples], from <see cref="Bootstrap.Replicates"/>, with equal resamples for all seeds.</param>
+    /// <param name="options">Confidence and seed of the resamples.</param>
     public static SeedEstimate Mean(IReadOnlyList<double> values, IReadOnlyList<IReadOnlyList<double>> replicates, BootstrapOptions options)
     {
         ArgumentNullException.ThrowIfNull(values);
@@ -39,7 +39,7 @@ public static class SeedBootstrap
         ArgumentNullException.ThrowIfNull(options);
         if (values.Count == 0 || values.Count != replicates.Count || replicates.Any(r => r.Count != replicates[0].Count))
             throw new ArgumentException(
-                $"{values.Count} seeds with {string.Join(", ", replicates.Select(static r => r.Count))} replicates do not belong together.",
+                $"{values.Count} seeds with {string.Join(", ", replicates.Select(static r => r.Count))} replicates are inconsistent.",
                 nameof(replicates)
             );
         var drawn = new double[replicates[0].Count][];
@@ -62,10 +62,10 @@ public static class SeedBootstrap
 
     /// <summary>Mean difference of a figure, paired by training seed and resample.</summary>
     /// <param name="values">Figure of each seed.</param>
-    /// <param name="replicates">As for <see cref="Mean"/>.</param>
-    /// <param name="baseline">Figure of the baseline, with the same seeds in the same order.</param>
+    /// <param name="replicates">Replicates, as for <see cref="Mean"/>.</param>
+    /// <param name="baseline">Figure of each seed of the baseline, in the same order.</param>
     /// <param name="baselineReplicates">Replicates of the baseline.</param>
-    /// <param name="options">As for <see cref="Mean"/>.</param>
+    /// <param name="options">Options, as for <see cref="Mean"/>.</param>
     public static SeedEstimate Difference(
         IReadOnlyList<double> values,
         IReadOnlyList<IReadOnlyList<double>> replicates,

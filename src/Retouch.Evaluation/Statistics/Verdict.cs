@@ -14,26 +14,26 @@ public enum Verdict
     /// <summary>The set is worse than the baseline.</summary>
     Worse,
 
-    /// <summary>The interval excludes 0, but the difference is below the smallest worth naming.</summary>
+    /// <summary>The interval excludes 0, but the difference is below the smallest relevant one.</summary>
     Negligible,
 
     /// <summary>No verdict: a limitation voids the interval.</summary>
     Void,
 }
 
-/// <summary>Rule of verdicts: by the interval, the size of the difference and the limitations.</summary>
+/// <summary>Derives verdicts from the interval, the size of the difference and the limitations.</summary>
 public static class VerdictRule
 {
-    /// <summary>Default of the smallest difference worth naming, as a share of the baseline's figure. Paired intervals detect smaller,
+    /// <summary>Default of the smallest relevant difference, as a share of the baseline's figure. Paired intervals detect smaller,
     /// invisible ones.</summary>
     public const double Smallest = 0.01;
 
-    /// <summary>The verdict.</summary>
+    /// <summary>Verdict on a difference.</summary>
     /// <param name="side">Side of 0 of the interval: −1 below, 1 above, 0 if it contains 0.</param>
-    /// <param name="difference">Set less baseline.</param>
-    /// <param name="baseline">The baseline's figure.</param>
+    /// <param name="difference">Figure of the set less that of the baseline.</param>
+    /// <param name="baseline">Figure of the baseline.</param>
     /// <param name="better">Direction of the figure.</param>
-    /// <param name="smallest">The smallest difference worth naming, as a share of <paramref name="baseline"/>; 0 names all.</param>
+    /// <param name="smallest">Smallest relevant difference, as a share of <paramref name="baseline"/>; 0 accepts all.</param>
     /// <param name="isVoid">Whether a limitation voids the interval.</param>
     public static Verdict Of(int side, double difference, double baseline, Preference better, double smallest, bool isVoid = false)
     {

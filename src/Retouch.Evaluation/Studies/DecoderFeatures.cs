@@ -4,17 +4,17 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Studies;
 
-/// <summary>Distances between latents as the decoder sees them.</summary>
+/// <summary>Distances between latents in the decoder's feature space.</summary>
 public static class DecoderFeatures
 {
     /// <summary>
-    /// The decoder-feature distance: squared distance of the features' channel vectors, each divided by its own length, averaged over
-    /// pixels, taps and samples. It has the form of LPIPS
-    /// (Zhang et al. 2018, eq. 1) with all weights 1 and the autoencoder's own decoder as the network; its numbers are not LPIPS's.
+    /// Decoder-feature distance: squared distance of unit-normalised channel vectors, averaged over pixels, taps and samples. It has the
+    /// form of LPIPS (Zhang et al. 2018, eq. 1) with all weights 1 and the autoencoder's own decoder as the network; the values are not
+    /// comparable with LPIPS.
     /// </summary>
     /// <param name="autoencoder">Autoencoder; all taps of its decoder are used.</param>
-    /// <param name="a">Latents.</param>
-    /// <param name="b">As many, of the same shape.</param>
+    /// <param name="a">Latents [batch, channels, height, width].</param>
+    /// <param name="b">Latents of the same shape.</param>
     public static double Distance(IAutoencoder autoencoder, Latent a, Latent b)
     {
         ArgumentNullException.ThrowIfNull(autoencoder);

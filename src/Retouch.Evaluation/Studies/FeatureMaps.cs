@@ -5,25 +5,25 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Studies;
 
-/// <summary>A channel of a tap as a picture.</summary>
-/// <param name="Tap">The tap.</param>
-/// <param name="Channel">The channel.</param>
-/// <param name="Outliers">Share of its pixels that are outliers; 0 where all are alike.</param>
-/// <param name="Map">Grey from its low to its high quantile (1 % and 99 %); outliers red.</param>
+/// <summary>Channel of a tap, rendered as a picture.</summary>
+/// <param name="Tap">Index of the tap.</param>
+/// <param name="Channel">Index of the channel.</param>
+/// <param name="Outliers">Share of outliers among its pixels; 0 for a constant map.</param>
+/// <param name="Map">Grey levels between the quantiles 1 % and 99 %; outliers red.</param>
 public sealed record FeatureMapPicture(int Tap, int Channel, double Outliers, Picture Map);
 
-/// <summary>Draws what the decoder's features look like, outliers marked ([LPL], appendix on outliers).</summary>
+/// <summary>Renders decoder features with marked outliers ([LPL], appendix on outliers).</summary>
 public static class FeatureMaps
 {
     private const double Tail = 0.01;
     private static readonly Rgb Mark = new(230, 30, 30);
 
-    /// <summary>Draws the channels of each tap that have the most outliers, of one picture.</summary>
+    /// <summary>Renders, for one picture, the channels of each tap with the most outliers.</summary>
     /// <param name="image">[1, 3, height, width] in [−1, 1].</param>
-    /// <param name="autoencoder">With its weights on <paramref name="device"/>.</param>
-    /// <param name="taps">Which taps, ascending.</param>
-    /// <param name="channels">How many channels of each.</param>
-    /// <param name="device">Where to compute.</param>
+    /// <param name="autoencoder">Autoencoder on <paramref name="device"/>.</param>
+    /// <param name="taps">Indices of the taps, ascending.</param>
+    /// <param name="channels">Number of channels per tap.</param>
+    /// <param name="device">Device of the computation.</param>
     public static IReadOnlyList<FeatureMapPicture> Draw(
         Tensor image,
         IAutoencoder autoencoder,
@@ -48,7 +48,7 @@ public static class FeatureMaps
             var size = height * width;
             for (var c = 0; c < maps.Shape[1]; c++)
             {
-                // The loss's mask leaves all of a constant map out; nothing of it stands out.
+                // The loss's mask excludes all pixels of a constant map; none of them is an outlier.
                 if (values.AsSpan(c * size, size).IndexOfAnyExcept(values[c * size]) < 0)
                     masks.AsSpan(c * size, size).Fill(1);
             }
@@ -71,7 +71,7 @@ public static class FeatureMaps
         return pictures;
     }
 
-    /// <summary>Draws one map, each of its pixels as a block.</summary>
+    /// <summary>Renders one map, each pixel as a block.</summary>
     internal static Picture Draw(
         ReadOnlySpan<float> values,
         ReadOnlySpan<float> kept,

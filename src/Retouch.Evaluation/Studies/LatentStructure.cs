@@ -7,40 +7,40 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Studies;
 
-/// <summary>What is shrunk and enlarged again.</summary>
+/// <summary>Space of the interpolation.</summary>
 public enum StudySpace
 {
-    /// <summary>The picture.</summary>
+    /// <summary>Pictures.</summary>
     Pixels,
 
-    /// <summary>Its latent, which is decoded afterwards.</summary>
+    /// <summary>Latents, decoded afterwards.</summary>
     Latents,
 }
 
-/// <summary>How values between pixels are made.</summary>
+/// <summary>Interpolation mode.</summary>
 public enum Interpolation
 {
-    /// <summary>The nearest one.</summary>
+    /// <summary>Nearest neighbour.</summary>
     Nearest,
 
-    /// <summary>Linear; shrinking takes the mean under the filter (antialias).</summary>
+    /// <summary>Bilinear, antialiased when downsampling.</summary>
     Bilinear,
 
-    /// <summary>Cubic; shrinking takes the mean under the filter (antialias).</summary>
+    /// <summary>Bicubic, antialiased when downsampling.</summary>
     Bicubic,
 }
 
-/// <summary>What shrinking and enlarging did.</summary>
-/// <param name="Space">To pictures or to latents.</param>
-/// <param name="Interpolation">How.</param>
-/// <param name="Factor">By how much each side was shrunk, rounded to whole pixels.</param>
-/// <param name="Mse">Mean squared error of the pictures, which lie in [−1, 1]: of pixels against the original, of latents against the
-/// decoding of the latent as it was.</param>
-/// <param name="Latent">Mean squared error in the latent space itself: of pixels after encoding, of latents as they are; against the latent
-/// as it was.</param>
-/// <param name="Features">The decoder-feature distance (<see cref="DecoderFeatures.Distance"/>).</param>
-/// <param name="Lpips">The learned perceptual distance, where its network was given.</param>
-/// <param name="Examples">The first pictures.</param>
+/// <summary>Effect of downsampling followed by upsampling.</summary>
+/// <param name="Space">Space of the interpolation.</param>
+/// <param name="Interpolation">Interpolation mode.</param>
+/// <param name="Factor">Downsampling factor per side; sides are rounded to whole pixels.</param>
+/// <param name="Mse">Mean squared error of pictures in [−1, 1]: against the original for pixels, against the decoding of the original
+/// latent for latents.</param>
+/// <param name="Latent">Mean squared error against the original latent: of the encoded result for pixels, of the result itself for
+/// latents.</param>
+/// <param name="Features">Decoder-feature distance (<see cref="DecoderFeatures.Distance"/>).</param>
+/// <param name="Lpips">LPIPS; null without its network.</param>
+/// <param name="Examples">First pictures.</param>
 public sealed record InterpolationResult(
     StudySpace Space,
     Interpolation Interpolation,
@@ -53,20 +53,20 @@ public sealed record InterpolationResult(
 );
 
 /// <summary>
-/// Latents are no small pictures (Berrada et al. 2024, arXiv 2411.04873, on the structure of latent space): what interpolation does to a
-/// picture, and what the same does to its latent, by squared error and by a perceptual distance.
+/// Effect of interpolation on pictures and on their latents, by squared error and by a perceptual distance: latents are not downsampled
+/// pictures (Berrada et al. 2024, arXiv 2411.04873, on the structure of latent space).
 /// </summary>
 public static class LatentStructure
 {
-    /// <summary>Measures every combination.</summary>
+    /// <summary>Measures all combinations of space, mode and factor.</summary>
     /// <param name="images">[pictures, 3, height, width] in [−1, 1]; sides divisible by the downsampling.</param>
-    /// <param name="autoencoder">With its weights on <paramref name="device"/>; the posterior's mean is taken.</param>
-    /// <param name="factors">1.3, 2, 4, …; above 1. Small sides are rounded to whole pixels.</param>
-    /// <param name="examples">Pictures to give back of each combination.</param>
-    /// <param name="lpips">LPIPS; null leaves it out.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="cancellation">Ends it between two combinations.</param>
-    /// <exception cref="UsageException">A factor leaves nothing, or everything.</exception>
+    /// <param name="autoencoder">Autoencoder on <paramref name="device"/>; latents are posterior means.</param>
+    /// <param name="factors">Downsampling factors above 1, such as 1.3, 2, 4; sides are rounded to whole pixels.</param>
+    /// <param name="examples">Number of example pictures per combination.</param>
+    /// <param name="lpips">LPIPS, or null.</param>
+    /// <param name="device">Device of the computation.</param>
+    /// <param name="cancellation">Cancels between combinations.</param>
+    /// <exception cref="UsageException">A factor leaves no pixel, or all of them.</exception>
     public static IReadOnlyList<InterpolationResult> Measure(
         Tensor images,
         IAutoencoder autoencoder,
@@ -95,8 +95,8 @@ public static class LatentStructure
                 throw new UsageException(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"Latents of {width} x {height} pixels cannot be shrunk {factor} times: a factor is above 1, and leaves each side "
-                    ) + "a pixel or more, and less than it was."
+                        $"Latents of {width} x {height} pixels cannot be downsampled by {factor}: factors must be above 1 and result in "
+                    ) + "at least 1 pixel per side, fewer than before."
                 );
         }
 
@@ -135,10 +135,10 @@ public static class LatentStructure
         return results;
     }
 
-    /// <summary>Shrinks both sides by a factor and enlarges them again; a new tensor of the same shape.</summary>
+    /// <summary>Downsamples both sides by a factor and upsamples them again; a new tensor of the same shape.</summary>
     /// <param name="x">[batch, channels, height, width].</param>
-    /// <param name="factor">At least 1; small sides are rounded to whole pixels.</param>
-    /// <param name="how">Both ways alike.</param>
+    /// <param name="factor">Factor, at least 1; sides are rounded to whole pixels.</param>
+    /// <param name="how">Interpolation mode of both directions.</param>
     public static Tensor DownAndUp(Tensor x, double factor, Interpolation how)
     {
         ArgumentNullException.ThrowIfNull(x);

@@ -1,11 +1,11 @@
 namespace Retouch.Evaluation.Studies;
 
-/// <summary>Where the latent perceptual loss might look, from what was measured.</summary>
-/// <param name="Taps">Taps.</param>
-/// <param name="Weights">ω of each, the first 1: all contribute alike over the noise under the gate.</param>
-/// <param name="Threshold">τ, in σ.</param>
-/// <param name="Weight">w_LPL: the loss is about a fifth of the total at first.</param>
-/// <param name="Reasons">Why, a sentence each.</param>
+/// <summary>Proposed options of the latent perceptual loss, derived from measurements.</summary>
+/// <param name="Taps">Indices of the taps.</param>
+/// <param name="Weights">ω of each tap, the first 1: equal contributions on average over the noise levels below the gate.</param>
+/// <param name="Threshold">τ of the gate, in σ.</param>
+/// <param name="Weight">w_LPL for an initial share of about a fifth of the total loss.</param>
+/// <param name="Reasons">Reasons, one sentence each.</param>
 public sealed record TapProposal(
     IReadOnlyList<int> Taps,
     IReadOnlyList<double> Weights,
@@ -14,64 +14,64 @@ public sealed record TapProposal(
     IReadOnlyList<string> Reasons
 )
 {
-    /// <summary>The part of the features' variance that an estimate may miss and still be worth comparing.</summary>
+    /// <summary>Largest unexplained share of the features' variance at which a comparison is useful.</summary>
     private const double MostError = 0.5;
 
-    /// <summary>A tap with more outliers than this compares what is left of it.</summary>
+    /// <summary>Share of outliers above which a tap is excluded.</summary>
     private const double MostOutliers = 0.2;
 
-    /// <summary>A gate that is open to less than this part of the times deserves a word.</summary>
+    /// <summary>Share of open noise levels below which the gate needs a remark.</summary>
     private const double FewOpen = 0.2;
 
-    /// <summary>The share of the loss that [LPL] reports for its weight.</summary>
+    /// <summary>Share of the loss that [LPL] reports for its weight.</summary>
     private const double Share = 0.2;
 
-    /// <summary>Proposes.</summary>
-    /// <param name="study">At least one level.</param>
+    /// <summary>Derives the proposal.</summary>
+    /// <param name="study">Study with at least one noise level.</param>
     public static TapProposal Of(TapStudyResult study)
     {
         ArgumentNullException.ThrowIfNull(study);
         List<string> reasons = [];
         var all = study.Taps;
-        // The last block is the most expensive, and gains little.
+        // The last block is the most expensive with little benefit.
         int[] candidates = [.. all.Take(Math.Max(all.Count - 1, 1)).Select(static t => t.Tap)];
         int[] taps = [.. candidates.Where(t => all[t].Outliers <= MostOutliers)];
         if (taps.Length == 0)
             taps = [candidates.MinBy(t => all[t].Outliers)];
         reasons.Add(
-            all.Count > 1 ? $"The last tap ({all[^1].Tap}) is the most expensive and gains little; it is left out." : "There is one tap."
+            all.Count > 1 ? $"The last tap ({all[^1].Tap}) is the most expensive with little benefit; it is excluded." : "Only one tap."
         );
         if (taps.Length < candidates.Length)
-            reasons.Add($"Taps {string.Join(", ", candidates.Except(taps))} have more than {MostOutliers:P0} outliers and are left out.");
+            reasons.Add($"Taps {string.Join(", ", candidates.Except(taps))} have more than {MostOutliers:P0} outliers and are excluded.");
 
         double Error(LevelFacts level) => taps.Average(t => level.FeatureErrors[t]);
         var under = study.Levels.OrderBy(static l => l.Sigma).TakeWhile(l => Error(l) <= MostError).ToArray();
         var threshold = under.Length > 0 ? under[^1].Sigma : study.Levels.Min(static l => l.Sigma);
         var levels = under.Length > 0 ? under : [study.Levels.MinBy(static l => l.Sigma)!];
-        // Levels lie at equal distances of time, so this is the part of samples whose time falls under the gate.
+        // Levels are equidistant in time, so this is the share of samples below the gate.
         var open = (double)levels.Length / study.Levels.Count;
         reasons.Add(
             under.Length == 0
-                ? $"At no level does ẑ0 explain {1 - MostError:P0} of the features' variance: the gate is set to the least noise "
-                    + $"measured. The denoiser may need more training first."
+                ? $"ẑ0 explains {1 - MostError:P0} of the features' variance at no level: the gate is set to the lowest measured "
+                    + $"noise level. The denoiser may need more training first."
             : under.Length == study.Levels.Count
-                ? "ẑ0 explains half of the features' variance at every level measured: the gate lets all of them in."
+                ? "ẑ0 explains half of the features' variance at all measured levels: the gate is open to all of them."
             : $"Up to σ = {threshold:G3} ẑ0 explains at least {1 - MostError:P0} of the features' variance at the taps."
         );
         reasons.Add(
             open < FewOpen
-                ? $"Of times drawn uniformly the gate lets in about {open:P0}: few steps have a perceptual loss at all. A larger τ "
-                    + $"lets in more, and compares estimates that are mostly wrong; or train the denoiser further first."
-                : $"Of times drawn uniformly the gate lets in about {open:P0}."
+                ? $"The gate is open for about {open:P0} of uniform timesteps: few steps have a perceptual loss. A larger τ "
+                    + $"includes more steps with less accurate estimates; alternatively, train the denoiser further first."
+                : $"The gate is open for about {open:P0} of uniform timesteps."
         );
         double[] losses = [.. taps.Select(t => levels.Average(l => l.Perceptual[t]))];
         double[] weights = [.. losses.Select(l => l > 0 ? losses[0] / l : 1)];
-        // Under the gate only; over the whole batch the loss counts as often as the gate is open.
+        // Below the gate only; on average over the batch the loss is weighted by the share of open samples.
         var perceptual = open * losses.Zip(weights, static (l, w) => l * w).Sum();
         var diffusion = study.Levels.Average(static l => l.Loss);
         var weight = perceptual > 0 ? Share / (1 - Share) * diffusion / perceptual : 1;
         reasons.Add(
-            $"With these weights each tap contributes alike; with w = {weight:G3} the loss is about {Share:P0} of the total at first."
+            $"With these weights all taps contribute equally; with w = {weight:G3} the initial share of the loss is about {Share:P0}."
         );
         return new TapProposal(taps, [.. weights.Select(static w => Round(w))], Round(threshold), Round(weight), reasons);
     }

@@ -7,17 +7,15 @@ using Retouch.Torch;
 
 namespace Retouch.Evaluation.Studies;
 
-/// <summary>What the features of one tap are like on real pictures.</summary>
-/// <param name="Tap">Its index.</param>
-/// <param name="Place">Which tap.</param>
+/// <summary>Statistics of one tap's features on real pictures.</summary>
+/// <param name="Tap">Index of the tap.</param>
+/// <param name="Place">Position of the tap in the decoder.</param>
 /// <param name="Magnitude">Mean absolute value.</param>
 /// <param name="Deviation">Standard deviation within a map, averaged over maps.</param>
-/// <param name="Peak">The largest distance from a map's mean in its deviations.</param>
-/// <param name="Outliers">Share of pixels that the loss's mask takes for outliers, before its windows; of maps that are not
-/// constant.</param>
-/// <param name="OutlierEnergy">Share of the maps' variance that those pixels hold.</param>
-/// <param name="Constant">Share of maps whose pixels are all alike, as where a ReLU lets nothing through: there is nothing to compare in
-/// them.</param>
+/// <param name="Peak">Largest deviation from a map's mean, in standard deviations of the map.</param>
+/// <param name="Outliers">Share of outliers by the loss's mask, before its windows, in maps that are not constant.</param>
+/// <param name="OutlierEnergy">Share of the maps' variance due to outliers.</param>
+/// <param name="Constant">Share of constant maps, such as those of an inactive ReLU, which have no information.</param>
 public sealed record TapFacts(
     int Tap,
     DecoderTap Place,
@@ -29,14 +27,15 @@ public sealed record TapFacts(
     double Constant
 );
 
-/// <summary>How much the estimate of the clean latent is worth at one noise level.</summary>
-/// <param name="Time">In [0, 1].</param>
-/// <param name="Sigma">σ_t, noise to signal.</param>
-/// <param name="LatentError">Squared error of ẑ0 over the variance of z0: 1 is as good as the mean.</param>
-/// <param name="Loss">The diffusion loss: mean squared residual of the network's output.</param>
-/// <param name="FeatureErrors">Per tap, squared error of the features of ẑ0 over the variance of those of z0.</param>
-/// <param name="Perceptual">Per tap, the latent perceptual loss with shared statistics and outlier mask, before any weight.</param>
-/// <param name="Bands">Power of the decoded error over that of the decoded picture: low, middle and high third of the frequencies.</param>
+/// <summary>Accuracy of the x0 prediction at one noise level.</summary>
+/// <param name="Time">Timestep in [0, 1].</param>
+/// <param name="Sigma">Noise level σ_t.</param>
+/// <param name="LatentError">Squared error of ẑ0 over the variance of z0; 1 for a constant prediction of the mean.</param>
+/// <param name="Loss">Diffusion loss: mean squared error of the network's output.</param>
+/// <param name="FeatureErrors">Per tap: squared error of the features of ẑ0 over the variance of those of z0.</param>
+/// <param name="Perceptual">Per tap: unweighted latent perceptual loss with shared statistics and outlier mask.</param>
+/// <param name="Bands">Power of the decoded error over that of the decoded picture, for the low, middle and high third of the
+/// frequencies.</param>
 public sealed record LevelFacts(
     double Time,
     double Sigma,
@@ -47,31 +46,30 @@ public sealed record LevelFacts(
     IReadOnlyList<double> Bands
 );
 
-/// <summary>What a decoder's taps and a denoiser's estimates are worth on some pictures.</summary>
-/// <param name="Pictures">How many.</param>
-/// <param name="Taps">Each tap.</param>
-/// <param name="Levels">Each noise level, least noise first.</param>
+/// <summary>Decoder taps and x0 predictions on a set of pictures.</summary>
+/// <param name="Pictures">Number of pictures.</param>
+/// <param name="Taps">Statistics of each tap.</param>
+/// <param name="Levels">Noise levels, ascending.</param>
 public sealed record TapStudyResult(int Pictures, IReadOnlyList<TapFacts> Taps, IReadOnlyList<LevelFacts> Levels);
 
 /// <summary>
-/// A look at the user's autoencoder, denoiser and pictures before post-training: what the features of each tap are like, and how far the
-/// estimate ẑ0 can be trusted at which noise. Both
-/// decide where the latent perceptual loss ([LPL] eq. 2) may look.
+/// Analysis of the user's autoencoder, denoiser and pictures before post-training: statistics of each tap's features, and accuracy of
+/// the estimate ẑ0 by noise level. Both determine useful taps and gates of the latent perceptual loss ([LPL] eq. 2).
 /// </summary>
 public static class TapStudy
 {
-    /// <summary>The outliers of the loss's defaults, without its windows.</summary>
+    /// <summary>Default outlier mask of the loss, without its windows.</summary>
     internal static readonly MaskSettings Mask = new(MaskSource.Target, 0.02, 2, 1, 1);
 
-    /// <summary>Measures.</summary>
+    /// <summary>Runs the study.</summary>
     /// <param name="images">[pictures, 3, height, width] in [−1, 1].</param>
     /// <param name="condition">Condition of each sample.</param>
-    /// <param name="pipeline">With its weights on <paramref name="device"/>.</param>
-    /// <param name="times">In [0, 1], ascending.</param>
-    /// <param name="seed">Of the noise, which is the same at every time.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="progress">Receives the number of completed times and their total.</param>
-    /// <param name="cancellation">Ends it between two times.</param>
+    /// <param name="pipeline">Pipeline on <paramref name="device"/>.</param>
+    /// <param name="times">Timesteps in [0, 1], ascending.</param>
+    /// <param name="seed">Seed of the noise, which is the same at every timestep.</param>
+    /// <param name="device">Device of the computation.</param>
+    /// <param name="progress">Receives the number of completed timesteps and their total.</param>
+    /// <param name="cancellation">Cancels between timesteps.</param>
     public static TapStudyResult Measure(
         Tensor images,
         Condition condition,
@@ -130,9 +128,9 @@ public static class TapStudy
         return new TapStudyResult((int)images.Shape[0], taps, levels);
     }
 
-    /// <summary>What features are like.</summary>
-    /// <param name="tap">The index.</param>
-    /// <param name="place">Which tap.</param>
+    /// <summary>Statistics of a tap's features.</summary>
+    /// <param name="tap">Index of the tap.</param>
+    /// <param name="place">Position of the tap.</param>
     /// <param name="features">[batch, channels, height, width].</param>
     internal static TapFacts Facts(int tap, DecoderTap place, Tensor features)
     {
@@ -143,7 +141,7 @@ public static class TapStudy
         var squares = centred.Square();
         var variance = squares.Mean([2L, 3], keepdim: true);
         var peak = (squares / (variance + FeatureLoss.VarianceFloor)).Amax([0L, 1, 2, 3]).Item();
-        // The mask leaves all of a constant map out: nothing in it lies within twice a deviation of 0.
+        // The mask excludes all pixels of a constant map, since none lies within twice a deviation of 0.
         var varied = (x.Amax([2L, 3], keepdim: true) - x.Amin([2L, 3], keepdim: true)).Sign();
         var outliers = ((1 - kept) * varied).Sum().Item() / Math.Max(varied.Sum().Item() * x.Shape[2] * x.Shape[3], 1);
         return new TapFacts(

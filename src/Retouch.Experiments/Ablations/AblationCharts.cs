@@ -10,14 +10,14 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>The curves of an ablation.</summary>
+/// <summary>Charts of an ablation.</summary>
 internal static class AblationCharts
 {
     private const double Smoothing = 0.9;
     private const int MostCurves = 8;
 
     /// <summary>
-    /// The figure that decides over an axis of numbers, for arms of the grid; null where the grid has no single such axis.
+    /// Decisive figure over a numeric axis, for the arms of the grid; null unless the grid has exactly one such axis.
     /// </summary>
     public static LineChart? OverAxis(AblationPlan plan, IReadOnlyList<AblationRow> rows)
     {
@@ -76,11 +76,11 @@ internal static class AblationCharts
             [.. series, .. flat]
         )
         {
-            Note = "The bands are the intervals of the table. Level lines are arms without this option.",
+            Note = "Bands: the intervals of the table. Horizontal lines: arms without this option.",
         };
     }
 
-    /// <summary>The figure that decides over sampler steps, decays or guidance; none where there is one of each.</summary>
+    /// <summary>Decisive figure over sampler steps, decays or guidance scales; empty for axes with one value.</summary>
     public static IEnumerable<LineChart> OverVariants(AblationPlan plan, IReadOnlyList<AblationRow> rows)
     {
         var decisive = AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, rows);
@@ -88,7 +88,7 @@ internal static class AblationCharts
         [
             ("sampler steps", static v => v.Steps, static v => v with { Steps = 0 }),
             ("guidance", static v => v.Guidance, static v => v with { Guidance = 0 }),
-            ("memory of the average, steps", static v => 1 / (1 - v.Decay), static v => v with { Decay = 0 }),
+            ("time constant of the average, steps", static v => 1 / (1 - v.Decay), static v => v with { Decay = 0 }),
         ];
         foreach (var (title, x, rest) in axes)
         {
@@ -120,7 +120,7 @@ internal static class AblationCharts
         }
     }
 
-    /// <summary>Spectra against the real one, of each arm's first seed.</summary>
+    /// <summary>Spectra relative to the real one, for the first seed of each arm.</summary>
     public static LineChart? Spectra(IReadOnlyList<AblationRow> rows)
     {
         ChartSeries[] series =
@@ -141,17 +141,17 @@ internal static class AblationCharts
         return series.Length == 0
             ? null
             : new LineChart(
-                "Spectrum against real pictures",
-                new ChartAxis("frequency, cycles a picture"),
+                "Spectrum relative to real pictures",
+                new ChartAxis("frequency, cycles per picture"),
                 new ChartAxis("log₁₀ of the ratio"),
                 series
             )
             {
-                Note = "0 is the real spectrum; −0.3 is half its power. The first seed of each arm.",
+                Note = "0: equal to the real spectrum; −0.3: half its power. First seed of each arm.",
             };
     }
 
-    /// <summary>What the training of each arm says of a measure, with the first seed.</summary>
+    /// <summary>Training metric of each arm, for the first seed.</summary>
     public static LineChart? Training(AblationPlan plan, AblationFolder folder, string metric, string title, string axis)
     {
         List<ChartSeries> series = [];
@@ -174,7 +174,7 @@ internal static class AblationCharts
             : new LineChart(title, new ChartAxis("step"), new ChartAxis(axis), series) { Smoothing = Smoothing };
     }
 
-    /// <summary>What training on preferences says of itself, for each space that some arm compares in.</summary>
+    /// <summary>Training metrics of preference objectives, for each space in use.</summary>
     public static IEnumerable<LineChart?> Preferences(AblationPlan plan, AblationFolder folder)
     {
         foreach (
@@ -191,19 +191,19 @@ internal static class AblationCharts
                 plan,
                 folder,
                 $"{name}/winner_excess",
-                $"How much worse winners are predicted than before, in {where}",
+                $"Error of winners relative to the reference model, in {where}",
                 "relative error"
             );
             yield return Training(
                 plan,
                 folder,
                 $"{name}/loser_excess",
-                $"How much worse losers are predicted than before, in {where}",
+                $"Error of losers relative to the reference model, in {where}",
                 "relative error"
             );
         }
 
-        yield return Training(plan, folder, "preference/drift", "Drift from the reference", "mean square");
+        yield return Training(plan, folder, "preference/drift", "Drift from the reference model", "mean square");
     }
 
     private static string Suffix(AblationRow row) => row.Name[row.Arm!.Name.Length..];

@@ -8,13 +8,13 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>What one training takes.</summary>
-/// <param name="Name">Which.</param>
-/// <param name="Runs">How often it is left to be done: its seeds.</param>
-/// <param name="Steps">Steps each.</param>
+/// <summary>Cost of one training.</summary>
+/// <param name="Name">Name of the training.</param>
+/// <param name="Runs">Remaining runs, one per seed.</param>
+/// <param name="Steps">Steps per run.</param>
 /// <param name="SecondsPerStep">Measured over three steps.</param>
-/// <param name="TrainingSeconds">Of one run.</param>
-/// <param name="DrawingSeconds">Of one run: all its pictures, from a measured sampler step.</param>
+/// <param name="TrainingSeconds">Training time per run.</param>
+/// <param name="DrawingSeconds">Sampling time of all pictures per run, from a measured sampler step.</param>
 public sealed record EstimatedTraining(
     string Name,
     int Runs,
@@ -24,14 +24,14 @@ public sealed record EstimatedTraining(
     double DrawingSeconds
 );
 
-/// <summary>What an ablation would do.</summary>
-/// <param name="Trainings">The trainings.</param>
-/// <param name="Left">Runs of arms that are left.</param>
-/// <param name="Total">Runs of arms in all.</param>
-/// <param name="Seconds">Everything that is left, on this machine one after the other; without encoding pictures and measuring.</param>
+/// <summary>Estimated cost of an ablation.</summary>
+/// <param name="Trainings">Costs by training.</param>
+/// <param name="Left">Remaining runs of arms.</param>
+/// <param name="Total">All runs of arms.</param>
+/// <param name="Seconds">Total remaining time on this machine in one process, without encoding pictures and measuring.</param>
 public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings, int Left, int Total, double Seconds)
 {
-    /// <summary>Measures: three steps of each training, two sampler steps of each model.</summary>
+    /// <summary>Measures three steps of each training and two sampler steps of each model.</summary>
     public static AblationEstimate Measure(AblationPlan plan, AblationFolder? folder, PhaseConsole console)
     {
         List<EstimatedTraining> trainings = [];
@@ -70,7 +70,7 @@ public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings
         EstimatedTraining Of(PlannedTraining training, int runs, double passes)
         {
             console.Cancellation.ThrowIfCancellationRequested();
-            // What is trained first is not there yet: its own start costs the same.
+            // The result of a pre-training does not exist yet: its initial weights have the same cost.
             var root = training;
             while (root.From is { } parent)
                 root = parent;
@@ -83,7 +83,7 @@ public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings
                         CheckpointActivations = training.Options.Model.CheckpointActivations,
                     },
             };
-            // A step on cached latents does not depend on the pictures: a few do for measuring, without encoding everything.
+            // A step on cached latents does not depend on the pictures: a few suffice for the measurement.
             if (options.Data is { Folder: null, Shards: null })
                 options = options with
                 {
@@ -134,19 +134,25 @@ public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings
         }
     }
 
-    /// <summary>Prints the estimate for people.</summary>
+    /// <summary>Prints the estimate as text.</summary>
     public void Print(TextWriter writer)
     {
-        var table = new ColumnTable(writer, ("", -34), ("runs left", 10), ("steps", 8), ("a step", 10), ("training", 12), ("drawing", 12));
+        var table = new ColumnTable(
+            writer,
+            ("", -34),
+            ("runs left", 10),
+            ("steps", 8),
+            ("per step", 10),
+            ("training", 12),
+            ("sampling", 12)
+        );
         foreach (var t in Trainings)
         {
             table.Row(t.Name, $"{t.Runs}", $"{t.Steps}", Text(t.SecondsPerStep), Text(t.TrainingSeconds), Text(t.DrawingSeconds));
         }
 
         writer.WriteLine();
-        writer.WriteLine(
-            $"{Left} of {Total} runs are left: about {Text(Seconds)} on this machine, without encoding pictures and measuring."
-        );
+        writer.WriteLine($"{Left} of {Total} runs remain: about {Text(Seconds)} on this machine, without encoding pictures and measuring.");
         static string Text(double seconds) => Figures.Duration(TimeSpan.FromSeconds(seconds));
     }
 }

@@ -6,50 +6,50 @@ using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>A figure of a row, over its seeds.</summary>
+/// <summary>Figure of a row, over its seeds.</summary>
 public sealed record AblationFigure(string Name, Preference Better, SeedEstimate Estimate);
 
-/// <summary>One way of training and drawing, over its seeds.</summary>
-/// <param name="Name">As in tables.</param>
-/// <param name="Seeds">Those that are done; empty for a model that arms start from.</param>
-/// <param name="Figures">What was measured.</param>
+/// <summary>An arm with one way of sampling, over its seeds.</summary>
+/// <param name="Name">Name in tables.</param>
+/// <param name="Seeds">Completed seeds; empty for an initial model.</param>
+/// <param name="Figures">Measured figures.</param>
 public sealed record AblationRow(string Name, IReadOnlyList<ulong> Seeds, IReadOnlyList<AblationFigure> Figures)
 {
-    /// <summary>The arm; null for a model that arms start from.</summary>
+    /// <summary>Arm; null for an initial model.</summary>
     [JsonIgnore]
     public PlannedArm? Arm { get; init; }
 
-    /// <summary>The arm's name, or that of the model that arms start from.</summary>
+    /// <summary>Name of the arm or of the initial model.</summary>
     [JsonIgnore]
     public string Model { get; init; } = null!;
 
-    /// <summary>How pictures were drawn.</summary>
+    /// <summary>Sampling options.</summary>
     [JsonIgnore]
     public Variant Variant { get; init; } = null!;
 
-    /// <summary>What they were measured against.</summary>
+    /// <summary>Pictures of training and reference.</summary>
     [JsonIgnore]
     public PlannedData Data { get; init; } = null!;
 
-    /// <summary>A folder of pictures: of the first seed.</summary>
+    /// <summary>Folder of sampled pictures, of the first seed.</summary>
     [JsonIgnore]
     public string Pictures { get; init; } = null!;
 
-    /// <summary>With each seed.</summary>
+    /// <summary>Measurements by seed.</summary>
     [JsonIgnore]
     public IReadOnlyList<MeasuredPictures> Measured { get; init; } = null!;
 
-    /// <summary>A figure; null where pictures so small have none.</summary>
+    /// <summary>A figure, or null if undefined for pictures of this size.</summary>
     public AblationFigure? Find(string name) => Figures.FirstOrDefault(f => f.Name == name);
 }
 
-/// <summary>A row's figure less that of the row it is compared with: same seeds of training, same seeds of pictures.</summary>
-/// <param name="Row">The row.</param>
-/// <param name="Against">The other.</param>
-/// <param name="Figure">The figure's name.</param>
-/// <param name="Estimate">The difference.</param>
-/// <param name="Seeds">Seeds that both have.</param>
-/// <param name="Agree">Seeds whose difference has the sign of the mean.</param>
+/// <summary>Difference between a row and its comparison row, paired by training and picture seeds.</summary>
+/// <param name="Row">Name of the row.</param>
+/// <param name="Against">Name of the comparison row.</param>
+/// <param name="Figure">Name of the figure.</param>
+/// <param name="Estimate">Difference.</param>
+/// <param name="Seeds">Number of common seeds.</param>
+/// <param name="Agree">Number of seeds whose difference has the sign of the mean.</param>
 /// <param name="Verdict">better, worse, negligible, not shown, one seed or void; see <see cref="AblationVerdict"/>.</param>
 public sealed record AblationDifference(
     string Row,
@@ -61,12 +61,12 @@ public sealed record AblationDifference(
     string Verdict
 );
 
-/// <summary>All that was measured, put together.</summary>
-/// <param name="Rows">Models that arms start from, then arms.</param>
-/// <param name="Differences">To the arm that each is compared with.</param>
+/// <summary>All measurements of an ablation.</summary>
+/// <param name="Rows">Initial models, then arms.</param>
+/// <param name="Differences">Differences to each arm's comparison arm.</param>
 public sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnlyList<AblationDifference> Differences)
 {
-    /// <summary>Reads what is there.</summary>
+    /// <summary>Reads the completed measurements.</summary>
     public static AblationFigures Read(AblationPlan plan, AblationFolder folder)
     {
         var e = plan.Spec.Evaluation;
@@ -149,11 +149,11 @@ public sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnlyL
     }
 
     /// <summary>
-    /// The measured name of the figure that decides: as the spec has it, or with the network that it is measured by (<c>fd</c> is
-    /// <c>fd.squeezenet</c> where SqueezeNet is the network).
+    /// Measured name of the decisive figure: the name in the spec, or that name with the network's key (<c>fd</c> becomes
+    /// <c>fd.squeezenet</c> with SqueezeNet).
     /// </summary>
-    /// <param name="wanted">As the spec has it.</param>
-    /// <param name="rows">What was measured.</param>
+    /// <param name="wanted">Name in the spec.</param>
+    /// <param name="rows">Measured rows.</param>
     public static string Decisive(string wanted, IEnumerable<AblationRow> rows)
     {
         string[] names = [.. rows.SelectMany(static row => row.Figures).Select(static f => f.Name).Distinct()];
@@ -162,7 +162,7 @@ public sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnlyL
             : names.FirstOrDefault(n => n.StartsWith(wanted + ".", StringComparison.Ordinal)) ?? wanted;
     }
 
-    /// <summary>The rows as runs for TensorBoard.</summary>
+    /// <summary>Rows as TensorBoard runs.</summary>
     public IReadOnlyList<FigureRun> Runs() =>
         [
             .. Rows.Select(static row => new FigureRun(
@@ -172,7 +172,7 @@ public sealed record AblationFigures(IReadOnlyList<AblationRow> Rows, IReadOnlyL
             )),
         ];
 
-    /// <summary>The difference of two rows, over the seeds that both have; null where there are none.</summary>
+    /// <summary>Difference of two rows over their common seeds; null without any.</summary>
     public static AblationDifference? Compare(AblationRow row, AblationRow other, string figure, AblationEvaluation evaluation)
     {
         var common = row.Seeds.Intersect(other.Seeds).ToArray();

@@ -4,26 +4,26 @@ using Retouch.Training.Options;
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>
-/// Where the parts of an ablation lie. Names follow from what decides the content, so that nothing is ever taken for something else.
+/// Layout of an ablation's folder. Names contain a hash of everything that determines the content, so that stale content is never reused.
 /// </summary>
 public sealed class AblationFolder(string shown)
 {
-    /// <summary>As the user wrote it, for commands to copy.</summary>
+    /// <summary>Path as given by the user, for commands.</summary>
     public string Shown { get; } = shown.TrimEnd('/');
 
-    /// <summary>The absolute path.</summary>
+    /// <summary>Absolute path.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(shown);
 
-    /// <summary>Who does what.</summary>
+    /// <summary>Claims of processes.</summary>
     public string Claims => In("claims");
 
-    /// <summary>The real pictures to measure against.</summary>
+    /// <summary>Reference pictures.</summary>
     public string HeldOut(PlannedData data) => In("data", data.Key, "held-out");
 
-    /// <summary>The pictures to train on, where they are a part of a folder.</summary>
+    /// <summary>Training pictures, if split from a folder.</summary>
     public string Train(PlannedData data) => In("data", data.Key, "train");
 
-    /// <summary>What the autoencoder makes of the pictures to train on, for all trainings with the same of both.</summary>
+    /// <summary>Encoded training pictures, shared by all trainings with the same pictures and autoencoder.</summary>
     public string Latents(PlannedTraining training)
     {
         var root = training;
@@ -39,17 +39,17 @@ public sealed class AblationFolder(string shown)
         );
     }
 
-    /// <summary>The run of a pre-training.</summary>
+    /// <summary>Run folder of a pre-training.</summary>
     public string Run(PlannedTraining training) => In("pretraining", training.Key);
 
-    /// <summary>The run of an arm.</summary>
+    /// <summary>Run folder of an arm.</summary>
     public string Run(PlannedArm arm, ulong seed) =>
         In("arms", arm.Training.Key, string.Create(CultureInfo.InvariantCulture, $"seed-{seed}"), "run");
 
-    /// <summary>Pictures drawn, and beside them what was measured on them.</summary>
+    /// <summary>Sampled pictures, with their measurements next to them.</summary>
     /// <param name="model">arms/KEY/seed-N, or before/KEY.</param>
-    /// <param name="variant">How they were drawn.</param>
-    /// <param name="evaluation">How many, and from which seed.</param>
+    /// <param name="variant">Sampling options.</param>
+    /// <param name="evaluation">Number and first seed of the pictures.</param>
     public string Pictures(string model, Variant variant, AblationEvaluation evaluation) =>
         In(
             model,
@@ -61,10 +61,10 @@ public sealed class AblationFolder(string shown)
             )
         );
 
-    /// <summary>What was measured on pictures.</summary>
+    /// <summary>Measurements of a folder of pictures.</summary>
     public static string Figures(string pictures, PlannedData data, AblationEvaluation evaluation)
     {
-        // How sure the figures are is part of what is kept; which one decides is not.
+        // The bootstrap options determine the stored content; the decisive figure does not.
         var decides = OptionsFile.Write(
             evaluation with
             {
@@ -79,10 +79,10 @@ public sealed class AblationFolder(string shown)
         return $"{pictures}-{AblationPlan.Hash(decides + data.Key)}.json";
     }
 
-    /// <summary>The folder of an arm and seed, relative.</summary>
+    /// <summary>Relative folder of an arm and seed.</summary>
     public static string ModelOf(PlannedArm arm, ulong seed) =>
         string.Create(CultureInfo.InvariantCulture, $"arms/{arm.Training.Key}/seed-{seed}");
 
-    /// <summary>A path below the folder.</summary>
+    /// <summary>Path below the folder.</summary>
     public string In(params ReadOnlySpan<string> parts) => System.IO.Path.Combine([Path, .. parts]);
 }

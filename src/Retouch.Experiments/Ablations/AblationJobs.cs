@@ -2,13 +2,13 @@ using Retouch.Experiments.Phases;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>A piece of work that one process does.</summary>
-/// <param name="Id">Names its claim.</param>
-/// <param name="Title">For people.</param>
+/// <summary>Job of an ablation, done by one process.</summary>
+/// <param name="Id">Identifier of its claim.</param>
+/// <param name="Title">Title, for output.</param>
 /// <param name="IsArm">Whether it counts for <c>--arms</c>.</param>
-/// <param name="IsDone">Whether its result is there.</param>
-/// <param name="Needs">Work that must be done before.</param>
-/// <param name="Run">Does it.</param>
+/// <param name="IsDone">Whether its result exists.</param>
+/// <param name="Needs">Jobs that must be done before.</param>
+/// <param name="Run">Executes the job.</param>
 internal sealed record AblationJob(
     string Id,
     string Title,
@@ -18,10 +18,10 @@ internal sealed record AblationJob(
     Action<PhaseConsole> Run
 );
 
-/// <summary>Turns a plan into pieces of work.</summary>
+/// <summary>Derives jobs from a plan.</summary>
 internal static class AblationJobs
 {
-    /// <summary>All of them, in the order in which one process does them: every arm with the first seed, then with the next.</summary>
+    /// <summary>All jobs, in the order of a single process: every arm with the first seed, then with the next.</summary>
     public static IReadOnlyList<AblationJob> Of(AblationPlan plan, AblationFolder folder)
     {
         var data = plan.Data.ToDictionary(
@@ -41,16 +41,12 @@ internal static class AblationJobs
             var run = folder.Run(training);
             pretrainings[training.Key] = new AblationJob(
                 $"pretraining-{training.Key}",
-                $"Training what arms start from: {training.Name}",
+                $"Pre-training: {training.Name}",
                 false,
                 () => PhaseRecord.Read(run) is { Finished: true },
                 [data[training.Data.Key], .. From(training)],
                 console =>
-                    console.Train(
-                        $"Training what arms start from: {training.Name}",
-                        AblationWork.Options(training, folder, training.Options.Seed),
-                        run
-                    )
+                    console.Train($"Pre-training: {training.Name}", AblationWork.Options(training, folder, training.Options.Seed), run)
             );
         }
 
@@ -62,7 +58,7 @@ internal static class AblationJobs
                 jobs.Add(
                     new AblationJob(
                         $"before-{start.Key}",
-                        $"The model before: {start.Name}",
+                        $"Initial model: {start.Name}",
                         false,
                         () => AblationWork.IsMeasured(folder, start.Folder, plan.Spec.Evaluation, start.Variants, start.Data),
                         [data[start.Data.Key], .. start.Training is { } t ? [pretrainings[t.Key]] : Array.Empty<AblationJob>()],

@@ -8,20 +8,20 @@ using Retouch.Experiments.Sampling;
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>
-/// Writes the real pictures that arms are measured against, and, where these are a part of the user's folder, the others to train on.
+/// Writes the reference pictures of the arms and, if they are split from the user's folder, the remaining ones for training.
 /// </summary>
 internal static class AblationPictures
 {
     private const int Fewest = 20;
 
-    /// <summary>Whether they are there.</summary>
+    /// <summary>Whether the pictures exist.</summary>
     public static bool IsWhole(PlannedData data, AblationFolder folder) =>
         SampledFolder.IsWhole(folder.HeldOut(data)) && (!data.Splits || SampledFolder.IsWhole(folder.Train(data)));
 
-    /// <summary>Writes what is not there yet.</summary>
+    /// <summary>Writes missing pictures.</summary>
     public static void Prepare(PlannedData data, AblationFolder folder, PhaseConsole console)
     {
-        console.Heading($"Writing the real pictures to measure against, {data.Size} pixels");
+        console.Heading($"Writing the reference pictures, {data.Size} pixels");
         if (data.Folder is null && data.HeldOut is null)
         {
             var scenes = new ProceduralScenes(data.SceneSeed, data.Size, data.References, SceneSplit.Test);
@@ -44,7 +44,7 @@ internal static class AblationPictures
 
         if (source.Count < Fewest)
             throw new InputException(
-                $"'{data.Folder}' holds {source.Count} pictures; at least {Fewest} are needed to train on some and measure on others."
+                $"'{data.Folder}' has {source.Count} pictures; at least {Fewest} are needed for training and evaluation."
             );
         int[] all = [.. Enumerable.Range(0, source.Count)];
         bool IsHeld(int k) => k % data.Every == data.Every - 1;

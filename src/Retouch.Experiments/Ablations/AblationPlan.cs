@@ -12,56 +12,55 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>The pictures of some arms.</summary>
-/// <param name="Key">Names their folder.</param>
-/// <param name="Folder">The user's pictures; null for procedural scenes.</param>
-/// <param name="HeldOut">A folder of its own to measure against; null takes some of <paramref name="Folder"/>.</param>
-/// <param name="Every">One of this many pictures.</param>
-/// <param name="SceneSeed">For scenes.</param>
+/// <summary>Pictures of one or more arms.</summary>
+/// <param name="Key">Name of their folder.</param>
+/// <param name="Folder">Folder of the user's pictures; null for procedural scenes.</param>
+/// <param name="HeldOut">Separate folder of reference pictures; null splits <paramref name="Folder"/>.</param>
+/// <param name="Every">One in this many pictures is held out.</param>
+/// <param name="SceneSeed">Seed of procedural scenes.</param>
 /// <param name="Size">Side in pixels.</param>
-/// <param name="References">Pictures to measure against, at most.</param>
+/// <param name="References">Maximum number of reference pictures.</param>
 public sealed record PlannedData(string Key, string? Folder, string? HeldOut, int Every, ulong SceneSeed, int Size, int References)
 {
-    /// <summary>Whether the pictures to train on are written too, because others of their folder are held out.</summary>
+    /// <summary>Whether training pictures are written too, because the folder is split.</summary>
     public bool Splits => Folder is not null && HeldOut is null;
 }
 
-/// <summary>A training whose result others start from.</summary>
-/// <param name="Name">In the spec.</param>
-/// <param name="Key">Names its folder.</param>
-/// <param name="Options">Complete but for the path of what it starts from.</param>
-/// <param name="From">What it starts from; null where the options say.</param>
-/// <param name="Data">Its pictures.</param>
+/// <summary>Pre-training: a training whose result others start from.</summary>
+/// <param name="Name">Name in the spec.</param>
+/// <param name="Key">Name of its folder.</param>
+/// <param name="Options">Options, complete except for the path of the initial model.</param>
+/// <param name="From">Pre-training of the initial model; null if the options name it.</param>
+/// <param name="Data">Pictures.</param>
 public sealed record PlannedTraining(string Name, string Key, TrainingOptions Options, PlannedTraining? From, PlannedData Data);
 
-/// <summary>An arm.</summary>
-/// <param name="Training">What is trained; its seed is set for each run.</param>
-/// <param name="Settings">What sets it apart: paths and values.</param>
-/// <param name="Against">The arm it is compared with.</param>
+/// <summary>Arm of an ablation.</summary>
+/// <param name="Training">Training; its seed is set for each run.</param>
+/// <param name="Settings">Distinguishing option paths and values.</param>
+/// <param name="Against">Name of the comparison arm.</param>
 public sealed record PlannedArm(PlannedTraining Training, IReadOnlyList<KeyValuePair<string, JsonNode?>> Settings, string Against)
 {
-    /// <summary>Its name.</summary>
+    /// <summary>Name.</summary>
     public string Name => Training.Name;
 }
 
-/// <summary>A way of drawing pictures from a trained arm.</summary>
-/// <param name="Decay">Of the average of the weights; 0 is the weights themselves.</param>
+/// <summary>Sampling options of a trained arm.</summary>
+/// <param name="Decay">Decay of the weight average; 0 for the weights themselves.</param>
 /// <param name="Steps">Sampler steps.</param>
-/// <param name="Guidance">Scale of guidance.</param>
+/// <param name="Guidance">Guidance scale.</param>
 public sealed record Variant(double Decay, int Steps, double Guidance);
 
 /// <summary>
-/// All that is to be done, with names that follow from what decides the result: what has been done under the same name need not be done
-/// again.
+/// Plan of an ablation. Names contain a hash of everything that determines the result: existing results under the same name are reused.
 /// </summary>
 public sealed class AblationPlan
 {
     private readonly Dictionary<string, PlannedTraining> _pretrainings = [];
     private readonly string? _model;
 
-    /// <param name="spec">Checked here.</param>
-    /// <param name="model">The pipeline to start from where the options name none.</param>
-    /// <exception cref="UsageException">The spec or the options of an arm cannot be used.</exception>
+    /// <param name="spec">Specification, checked here.</param>
+    /// <param name="model">Initial pipeline if the options name none.</param>
+    /// <exception cref="UsageException">The specification or the options of an arm are invalid.</exception>
     public AblationPlan(AblationSpec spec, string? model)
     {
         spec.Validate();
@@ -75,31 +74,29 @@ public sealed class AblationPlan
         Arms = arms;
         var names = arms.Select(static arm => arm.Name).ToHashSet(StringComparer.Ordinal);
         if (names.Count != arms.Count || names.Contains(""))
-            throw new UsageException(
-                $"Each arm has a name of its own; there are {string.Join(", ", arms.Select(static arm => $"'{arm.Name}'"))}."
-            );
+            throw new UsageException($"Arm names must be unique; given: {string.Join(", ", arms.Select(static arm => $"'{arm.Name}'"))}.");
         foreach (var arm in arms)
         {
             var other =
                 arms.FirstOrDefault(a => a.Name == arm.Against)
                 ?? throw new UsageException(
-                    $"Arm '{arm.Name}' is compared with '{arm.Against}', which is no arm; there are {string.Join(", ", names)}."
+                    $"Arm '{arm.Name}' is compared with '{arm.Against}', which is not an arm; known: {string.Join(", ", names)}."
                 );
             if (other.Training.Data.Key != arm.Training.Data.Key)
                 throw new UsageException(
-                    $"Arm '{arm.Name}' is compared with '{arm.Against}', which is measured on other pictures; name one on the "
-                        + $"same with \"against\"."
+                    $"Arm '{arm.Name}' is compared with '{arm.Against}', which is evaluated on other pictures; name one with the "
+                        + $"same pictures with \"against\"."
                 );
         }
     }
 
-    /// <summary>What was asked for.</summary>
+    /// <summary>Specification.</summary>
     public AblationSpec Spec { get; }
 
-    /// <summary>The arms.</summary>
+    /// <summary>Arms.</summary>
     public IReadOnlyList<PlannedArm> Arms { get; }
 
-    /// <summary>The trainings that arms start from, and those that these start from; in an order in which they can be done.</summary>
+    /// <summary>Pre-trainings in order of their dependencies.</summary>
     public IEnumerable<PlannedTraining> Pretrainings =>
         Arms.SelectMany(static arm => Chain(arm.Training.From)).DistinctBy(static t => t.Key);
 
@@ -107,7 +104,7 @@ public sealed class AblationPlan
     public IEnumerable<PlannedData> Data =>
         Arms.Select(static a => a.Training.Data).Concat(Pretrainings.Select(static t => t.Data)).DistinctBy(static d => d.Key);
 
-    /// <summary>The ways of drawing from an arm.</summary>
+    /// <summary>Sampling options of each arm.</summary>
     public IReadOnlyList<Variant> Variants(PlannedArm arm)
     {
         var usual = arm.Training.Options.Averages is [var first, ..] ? first.Decay : 0;
@@ -121,7 +118,7 @@ public sealed class AblationPlan
         ];
     }
 
-    /// <summary>Eight digits that stand for a text.</summary>
+    /// <summary>Hash of a text, eight digits.</summary>
     public static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..8];
 
     private static IEnumerable<PlannedTraining> Chain(PlannedTraining? at) => at is null ? [] : Chain(at.From).Append(at);
@@ -163,13 +160,13 @@ public sealed class AblationPlan
         from ??= Spec.Pretraining.Count == 1 ? Spec.Pretraining.Keys.First() : null;
         if (from is null && Spec.Pretraining.Count > 1)
             throw new UsageException(
-                $"Arm '{name}': there are several pre-trainings ({string.Join(", ", Spec.Pretraining.Keys)}); name one with \"from\"."
+                $"Arm '{name}': several pre-trainings ({string.Join(", ", Spec.Pretraining.Keys)}); choose one with \"from\"."
             );
         var first = Spec.Baseline ?? (Spec.Arms.Count > 0 ? Spec.Arms[0].Name : NameOf(Combinations(Spec.Axes).First()));
         return new PlannedArm(Training(name, options, from, isArm: true), settings, against ?? first);
     }
 
-    /// <summary>The options of all arms. A model that was given takes the place of theirs; an arm may still name its own.</summary>
+    /// <summary>Options of all arms. A given model replaces theirs; an arm can override it.</summary>
     private JsonObject Shared()
     {
         var options = (JsonObject)Spec.Options.DeepClone();
@@ -184,11 +181,11 @@ public sealed class AblationPlan
             return known;
         if (!Spec.Pretraining.TryGetValue(name, out var asked))
             throw new UsageException(
-                $"There is no pre-training '{name}'; there are {string.Join(", ", Spec.Pretraining.Keys.DefaultIfEmpty("none"))}."
+                $"Unknown pre-training '{name}'; known: {string.Join(", ", Spec.Pretraining.Keys.DefaultIfEmpty("none"))}."
             );
         var options = Shared();
         AblationSpec.Lay(asked.Options, options);
-        // A model trained from scratch does not start from the model that the arms share.
+        // A model trained from scratch has no initial model.
         if (options["model"] is JsonObject model && model["config"] is not null)
             model.Remove("path");
         return _pretrainings[name] = Training(name, options, asked.From, isArm: false);
@@ -242,7 +239,7 @@ public sealed class AblationPlan
         }
 
         if (bound.Task != TrainingTaskKind.Denoiser)
-            throw new UsageException($"{origin}: task is autoencoder; ablations compare denoisers.");
+            throw new UsageException($"{origin}: task autoencoder is not supported; ablations compare denoisers.");
         var data = Pictures(bound.Data, origin);
         var hash = Hash($"{OptionsFile.Write(bound)}\n{data.Key}\n{parent?.Key}");
         return new PlannedTraining(name, $"{ReportWriter.Slug(name)}-{hash}", bound, parent, data);
@@ -251,9 +248,9 @@ public sealed class AblationPlan
     private PlannedData Pictures(DataOptions data, string origin)
     {
         if (data.Shards is not null && Spec.HeldOut.Folder is null)
-            throw new UsageException($"{origin}: data.shards cannot be split; name pictures to measure against by heldOut.folder.");
+            throw new UsageException($"{origin}: data.shards cannot be split; give reference pictures with heldOut.folder.");
         if (data.Pairs is not null && data.Folder is null && Spec.HeldOut.Folder is null)
-            throw new UsageException($"{origin}: data.pairs cannot be split; name pictures to measure against by heldOut.folder.");
+            throw new UsageException($"{origin}: data.pairs cannot be split; give reference pictures with heldOut.folder.");
         var folder =
             data.Folder is { } f ? Path.GetFullPath(f)
             : data.Shards is { } shards ? string.Join(' ', shards)

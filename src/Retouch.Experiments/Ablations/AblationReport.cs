@@ -8,18 +8,18 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>Puts the report of an ablation together.</summary>
+/// <summary>Builds the report of an ablation.</summary>
 public static class AblationReport
 {
     private const int ShownPictures = 12;
     private const int ColumnsOfPictures = 6;
 
-    /// <summary>The report.</summary>
-    /// <param name="plan">What was asked for.</param>
-    /// <param name="folder">Where everything is.</param>
-    /// <param name="figures">What was measured.</param>
-    /// <param name="outcome">What is done, and what failed.</param>
-    /// <param name="machine">What is to be said of the machine.</param>
+    /// <summary>Builds the report.</summary>
+    /// <param name="plan">Plan.</param>
+    /// <param name="folder">Folder of the ablation.</param>
+    /// <param name="figures">Measurements.</param>
+    /// <param name="outcome">Completed and failed runs.</param>
+    /// <param name="machine">Section on the machine.</param>
     public static ReportDocument Build(
         AblationPlan plan,
         AblationFolder folder,
@@ -53,35 +53,41 @@ public static class AblationReport
             .. (
                 (LineChart?[])
                     [
-                        AblationCharts.Training(plan, folder, "loss/latent/raw", "The diffusion loss in latent space", "loss"),
+                        AblationCharts.Training(plan, folder, "loss/latent/raw", "Diffusion loss", "loss"),
                         AblationCharts.Training(
                             plan,
                             folder,
                             "loss/lpl/share",
-                            "Share of the latent perceptual loss in the total",
+                            "Share of the latent perceptual loss in the total loss",
                             "share"
                         ),
                         AblationCharts.Training(
                             plan,
                             folder,
                             "lpl/gradient_ratio",
-                            "Pull of the perceptual loss, relative to the latent loss",
-                            "ratio of gradient norms"
+                            "Gradient ratio of the latent perceptual loss",
+                            "relative to the diffusion loss"
                         ),
-                        AblationCharts.Training(plan, folder, "loss/pixel/share", "Share of the pixel loss in the total", "share"),
+                        AblationCharts.Training(
+                            plan,
+                            folder,
+                            "loss/pixel/share",
+                            "Share of the pixel-space loss in the total loss",
+                            "share"
+                        ),
                         .. AblationCharts.Preferences(plan, folder),
                     ]
             ).OfType<LineChart>(),
         ];
         ReportSection?[] sections =
         [
-            new("What was compared", Compared(plan, outcome)),
+            new("Arms", Compared(plan, outcome)),
             new("Figures", tables),
             curves.Count > 0 ? new("Curves", curves) : null,
             new("Pictures", pictures),
-            training.Length > 0 ? new("Training", [new Prose($"Of each arm with seed {plan.Spec.Seeds[0]}."), .. training]) : null,
-            new("How it was measured", [.. figures.Rows.DistinctBy(static row => row.Data.Key).Select(row => Protocol(plan, row))]),
-            new("How to do it again", Again(plan, folder)),
+            training.Length > 0 ? new("Training", [new Prose($"First seed of each arm ({plan.Spec.Seeds[0]})."), .. training]) : null,
+            new("Protocol", [.. figures.Rows.DistinctBy(static row => row.Data.Key).Select(row => Protocol(plan, row))]),
+            new("Reproduction", Again(plan, folder)),
             machine,
         ];
         return new ReportDocument(plan.Spec.Title, [.. sections.OfType<ReportSection>()])
@@ -96,7 +102,7 @@ public static class AblationReport
         };
     }
 
-    /// <summary>What the intervals show of the figure that decides.</summary>
+    /// <summary>Verdict on the decisive figure.</summary>
     public static Verdict Verdict(AblationPlan plan, AblationFigures figures)
     {
         var decisive = AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, figures.Rows);
@@ -105,8 +111,8 @@ public static class AblationReport
         if (differences.Length == 0)
             return new Verdict(
                 VerdictTone.Unclear,
-                "Nothing can be compared yet.",
-                "No arm and the one it is compared with have a seed in common."
+                "No comparison is available yet.",
+                "No arm has a seed in common with its comparison arm."
             );
         string Said(string verdict) =>
             string.Join(
@@ -141,11 +147,11 @@ public static class AblationReport
         var against = differences.Select(static d => d.Against).Distinct().Order(StringComparer.Ordinal).ToArray();
         return new Verdict(
             tone,
-            $"In {name}, against {(against.Length == 1 ? against[0] : "the arm each is compared with")}: {string.Join(". ", parts)}.",
+            $"{name}, compared with {(against.Length == 1 ? against[0] : "each arm's comparison arm")}: {string.Join(". ", parts)}.",
             plan.Spec.Seeds.Count == 1
-                ? "One seed: the intervals hold the chance of which pictures were drawn, not that of another training. Two seeds or more "
-                    + "make a verdict."
-                : $"Shown is what both intervals say: over pictures and seeds, and over the {plan.Spec.Seeds.Count} seeds alone."
+                ? "One seed: the intervals cover the variation between pictures, not between trainings. A verdict requires at least "
+                    + "two seeds."
+                : "Verdicts require that both intervals agree: over pictures and seeds, and over the seeds alone."
         );
     }
 
@@ -154,12 +160,12 @@ public static class AblationReport
         var e = plan.Spec.Evaluation;
         List<string> prose = [.. plan.Spec.About];
         prose.Add(
-            "Arms with the same seed saw the same pictures, noise and times at every step, and every model drew from the same "
-                + "seeds and classes. They were measured against real pictures that no training saw. "
-                + $"**{FigureNames.Header(e.Decisive)}** is the figure that decides; the spec names it."
+            "Arms with the same seed were trained on the same pictures, noise and timesteps, and all models were sampled with the same "
+                + "seeds and classes. The reference pictures are held out from training. "
+                + $"**{FigureNames.Header(e.Decisive)}** is the decisive figure, fixed in the specification."
         );
         if (outcome.Done < outcome.Total)
-            prose.Add($"**{outcome.Done} of {outcome.Total} runs are done**; the rest is missing here.");
+            prose.Add($"**{outcome.Done} of {outcome.Total} runs are complete**; the others are missing here.");
         prose.AddRange(outcome.Failed.Select(static f => $"**Failed:** {f}"));
         List<ReportBlock> blocks =
         [
@@ -169,7 +175,7 @@ public static class AblationReport
         if (plan.Pretrainings.Any())
             blocks.Add(
                 new KeyValues(
-                    "Trained once, for all arms that start from it",
+                    "Pre-training, shared by arms",
                     [
                         .. plan.Pretrainings.Select(static t =>
                             KeyValuePair.Create(
@@ -191,18 +197,18 @@ public static class AblationReport
         var origin = data switch
         {
             { HeldOut: { } own } => $"from {own}",
-            { Folder: { } split } => $"every {data.Every}th of {split}, which no training saw",
+            { Folder: { } split } => $"every {data.Every}th picture of {split}, held out from training",
             _ => $"procedural scenes of the test split, seed {data.SceneSeed}",
         };
         return new KeyValues(
-            $"{data.Size} pixels, against {origin}",
+            $"{data.Size} pixels, reference {origin}",
             [
                 new(
                     "Drawn",
                     string.Create(
                         CultureInfo.InvariantCulture,
                         $"{row.Measured[0].Count} pictures from each model and training seed, picture seeds from {e.FirstSeed} "
-                            + $"on, classes in turn; the same of every model"
+                            + $"on, classes in turn; the same for all models"
                     )
                 ),
                 new(
@@ -225,7 +231,7 @@ public static class AblationReport
     {
         var set = string.Join("; ", arm.Settings.Select(static s => $"{s.Key} = {s.Value?.ToJsonString() ?? "default"}"));
         var o = arm.Training.Options;
-        return $"{(set.Length > 0 ? set : "the options that all share")}; {o.Steps} steps of "
+        return $"{(set.Length > 0 ? set : "shared options only")}; {o.Steps} steps of "
             + $"{o.Batch.Size * o.Batch.Accumulate}{(arm.Training.From is { } from ? $", from {from.Name}" : "")}"
             + $"{(arm.Against == arm.Name ? "" : $"; compared with {arm.Against}")}";
     }
@@ -233,7 +239,7 @@ public static class AblationReport
     private static IEnumerable<PictureGrid> Grids(IReadOnlyList<AblationRow> rows, AblationFolder folder)
     {
         var real = ImageFolder.Open(folder.HeldOut(rows[0].Data));
-        // Of an arm that was drawn from in several ways, the last way.
+        // The last variant of an arm with several.
         AblationRow[] shown = [.. rows.GroupBy(static row => row.Model).Select(static g => g.Last())];
         var count = Math.Min(ShownPictures, Math.Min(real.Count, shown[0].Measured[0].Count));
         string[] names =
@@ -261,11 +267,11 @@ public static class AblationReport
                     )),
                 new PictureColumn("real, held-out", [.. Enumerable.Range(0, count).Select(k => File.ReadAllBytes(real.FilePath(k)))]),
             ];
-            yield return new PictureGrid($"The same seeds and classes from every model, {rows[0].Data.Size} pixels", names, columns)
+            yield return new PictureGrid($"Samples with the same seeds and classes, {rows[0].Data.Size} pixels", names, columns)
             {
                 Note =
-                    $"The first seeds, not chosen by looks; arms with training seed "
-                    + $"{shown.SelectMany(static row => row.Seeds).FirstOrDefault()}. The real pictures have nothing in common with "
+                    $"The first picture seeds, not selected; arms with training seed "
+                    + $"{shown.SelectMany(static row => row.Seeds).FirstOrDefault()}. The real pictures are unrelated to "
                     + $"them.",
             };
         }
@@ -276,7 +282,7 @@ public static class AblationReport
         var commands = new StringBuilder();
         commands.Append(
             CultureInfo.InvariantCulture,
-            $"# everything: the spec below as a file\nretouch ablate spec.json --output again\n\n# one arm by hand\n"
+            $"# everything, with the specification below as a file\nretouch ablate spec.json --output again\n\n# one arm, step by step\n"
         );
         var (arm, seed) = (plan.Arms[^1], plan.Spec.Seeds[0]);
         var run = Path.Combine(folder.Shown, AblationFolder.ModelOf(arm, seed), "run");
@@ -297,7 +303,7 @@ public static class AblationReport
         List<ReportBlock> blocks =
         [
             new CodeBlock("Commands", commands.ToString()),
-            new CodeBlock("The spec, with everything that was given beside it", OptionsFile.Write(plan.Spec), Collapsed: true),
+            new CodeBlock("Specification, including options of the command line", OptionsFile.Write(plan.Spec), Collapsed: true),
         ];
         foreach (
             var training in plan
@@ -306,7 +312,7 @@ public static class AblationReport
         )
         {
             if (File.Exists(training.File))
-                blocks.Add(new CodeBlock($"Options of {training.Name}, as it ran", File.ReadAllText(training.File), Collapsed: true));
+                blocks.Add(new CodeBlock($"Resolved options of {training.Name}", File.ReadAllText(training.File), Collapsed: true));
         }
 
         return blocks;

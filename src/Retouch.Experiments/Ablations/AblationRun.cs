@@ -6,14 +6,14 @@ using Retouch.Experiments.Phases;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>What an ablation came to.</summary>
-/// <param name="Report">The page; null where no arm is done.</param>
-/// <param name="Json">The report's numbers.</param>
-/// <param name="Done">Arms times seeds that are done.</param>
-/// <param name="Total">Arms times seeds in all.</param>
-/// <param name="Ran">What this process did of them.</param>
-/// <param name="Failed">What could not be done, and why.</param>
-/// <param name="Seconds">This start, all in all.</param>
+/// <summary>Outcome of an ablation.</summary>
+/// <param name="Report">Page; null if no arm is complete.</param>
+/// <param name="Json">JSON of the report.</param>
+/// <param name="Done">Completed runs of arms.</param>
+/// <param name="Total">All runs of arms: arms times seeds.</param>
+/// <param name="Ran">Runs completed by this process.</param>
+/// <param name="Failed">Failed runs with reasons.</param>
+/// <param name="Seconds">Wall-clock time of this process.</param>
 public sealed record AblationOutcome(
     string? Report,
     string? Json,
@@ -24,10 +24,10 @@ public sealed record AblationOutcome(
     double Seconds
 )
 {
-    /// <summary>The figures.</summary>
+    /// <summary>Measurements.</summary>
     public AblationFigures? Figures { get; init; }
 
-    /// <summary>Whether something failed, and all that did was a training that diverged.</summary>
+    /// <summary>Whether runs failed, all of them by divergence.</summary>
     public bool HasDiverged { get; init; }
 }
 
@@ -36,12 +36,12 @@ public static class AblationRun
 {
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(2);
 
-    /// <summary>Runs it.</summary>
-    /// <param name="plan">What is to be done.</param>
-    /// <param name="folder">Where.</param>
-    /// <param name="arms">At most so many arms times seeds; null is all. 0 only writes the report.</param>
-    /// <param name="staleAfter">When another process counts as gone.</param>
-    /// <param name="console">Progress, the clock, the interruption.</param>
+    /// <summary>Executes the ablation.</summary>
+    /// <param name="plan">Plan.</param>
+    /// <param name="folder">Folder of the ablation.</param>
+    /// <param name="arms">Maximum number of runs; null for all. 0 only writes the report.</param>
+    /// <param name="staleAfter">Time without heartbeat after which another process counts as dead.</param>
+    /// <param name="console">Progress, clock and cancellation.</param>
     public static AblationOutcome Run(AblationPlan plan, AblationFolder folder, int? arms, TimeSpan staleAfter, PhaseConsole console)
     {
         var start = console.Time.GetTimestamp();
@@ -62,7 +62,7 @@ public static class AblationRun
                 continue;
             var others = string.Join(", ", left.Select(static job => job.Title));
             if (others != waiting)
-                console.Say($"Waiting for what other processes do: {others}");
+                console.Say($"Waiting for other processes: {others}");
             waiting = others;
             console.Cancellation.WaitHandle.WaitOne(Poll);
         }
@@ -89,7 +89,9 @@ public static class AblationRun
         }
 
         var seconds = console.Time.GetElapsedTime(start).TotalSeconds;
-        console.Heading($"{outcome.Done} of {outcome.Total} runs are done; this took {Figures.Duration(TimeSpan.FromSeconds(seconds))}");
+        console.Heading(
+            $"{outcome.Done} of {outcome.Total} runs are complete; this took {Figures.Duration(TimeSpan.FromSeconds(seconds))}"
+        );
         return outcome with { Seconds = seconds };
     }
 
@@ -107,7 +109,7 @@ public static class AblationRun
         using var claim = claims.TryTake(job.Id);
         if (claim is null)
             return false;
-        // It may have been done between the look and the claim.
+        // Another process may have completed it between the check and the claim.
         if (job.IsDone())
             return true;
         if (claim.TakenOver)
@@ -121,7 +123,7 @@ public static class AblationRun
         }
         catch (OperationCanceledException) when (claim.Lost.IsCancellationRequested && !console.Cancellation.IsCancellationRequested)
         {
-            console.Say($"{job.Title}: this process was away for so long that another took over.");
+            console.Say($"{job.Title}: this process was suspended for too long; another took over.");
         }
         catch (RetouchException e) when (e is not EnvironmentException)
         {

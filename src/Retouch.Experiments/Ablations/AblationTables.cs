@@ -5,16 +5,16 @@ using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>The numbers of an ablation as tables: rows are arms, columns are figures.</summary>
+/// <summary>Results of an ablation as tables: rows are arms, columns are figures.</summary>
 internal static class AblationTables
 {
     private const int MostPaired = 10;
 
-    /// <summary>Every row's figures, the whole ones or those by band.</summary>
-    /// <param name="plan">What was asked for.</param>
-    /// <param name="rows">Rows that are measured on the same pictures.</param>
-    /// <param name="byBand">Figures by frequency band, instead of the whole ones.</param>
-    /// <returns>As many tables as fit a page each.</returns>
+    /// <summary>Figures of all rows, overall or by frequency band.</summary>
+    /// <param name="plan">Plan.</param>
+    /// <param name="rows">Rows with the same reference pictures.</param>
+    /// <param name="byBand">Figures by frequency band instead of overall.</param>
+    /// <returns>One or more tables, each of page width.</returns>
     public static IEnumerable<ReportTable> Quality(AblationPlan plan, IReadOnlyList<AblationRow> rows, bool byBand)
     {
         string[] all =
@@ -35,7 +35,7 @@ internal static class AblationTables
             .Zip(better, static (name, better) => new TableColumn(FigureNames.Header(name), FigureNames.Of(better)))
             .Prepend(new TableColumn("seeds"));
         return new ReportTable(
-            byBand ? "By frequency band" : $"Against the held-out pictures, {rows[0].Data.Size} pixels",
+            byBand ? "By frequency band" : $"Results against held-out pictures, {rows[0].Data.Size} pixels",
             "arm",
             [.. columns],
             [
@@ -57,13 +57,13 @@ internal static class AblationTables
         )
         {
             IntervalNote =
-                $"is half the width of the {Figures.Percent(e.Confidence)} bootstrap interval over training seeds and pictures "
-                + $"({Figures.Count(e.Resamples)} resamples, both drawn anew, independently); "
-                + "for a row of one seed, over pictures alone. The held-out pictures count as fixed.",
+                $"is the half-width of the {Figures.Percent(e.Confidence)} bootstrap interval over training seeds and pictures "
+                + $"({Figures.Count(e.Resamples)} resamples, independent for both); "
+                + "with one seed, over pictures alone. The held-out pictures are treated as fixed.",
             Note = !noted
                 ? null
                 : (
-                    $"{Figures.Count(rows[0].Measured[0].Count)} pictures a row and seed, "
+                    $"{Figures.Count(rows[0].Measured[0].Count)} pictures per row and seed, "
                     + $"{Figures.Count(rows[0].Measured[0].References)} real ones. "
                     + string.Join(
                         " ",
@@ -73,7 +73,7 @@ internal static class AblationTables
         };
     }
 
-    /// <summary>The differences to the arm that each is compared with, in tables that fit a page.</summary>
+    /// <summary>Differences to each arm's comparison arm, in tables of page width.</summary>
     public static IEnumerable<ReportTable> Differences(AblationPlan plan, AblationFigures figures, IReadOnlyList<AblationRow> rows)
     {
         var names = rows.Select(static r => r.Name).ToHashSet(StringComparer.Ordinal);
@@ -98,11 +98,11 @@ internal static class AblationTables
     {
         var confidence = Figures.Percent(plan.Spec.Evaluation.Confidence);
         return new ReportTable(
-            $"Differences in {string.Join(" and ", columns.Select(FigureNames.Header))}, and whether they are shown",
-            "arm less the one it is compared with",
+            $"Differences in {string.Join(" and ", columns.Select(FigureNames.Header))}, with verdicts",
+            "arm less comparison arm",
             [
                 .. columns.SelectMany(static name =>
-                    (TableColumn[])[new(FigureNames.Header(name)), new("over seeds"), new("seeds that agree"), new("that is")]
+                    (TableColumn[])[new(FigureNames.Header(name)), new("over seeds"), new("seeds of equal sign"), new("verdict")]
                 ),
             ],
             [
@@ -114,22 +114,22 @@ internal static class AblationTables
         )
         {
             IntervalNote =
-                $"is half the width of the {confidence} bootstrap interval of the difference, paired: both arms have the same "
-                + $"training seeds and draw the same seeds of pictures.",
+                $"is the half-width of the {confidence} bootstrap interval of the difference, paired: both arms share the "
+                + $"training seeds and the picture seeds.",
             Note = count is not { } all
                 ? null
-                : $"\"over seeds\" is Student's {confidence} interval of the difference from the seeds alone. A difference counts "
-                    + $"as shown where both intervals leave 0 out, and is named where it is "
-                    + $"{Figures.Percent(plan.Spec.Evaluation.SmallestDifference ?? VerdictRule.Smallest)} of the other's figure or more. "
-                    + $"With one seed only the first interval is there; it says nothing of another training, so there is no verdict. "
-                    + $"Nor is there one where a warning voids the intervals. "
-                    + $"{Figures.Count(all)} comparisons were made: where nothing differs, about "
-                    + $"{Figures.Significant(all * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would be called different by "
+                : $"\"over seeds\" is Student's {confidence} interval of the difference from the seeds alone. A difference has a "
+                    + $"verdict if both intervals exclude 0 and it is at least "
+                    + $"{Figures.Percent(plan.Spec.Evaluation.SmallestDifference ?? VerdictRule.Smallest)} of the comparison arm's figure. "
+                    + $"With one seed the variation between trainings is unknown, and there is no verdict, "
+                    + $"nor if a limitation voids the intervals. "
+                    + $"{Figures.Count(all)} comparisons were made: without any real difference, about "
+                    + $"{Figures.Significant(all * (1 - plan.Spec.Evaluation.Confidence), 2)} of them would have a verdict by "
                     + $"chance.",
         };
     }
 
-    /// <summary>Every arm against every other in the figure that decides; null where there are too few or too many.</summary>
+    /// <summary>All pairs of arms in the decisive figure; null with too few or too many arms.</summary>
     public static ReportTable? Pairs(AblationPlan plan, IReadOnlyList<AblationRow> rows)
     {
         var (e, decisive) = (plan.Spec.Evaluation, AblationFigures.Decisive(plan.Spec.Evaluation.Decisive, rows));
@@ -151,17 +151,17 @@ internal static class AblationTables
         }
 
         return new ReportTable(
-            $"Every pair: {FigureNames.Header(decisive)}, row less column",
+            $"All pairs: {FigureNames.Header(decisive)}, row less column",
             "arm",
             [.. arms.Select(static arm => new TableColumn(arm.Name))],
             [.. arms.Select(row => new TableRow(row.Name, [.. arms.Select(other => Cell(row, other))]))]
         )
         {
-            Note = "▲ the row is better, ▼ it is worse, by both intervals of the paired difference; without a sign no difference is shown.",
+            Note = "▲ row better, ▼ row worse, by both intervals of the paired difference; no sign: not significant.",
         };
     }
 
-    // A table of all figures and their differences could not be read.
+    // A single table of all figures and differences would be illegible.
     private static bool IsMain(string name, AblationPlan plan) =>
         name == plan.Spec.Evaluation.Decisive || name == "spectrum.high" || !FigureNames.IsPart(name);
 

@@ -2,13 +2,13 @@ using Retouch.Evaluation.Statistics;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>What is said of the difference of two arms. One training of each says nothing of another, so it takes two seeds.</summary>
+/// <summary>Verdicts on differences of arms. They require at least two training seeds.</summary>
 public static class AblationVerdict
 {
-    /// <summary>Both intervals leave 0 out, and the arm is better by what is worth naming.</summary>
+    /// <summary>Both intervals exclude 0, and the arm is better by a relevant difference.</summary>
     public const string Better = "better";
 
-    /// <summary>The same, the arm being worse.</summary>
+    /// <summary>As <see cref="Better"/>, but worse.</summary>
     public const string Worse = "worse";
 
     private const string Negligible = "negligible";
@@ -16,18 +16,18 @@ public static class AblationVerdict
     private const string OneSeed = "one seed";
     private const string Void = "void";
 
-    /// <summary>Verdicts that name no difference: in words where all differences have them, and where some do.</summary>
+    /// <summary>Verdicts without a difference, in words: if all comparisons have it, and if some do.</summary>
     public static readonly IReadOnlyList<(string Verdict, string All, string Some)> Open =
     [
-        (NotShown, "no difference is shown", "not shown"),
-        (Negligible, "all differences are too small to name", "too small to name"),
-        (OneSeed, "no verdict, since there is one seed of training", "without a verdict: one seed of training"),
-        (Void, "no verdict, since there are too few pictures", "without a verdict: too few pictures"),
+        (NotShown, "no significant difference", "not shown"),
+        (Negligible, "all differences are negligible", "negligible"),
+        (OneSeed, "no verdict, because of a single training seed", "without a verdict: one training seed"),
+        (Void, "no verdict, because of too few pictures", "without a verdict: too few pictures"),
     ];
 
-    /// <summary>The verdict over seeds.</summary>
-    /// <param name="verdict">By the intervals.</param>
-    /// <param name="seeds">Training seeds that both arms have.</param>
+    /// <summary>Verdict over seeds.</summary>
+    /// <param name="verdict">Verdict of the intervals.</param>
+    /// <param name="seeds">Number of common training seeds.</param>
     public static string Of(Verdict verdict, int seeds) =>
         verdict switch
         {

@@ -10,14 +10,14 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>A model that arms start from, measured as they are.</summary>
-/// <param name="Key">Names it.</param>
-/// <param name="Name">For people.</param>
-/// <param name="Training">The pre-training it is of; null for a given pipeline.</param>
-/// <param name="Model">The given pipeline.</param>
-/// <param name="Arms">The arms that start from it.</param>
-/// <param name="Data">What it is measured against.</param>
-/// <param name="Variants">How it is drawn from; the decay does not matter.</param>
+/// <summary>Initial model of arms, evaluated like them.</summary>
+/// <param name="Key">Name of its folder.</param>
+/// <param name="Name">Name in tables.</param>
+/// <param name="Training">Its pre-training; null for a given pipeline.</param>
+/// <param name="Model">Given pipeline.</param>
+/// <param name="Arms">Arms that start from the model.</param>
+/// <param name="Data">Reference pictures.</param>
+/// <param name="Variants">Sampling options; the decay is irrelevant.</param>
 internal sealed record StartModel(
     string Key,
     string Name,
@@ -28,16 +28,16 @@ internal sealed record StartModel(
     IReadOnlyList<Variant> Variants
 )
 {
-    /// <summary>Relative.</summary>
+    /// <summary>Relative folder.</summary>
     public string Folder => $"before/{Key}";
 }
 
-/// <summary>Trains an arm, draws from it, and measures what it drew. Each part is skipped where its result is there.</summary>
+/// <summary>Training, sampling and evaluation of arms. Existing results are reused.</summary>
 internal static class AblationWork
 {
     private const int DrawnTogether = 32;
 
-    /// <summary>The models that arms start from, one for each set of pictures they are measured on.</summary>
+    /// <summary>Initial models, one for each set of reference pictures.</summary>
     public static IReadOnlyList<StartModel> Starts(AblationPlan plan) =>
         [
             .. plan
@@ -62,7 +62,7 @@ internal static class AblationWork
                 }),
         ];
 
-    /// <summary>Whether all that is asked for has been measured.</summary>
+    /// <summary>Whether all measurements exist.</summary>
     public static bool IsMeasured(
         AblationFolder folder,
         string model,
@@ -71,7 +71,7 @@ internal static class AblationWork
         PlannedData data
     ) => variants.All(v => File.Exists(AblationFolder.Figures(folder.Pictures(model, v, evaluation), data, evaluation)));
 
-    /// <summary>The options that a training runs with.</summary>
+    /// <summary>Options of a training run.</summary>
     public static TrainingOptions Options(PlannedTraining training, AblationFolder folder, ulong seed)
     {
         var options = training.Options with { Seed = seed };
@@ -79,7 +79,7 @@ internal static class AblationWork
             options = options with { Model = options.Model with { Path = PhaseConsole.ModelOf(folder.Run(parent)) } };
         if (training.Data.Splits)
             options = options with { Data = options.Data with { Folder = folder.Train(training.Data) } };
-        // Arms see the same pictures through the same autoencoder: they are encoded once.
+        // Arms with the same pictures and autoencoder share the encoded pictures.
         return options.Data is { CacheLatents: true, Cache: null }
             ? options with
             {
@@ -88,7 +88,7 @@ internal static class AblationWork
             : options;
     }
 
-    /// <summary>Does all of an arm with one seed.</summary>
+    /// <summary>Trains, samples and evaluates an arm with one seed.</summary>
     public static void Do(PlannedArm arm, ulong seed, AblationPlan plan, AblationFolder folder, PhaseConsole console)
     {
         var run = folder.Run(arm, seed);
@@ -99,7 +99,7 @@ internal static class AblationWork
         {
             var model = RunFolder.Open(run).ModelFolder(variant.Decay > 0 ? variant.Decay : null);
             Draw(
-                $"Drawing: {arm.Name}, seed {seed}",
+                $"Sampling: {arm.Name}, seed {seed}",
                 model,
                 folder.Pictures(target, variant, plan.Spec.Evaluation),
                 variant,
@@ -112,7 +112,7 @@ internal static class AblationWork
         Measure($"Measuring: {arm.Name}, seed {seed}", target, variants, arm.Training, plan, folder, console);
     }
 
-    /// <summary>Draws from a model that arms start from, and measures.</summary>
+    /// <summary>Samples and evaluates an initial model.</summary>
     public static void Measure(StartModel start, AblationPlan plan, AblationFolder folder, PhaseConsole console)
     {
         var model = start.Training is { } training ? PhaseConsole.ModelOf(folder.Run(training)) : start.Model!;

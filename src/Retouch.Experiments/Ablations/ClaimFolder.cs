@@ -7,24 +7,24 @@ using Retouch.Training.Options;
 namespace Retouch.Experiments.Ablations;
 
 /// <summary>
-/// Lets processes share work in a folder without a server and without locks. A claim on a piece of work is a file <c>ID.N</c> that only one
-/// process can make (created exclusively); the highest N holds. The owner writes a beat into it that counts up. Where the owner let go, is
-/// dead (same machine), or its beat has stood still for long (any machine; measured by the observer's own clock, so that clocks need not
-/// agree), the process that creates <c>ID.N+1</c> takes over. A suspended owner finds that file at its next heartbeat and stops.
+/// Distributes jobs among processes that share a folder, without a server and without locks. A claim on a job is a file <c>ID.N</c>,
+/// created exclusively; the highest N is valid. Its owner increments a heartbeat in the file. If the owner has released the claim, is dead
+/// (same machine), or its heartbeat has not changed for long (any machine; by the observer's clock, so that clocks need not agree), another
+/// process takes over by creating <c>ID.N+1</c>. A suspended owner finds that file at its next heartbeat and stops.
 /// </summary>
-/// <param name="folder">Shared by all.</param>
-/// <param name="time">The clock.</param>
-/// <param name="staleAfter">How long a beat may stand still.</param>
+/// <param name="folder">Shared folder.</param>
+/// <param name="time">Clock.</param>
+/// <param name="staleAfter">Time without heartbeat after which a claim is stale.</param>
 internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan staleAfter)
 {
     private readonly Dictionary<string, (string Text, long Since)> _seen = [];
 
-    /// <summary>Between two beats.</summary>
+    /// <summary>Interval of heartbeats.</summary>
     public TimeSpan BeatEvery => staleAfter / 8;
 
-    /// <summary>Takes a piece of work, or gives null where another has it.</summary>
-    /// <param name="id">Names it; usable as a file name.</param>
-    /// <exception cref="EnvironmentException">The folder cannot be written to.</exception>
+    /// <summary>Claims a job; null if another process holds it.</summary>
+    /// <param name="id">Identifier of the job; usable as a file name.</param>
+    /// <exception cref="EnvironmentException">The folder is not writable.</exception>
     public Claim? TryTake(string id)
     {
         var newest = Newest(folder, id);
@@ -39,7 +39,7 @@ internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan sta
         }
         catch (IOException) when (File.Exists(path))
         {
-            // Another was quicker.
+            // Another process was faster.
             return null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -53,7 +53,7 @@ internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan sta
     internal static string FileOf(string folder, string id, int generation) =>
         Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{id}.{generation}"));
 
-    /// <summary>The highest claim on a piece of work; 0 where there was none.</summary>
+    /// <summary>Highest claim on a job; 0 without any.</summary>
     internal static int Newest(string folder, string id)
     {
         if (!Directory.Exists(folder))
@@ -67,7 +67,7 @@ internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan sta
             .Max();
     }
 
-    /// <summary>What a claim says; null while it is being written.</summary>
+    /// <summary>Content of a claim; null while it is being written.</summary>
     internal static ClaimOwner? Owner(string folder, string id, int generation)
     {
         try
@@ -97,7 +97,7 @@ internal sealed class ClaimFolder(string folder, TimeProvider time, TimeSpan sta
     }
 }
 
-/// <summary>A piece of work that this process holds until it is disposed of.</summary>
+/// <summary>Claimed job, released on disposal.</summary>
 internal sealed class Claim : IDisposable
 {
     private readonly string _folder;
@@ -115,13 +115,13 @@ internal sealed class Claim : IDisposable
         _timer = time.CreateTimer(_ => Beat(), null, every, every);
     }
 
-    /// <summary>Whether the owner before was stopped before its end.</summary>
+    /// <summary>Whether the previous owner was interrupted.</summary>
     public bool TakenOver { get; }
 
-    /// <summary>Cancelled where another took over because this process had slept for too long.</summary>
+    /// <summary>Cancelled if another process took over because this one was suspended for too long.</summary>
     public CancellationToken Lost => _lost.Token;
 
-    /// <summary>Says that this process is alive, and looks whether others still think so.</summary>
+    /// <summary>Writes a heartbeat, and checks for a newer claim.</summary>
     internal void Beat()
     {
         lock (_writing)
@@ -138,7 +138,7 @@ internal sealed class Claim : IDisposable
         }
     }
 
-    /// <summary>Lets go.</summary>
+    /// <summary>Releases the claim.</summary>
     public void Dispose()
     {
         _timer.Dispose();
@@ -161,7 +161,7 @@ internal sealed class Claim : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // A shared folder that is away for a moment; the next beat looks again.
+            // The shared folder is temporarily unavailable; the next heartbeat checks again.
             return false;
         }
     }
@@ -174,7 +174,7 @@ internal sealed class Claim : IDisposable
         }
         catch (EnvironmentException)
         {
-            // A beat that is missed is made up for by the next; if none comes through, others take over, which is what they should do.
+            // A missed heartbeat is harmless; without any, another process rightly takes over.
         }
     }
 }

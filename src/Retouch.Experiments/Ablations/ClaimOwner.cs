@@ -2,24 +2,24 @@ using System.Globalization;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>Who holds a claim, as its file says.</summary>
+/// <summary>Owner of a claim, stored in its file.</summary>
 internal sealed record ClaimOwner
 {
     /// <summary>
-    /// The machine, this boot of it, and the process numbers' namespace: within one of these a process can be looked up by its number.
+    /// Machine, boot and PID namespace: within one of these, a PID identifies a process.
     /// </summary>
     public string Machine { get; init; } = "";
 
-    /// <summary>The process's number.</summary>
+    /// <summary>PID.</summary>
     public int Process { get; init; }
 
-    /// <summary>When it started, in the kernel's ticks: numbers are used again.</summary>
+    /// <summary>Start time in the kernel's ticks, since PIDs are reused.</summary>
     public string Started { get; init; } = "";
 
-    /// <summary>Counts up while the owner lives.</summary>
+    /// <summary>Heartbeat counter.</summary>
     public long Beat { get; init; }
 
-    /// <summary>Whether the owner has let go.</summary>
+    /// <summary>Whether the claim is released.</summary>
     public bool Released { get; init; }
 
     /// <summary>This process.</summary>
@@ -31,16 +31,16 @@ internal sealed record ClaimOwner
             Started = StartOf(Environment.ProcessId) ?? "",
         };
 
-    /// <summary>Whether the owner is known to be dead; null where it cannot be looked up from here.</summary>
+    /// <summary>Whether the owner is dead; null if unknown, as on another machine.</summary>
     public bool? IsDead => Machine != Me.Machine || Started.Length == 0 ? null : StartOf(Process) != Started;
 
-    /// <summary>When a process started, in the kernel's ticks; null where it has ended.</summary>
+    /// <summary>Start time of a process in the kernel's ticks; null if it has ended.</summary>
     internal static string? StartOf(int process)
     {
         try
         {
-            // The command's name stands in parentheses and may hold anything; after it come the state (field 3) and, as field 22, the
-            // start.
+            // The command's name is in parentheses and can contain any character; the state (field 3) and the start time (field 22) follow
+            // it.
             var stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/stat"));
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] is "Z" or "X" ? null : fields[19];

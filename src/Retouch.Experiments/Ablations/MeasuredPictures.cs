@@ -9,25 +9,25 @@ using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Ablations;
 
-/// <summary>A figure with the bootstrap's replicates, from which differences to other arms can be computed later.</summary>
-/// <param name="Name">As in tables.</param>
-/// <param name="Value">The figure.</param>
-/// <param name="Better">Which way is better.</param>
-/// <param name="Replicates">One a resample of the pictures; the same pictures in all arms.</param>
+/// <summary>Figure with its bootstrap replicates, for later comparison with other arms.</summary>
+/// <param name="Name">Name in tables.</param>
+/// <param name="Value">Value.</param>
+/// <param name="Better">Direction.</param>
+/// <param name="Replicates">Value of each resample; resamples are equal in all arms.</param>
 public sealed record MeasuredFigure(string Name, double Value, Preference Better, IReadOnlyList<double> Replicates)
 {
-    /// <summary>Whether a warning voids what follows from the replicates.</summary>
+    /// <summary>Whether a limitation voids the interval.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool IsVoid { get; init; }
 }
 
-/// <summary>What was measured on the pictures of one model.</summary>
-/// <param name="Count">Pictures.</param>
-/// <param name="References">Real pictures that they were measured against.</param>
-/// <param name="Figures">The figures.</param>
-/// <param name="Profile">The radial spectrum, where it was asked for.</param>
-/// <param name="ReferenceProfile">That of the real pictures.</param>
-/// <param name="Warnings">What limits the figures.</param>
+/// <summary>Measurements of the pictures of one model.</summary>
+/// <param name="Count">Number of pictures.</param>
+/// <param name="References">Number of reference pictures.</param>
+/// <param name="Figures">Figures.</param>
+/// <param name="Profile">Radial power spectrum, if measured.</param>
+/// <param name="ReferenceProfile">Radial power spectrum of the reference.</param>
+/// <param name="Warnings">Limitations of the figures.</param>
 public sealed record MeasuredPictures(
     int Count,
     int References,
@@ -37,7 +37,7 @@ public sealed record MeasuredPictures(
     IReadOnlyList<string> Warnings
 )
 {
-    /// <summary>From an evaluation's set.</summary>
+    /// <summary>Measurements from an evaluated set.</summary>
     public static MeasuredPictures Of(SetResult set, EvaluationResult result) =>
         new(
             set.Count,
@@ -56,19 +56,17 @@ public sealed record MeasuredPictures(
             Protocol = [.. ProtocolText.Of(result).Where(static said => said.Key != ProtocolText.Pictures)],
         };
 
-    /// <summary>What decides the figures, as an evaluation says it; null in files that say nothing of it.</summary>
+    /// <summary>Protocol of the evaluation; null in older files.</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? Protocol { get; init; }
 
-    /// <summary>Reads a file; null where there is none.</summary>
-    /// <exception cref="InputException">It is broken.</exception>
+    /// <summary>Reads a file; null if it does not exist.</summary>
+    /// <exception cref="InputException">The file is damaged.</exception>
     public static MeasuredPictures? Read(string path) =>
-        File.Exists(path)
-            ? JsonFile.Read<MeasuredPictures>(path, JsonStyles.StateLine, "Delete it; what it holds will be measured again.")
-            : null;
+        File.Exists(path) ? JsonFile.Read<MeasuredPictures>(path, JsonStyles.StateLine, "Delete it to repeat the measurement.") : null;
 
     /// <summary>Writes the file.</summary>
     public void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, JsonStyles.StateLine));
 
-    /// <summary>A figure; null where pictures so small have none.</summary>
+    /// <summary>A figure, or null if undefined for pictures of this size.</summary>
     public MeasuredFigure? Find(string name) => Figures.FirstOrDefault(f => f.Name == name);
 }

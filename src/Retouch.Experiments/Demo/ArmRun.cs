@@ -4,14 +4,14 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>An arm that was trained.</summary>
-/// <param name="Arm">Which.</param>
-/// <param name="Folder">Its run.</param>
-/// <param name="Phase">Seconds and memory.</param>
-/// <param name="Records">Its log.</param>
+/// <summary>Trained arm.</summary>
+/// <param name="Arm">Arm.</param>
+/// <param name="Folder">Folder of the run.</param>
+/// <param name="Phase">Time and memory.</param>
+/// <param name="Records">Log records.</param>
 public sealed record ArmRun(DemoArm Arm, string Folder, PhaseRecord Phase, IReadOnlyList<MetricsRecord> Records)
 {
-    /// <summary>Median of the seconds a step took.</summary>
+    /// <summary>Median seconds per step.</summary>
     public double StepSeconds
     {
         get
@@ -21,10 +21,10 @@ public sealed record ArmRun(DemoArm Arm, string Folder, PhaseRecord Phase, IRead
         }
     }
 
-    /// <summary>The options that it ran with, as JSON.</summary>
+    /// <summary>Resolved options, as JSON.</summary>
     public string Options => File.ReadAllText(RunFolder.Open(Folder).OptionsFile);
 
-    /// <summary>Reads an arm back.</summary>
+    /// <summary>Reads a completed run.</summary>
     public static ArmRun Read(DemoArm arm, string folder, PhaseRecord phase) =>
         new(arm, folder, phase, MetricsReader.Read(RunFolder.Open(folder).MetricsFile));
 }

@@ -5,30 +5,30 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>The curves of a demo.</summary>
+/// <summary>Charts of a demo.</summary>
 internal static class DemoCharts
 {
     private const double Smoothing = 0.9;
     private static readonly string[] Bands = ["low", "mid", "high"];
 
-    /// <summary>The latent loss of every arm, the one term all have.</summary>
+    /// <summary>Diffusion loss of all arms, their common term.</summary>
     public static LineChart LatentLoss(IReadOnlyList<ArmRun> runs) =>
         new(
-            "The diffusion loss in latent space",
+            "Diffusion loss",
             new ChartAxis("step"),
             new ChartAxis("loss"),
             [.. runs.Select(run => Series(run, "loss/latent/raw", run.Arm.Name))]
         )
         {
             Smoothing = Smoothing,
-            Note = "All arms see the same pictures, noise and times at the same step: the same bumps are the same batches.",
+            Note = "All arms use the same pictures, noise and timesteps at each step, so that fluctuations coincide.",
         };
 
-    /// <summary>The decoded term of every arm that has one, before its weight.</summary>
+    /// <summary>Unweighted decoded term of each arm with one.</summary>
     public static IEnumerable<LineChart> DecodedLosses(IReadOnlyList<ArmRun> runs) =>
         runs.Where(static run => Term(run.Arm) is not null)
             .Select(static run => new LineChart(
-                $"{run.Arm.Name}: its own term, before the weight",
+                $"{run.Arm.Name}: decoded term, unweighted",
                 new ChartAxis("step"),
                 new ChartAxis("loss"),
                 [Series(run, $"loss/{Term(run.Arm)}/raw", run.Arm.Name)]
@@ -37,20 +37,20 @@ internal static class DemoCharts
                 Smoothing = Smoothing,
             });
 
-    /// <summary>What part of the total each term is, for the arms with two.</summary>
+    /// <summary>Share of each term in the total loss, for arms with two terms.</summary>
     public static IEnumerable<LineChart> Shares(IReadOnlyList<ArmRun> runs) =>
         runs.Where(static run => Term(run.Arm) is not null)
             .Select(static run => new LineChart(
                 $"{run.Arm.Name}: shares of the loss",
                 new ChartAxis("step"),
-                new ChartAxis("share of the total"),
+                new ChartAxis("share of the total loss"),
                 [Series(run, "loss/latent/share", "latent term"), Series(run, $"loss/{Term(run.Arm)}/share", run.Arm.Name)]
             )
             {
                 Stacked = true,
             });
 
-    /// <summary>How strongly the decoded term pulls at the network's output, as a ratio to the latent term.</summary>
+    /// <summary>Gradient ratio of the decoded term.</summary>
     public static LineChart? GradientRatio(IReadOnlyList<ArmRun> runs)
     {
         ChartSeries[] series =
@@ -62,20 +62,20 @@ internal static class DemoCharts
         return series.Length == 0
             ? null
             : new LineChart(
-                "Pull of the decoder's term, relative to the latent loss",
+                "Gradient ratio of the decoded term",
                 new ChartAxis("step"),
-                new ChartAxis("ratio of gradient norms", Log: true),
+                new ChartAxis("relative to the diffusion loss", Log: true),
                 series
             )
             {
                 Smoothing = Smoothing,
                 Note =
-                    "Norm of the weighted term's gradient at the network's output over that of the latent loss: at 1 both pull "
-                    + "alike. LPL is silent at steps where no sample lies under its noise gate.",
+                    "Gradient norm of the weighted term at the network's output, relative to that of the diffusion loss. LPL has no "
+                    + "value at steps without a sample below its noise gate.",
             };
     }
 
-    /// <summary>The mean radial power spectra.</summary>
+    /// <summary>Mean radial power spectra.</summary>
     public static LineChart Spectra(DemoMeasurement measured)
     {
         List<ChartSeries> series =
@@ -86,12 +86,12 @@ internal static class DemoCharts
         series.AddRange(measured.Arms.Sets.Select(static set => Profile(set.Name, set.Profile!)));
         return new LineChart(
             "Radial power spectra",
-            new ChartAxis("frequency, cycles a picture", Log: true),
+            new ChartAxis("frequency, cycles per picture", Log: true),
             new ChartAxis("power", Log: true),
             series
         )
         {
-            Note = "Mean over the pictures of a set. A curve that falls below the real one at the right lacks fine detail.",
+            Note = "Mean over the pictures of a set. A curve below the real one at high frequencies indicates missing fine detail.",
         };
     }
 
@@ -101,17 +101,17 @@ internal static class DemoCharts
         var real = measured.Arms.Reference.Profile!;
         ChartSeries Ratio(string name, SetResult set) => Profile(name, SpectrumError.LogRatio(set.Profile!, real));
         return new LineChart(
-            "Spectrum against real pictures",
-            new ChartAxis("frequency, cycles a picture"),
+            "Spectrum relative to real pictures",
+            new ChartAxis("frequency, cycles per picture"),
             new ChartAxis("log₁₀ of the ratio"),
             [Ratio(DemoArm.Base.Name, measured.AgainstBefore.Sets[0]), .. measured.Arms.Sets.Select(set => Ratio(set.Name, set))]
         )
         {
-            Note = "0 is the real spectrum; −0.3 is half its power.",
+            Note = "0: equal to the real spectrum; −0.3: half its power.",
         };
     }
 
-    /// <summary>The spectrum's error in three bands.</summary>
+    /// <summary>Error of the spectrum in three bands.</summary>
     public static BarChart SpectrumBands(DemoMeasurement measured)
     {
         BarSeries Bars(string name, SetResult set) =>
@@ -126,7 +126,7 @@ internal static class DemoCharts
             [Bars(DemoArm.Base.Name, measured.AgainstBefore.Sets[0]), .. measured.Arms.Sets.Select(set => Bars(set.Name, set))]
         )
         {
-            Note = "Shorter is closer to real pictures. Whiskers are 95 % bootstrap intervals.",
+            Note = "Lower is better. Whiskers: 95 % bootstrap intervals.",
         };
     }
 

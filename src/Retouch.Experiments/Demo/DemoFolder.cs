@@ -3,65 +3,65 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>The folder of a demo: which part lies where, and which are done.</summary>
+/// <summary>Layout and state of a demo's folder.</summary>
 public sealed class DemoFolder
 {
     private DemoFolder(string shown) => (Shown, Path) = (shown, System.IO.Path.GetFullPath(shown));
 
-    /// <summary>As the user wrote it, for commands to copy.</summary>
+    /// <summary>Path as given by the user, for commands.</summary>
     public string Shown { get; }
 
-    /// <summary>The absolute path.</summary>
+    /// <summary>Absolute path.</summary>
     public string Path { get; }
 
-    /// <summary>The pipeline that every arm starts from.</summary>
+    /// <summary>Initial pipeline of all arms.</summary>
     public string Base => In("model");
 
-    /// <summary>The real pictures that samples are measured against; never trained on.</summary>
+    /// <summary>Held-out reference pictures.</summary>
     public string HeldOut => In("held-out");
 
-    /// <summary>As many more real pictures, measured like samples: what a perfect model would score.</summary>
+    /// <summary>A second set of real pictures, evaluated like samples: the score of a perfect model.</summary>
     public string OtherReal => In("held-out-other");
 
-    /// <summary>The user's pictures to train on, framed.</summary>
+    /// <summary>The user's training pictures, resized and cropped.</summary>
     public string TrainingPictures => In("training-pictures");
 
-    /// <summary>What the autoencoder makes of the pictures to train on.</summary>
+    /// <summary>Encoded training pictures.</summary>
     public string Latents => In("latents");
 
     private string SettingsFile => In("demo.json");
 
-    /// <summary>Starts a new demo.</summary>
-    /// <exception cref="UsageException">The folder holds something already.</exception>
+    /// <summary>Creates the folder of a new demo.</summary>
+    /// <exception cref="UsageException">The folder is not empty.</exception>
     public static DemoFolder Create(string path, DemoSettings settings)
     {
         var folder = new DemoFolder(path);
         if (File.Exists(folder.Path) || (Directory.Exists(folder.Path) && Directory.EnumerateFileSystemEntries(folder.Path).Any()))
             throw new UsageException(
-                $"'{path}' is not empty. Choose another folder with --output, or continue the demo in it by --output {path} --resume."
+                $"'{path}' is not empty. Choose another folder with --output, or continue its demo with --output {path} --resume."
             );
         OptionsFile.Save(settings, folder.SettingsFile);
         return folder;
     }
 
-    /// <summary>Opens a demo that was interrupted, or finished.</summary>
-    /// <exception cref="InputException">There is none.</exception>
+    /// <summary>Opens the folder of an interrupted or finished demo.</summary>
+    /// <exception cref="InputException">The folder has no demo.</exception>
     public static (DemoFolder Folder, DemoSettings Settings) Open(string path)
     {
         var folder = new DemoFolder(path);
         if (!File.Exists(folder.SettingsFile))
             throw new InputException(
-                $"'{path}' holds no demo: it has no demo.json. Give the folder that --output named, or start anew without --resume."
+                $"'{path}' is not the folder of a demo: demo.json is missing. Give the --output of that demo, or omit --resume."
             );
         return (folder, OptionsFile.Bind<DemoSettings>(OptionsFile.Read(folder.SettingsFile), folder.SettingsFile));
     }
 
-    /// <summary>A path below the folder.</summary>
+    /// <summary>Path below the folder.</summary>
     public string In(params ReadOnlySpan<string> parts) => System.IO.Path.Combine([Path, .. parts]);
 
-    /// <summary>The run of an arm, or of a network's training.</summary>
+    /// <summary>Run folder of an arm or of a network.</summary>
     public string Run(string kind, string name) => In(kind, name);
 
-    /// <summary>The pictures drawn from a model.</summary>
+    /// <summary>Folder of a model's samples.</summary>
     public string Samples(string key) => In("samples", key);
 }

@@ -4,12 +4,12 @@ using Retouch.Evaluation.Reports;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>The pictures of all models side by side, with a real one of the same class.</summary>
+/// <summary>Samples of all models side by side, with a real picture of the same class.</summary>
 internal static class DemoGrid
 {
     private const int Shown = 24;
 
-    /// <summary>Reads the first pictures of every folder.</summary>
+    /// <summary>Reads the first pictures of each folder.</summary>
     public static PictureGrid Read(DemoSettings settings, DemoFolder folder)
     {
         var count = Math.Min(Shown, settings.Samples);
@@ -33,11 +33,11 @@ internal static class DemoGrid
                 .Select(arm => new PictureColumn(arm.Name, [.. Enumerable.Range(0, count).Select(k => Picture(arm.Key, k))])),
             new PictureColumn("real, held-out", RealOnes(folder, classes)),
         ];
-        return new PictureGrid("The same seeds and classes from every model", names, columns)
+        return new PictureGrid("Samples with the same seeds and classes", names, columns)
         {
             Note =
-                "Chosen by their numbers, not by looks: the first seeds of each set. The real picture beside them has the same "
-                + "class and nothing else in common.",
+                "The first seeds of each set, not selected. The real picture of each sample has the same "
+                + "class and is otherwise unrelated.",
         };
     }
 

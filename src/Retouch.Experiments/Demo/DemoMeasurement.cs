@@ -12,25 +12,25 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>What was measured.</summary>
-/// <param name="Arms">The arms; the first is the latent loss alone, the baseline of all differences.</param>
-/// <param name="AgainstBefore">The model before and the arms; the first is the baseline.</param>
-/// <param name="OtherReal">Other real pictures, measured like samples: where a perfect model would be. Null where there are too
-/// few.</param>
-/// <param name="Reconstruction">The held-out pictures through the autoencoder: what no denoiser over it can exceed.</param>
+/// <summary>Measurements of a demo.</summary>
+/// <param name="Arms">Evaluation of the arms; the baseline is the arm with the diffusion loss only.</param>
+/// <param name="AgainstBefore">Evaluation of initial model and arms; the baseline is the initial model.</param>
+/// <param name="OtherReal">A second set of real pictures, evaluated like samples: the score of a perfect model. Null with too few
+/// pictures.</param>
+/// <param name="Reconstruction">Held-out pictures encoded and decoded: the bound of all denoisers with this autoencoder.</param>
 public sealed record DemoMeasurement(EvaluationResult Arms, EvaluationResult AgainstBefore, SetResult? OtherReal, SetResult Reconstruction)
 {
-    /// <summary>The figure that decides: the Fréchet distance of class features where there is a network for the pictures, else the
-    /// Fréchet wavelet distance.</summary>
+    /// <summary>Decisive figure: the Fréchet distance of class features if there is a network for the pictures, otherwise the Fréchet
+    /// wavelet distance.</summary>
     public string Decisive =>
         Arms.Sets[0].Figures.FirstOrDefault(static f => f.Name.StartsWith("fd.", StringComparison.Ordinal))?.Name ?? "fwd";
 
-    /// <summary>Measures everything.</summary>
+    /// <summary>Runs all measurements.</summary>
     public static DemoMeasurement Take(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
-        console.Heading("Measuring the pictures against the held-out ones");
+        console.Heading("Evaluating the samples against the held-out pictures");
         var device = settings.Where();
-        // The network knows the classes of procedural scenes alone.
+        // The feature network is specific to the classes of procedural scenes.
         using var features = settings.Data is null ? RetouchFeatures.Open(DemoRecipes.Features(), device) : null;
         var options = new EvaluationOptions
         {
@@ -61,16 +61,16 @@ public sealed record DemoMeasurement(EvaluationResult Arms, EvaluationResult Aga
     private static ImageSet Set(string name, string folder) => ImageSet.From(name, ImageFolder.Open(folder));
 }
 
-/// <summary>Shorthands for figures.</summary>
+/// <summary>Access to figures by name.</summary>
 internal static class FigureExtensions
 {
-    /// <summary>A figure by its name.</summary>
+    /// <summary>Figure of a name.</summary>
     public static Figure Of(this SetResult set, string name) => set.Figures.First(figure => figure.Name == name);
 
-    /// <summary>Half the width of a figure's interval.</summary>
+    /// <summary>Half-width of a figure's interval.</summary>
     public static double Half(this Figure figure) => (figure.Interval.High - figure.Interval.Low) / 2;
 
-    /// <summary>The difference of a set's figure to the baseline.</summary>
+    /// <summary>Difference of a set's figure to the baseline.</summary>
     public static Difference? DifferenceOf(this EvaluationResult result, string set, string figure) =>
         result.Differences.FirstOrDefault(d => d.Set == set && d.Figure == figure);
 }

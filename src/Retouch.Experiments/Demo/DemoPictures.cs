@@ -15,8 +15,8 @@ using Retouch.Training.Telemetry;
 namespace Retouch.Experiments.Demo;
 
 /// <summary>
-/// Writes the real pictures of a demo into its folder: those to measure against, as many more as a yardstick, and, where they are the
-/// user's, those to train on. No picture is in two of them.
+/// Writes the real pictures of a demo into its folder: reference pictures, a second set for comparison, and, for the user's pictures,
+/// those for training. The sets are disjoint.
 /// </summary>
 public static class DemoPictures
 {
@@ -24,7 +24,7 @@ public static class DemoPictures
     private const int Most = 20_000;
     private const int HeldOutEvery = 10;
 
-    /// <summary>Writes what is not there yet.</summary>
+    /// <summary>Writes missing pictures.</summary>
     public static void Prepare(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         if (settings.Data is { } data)
@@ -33,7 +33,9 @@ public static class DemoPictures
             return;
         }
 
-        console.Heading($"Drawing {Figures.Count(settings.Samples)} held-out scenes to measure against, and as many more as a yardstick");
+        console.Heading(
+            $"Rendering {Figures.Count(settings.Samples)} held-out scenes as reference, and a second set of equal size for comparison"
+        );
         const ulong SceneSeed = 1;
         foreach (var (target, split) in new[] { (folder.HeldOut, SceneSplit.Test), (folder.OtherReal, SceneSplit.Validation) })
         {
@@ -50,16 +52,16 @@ public static class DemoPictures
             console.Say(note);
         if (source.Count < Fewest)
             throw new InputException(
-                $"'{data}' holds {source.Count} pictures; the demo needs at least {Fewest} to train on some and measure on others."
+                $"'{data}' has {source.Count} pictures; the demo needs at least {Fewest} for training and evaluation."
             );
         var step = Math.Max(1, (source.Count + Most - 1) / Most);
         int[] taken = [.. Enumerable.Range(0, source.Count).Where(k => k % step == 0)];
         if (step > 1)
             console.Say(
-                $"Of {Figures.Count(source.Count)} pictures every {step}th is taken: {Figures.Count(taken.Length)} are enough for a demo."
+                $"Using every {step}th of {Figures.Count(source.Count)} pictures: {Figures.Count(taken.Length)} are sufficient for a demo."
             );
         int[] held = [.. taken.Where((_, k) => k % HeldOutEvery == HeldOutEvery - 1)];
-        // Both halves see every class: neighbours in the list mostly share one.
+        // Neighbours in the list mostly have the same class, so both halves contain all classes.
         int[] first = held,
             second = [];
         if (held.Length >= 8)
@@ -70,11 +72,11 @@ public static class DemoPictures
         Write(folder.TrainingPictures, source, [.. taken.Where((_, k) => k % HeldOutEvery != HeldOutEvery - 1)], settings.Size, console);
     }
 
-    /// <summary>As many of the indices as are wanted, at equal distances.</summary>
+    /// <summary>Equidistant selection from the indices, at most the given number.</summary>
     internal static int[] Spread(int[] from, int count) =>
         from.Length <= count ? from : [.. Enumerable.Range(0, count).Select(k => from[(int)((long)k * from.Length / count)])];
 
-    /// <summary>Writes pictures, framed, with a list of them that is written last; does nothing where they are there.</summary>
+    /// <summary>Writes resized and cropped pictures, then their list; no effect if the list exists.</summary>
     internal static void Write(string target, IPictureSource source, int[] indices, int size, PhaseConsole console)
     {
         if (SampledFolder.IsWhole(target))
@@ -131,14 +133,10 @@ public static class DemoPictures
 
         var unusable = bad.OfType<string>().ToArray();
         if (unusable.Length > 0)
-            progress.Note(
-                $"{unusable.Length} of {indices.Length} pictures cannot be used and are left out, the first because: {unusable[0]}"
-            );
+            progress.Note($"{unusable.Length} of {indices.Length} pictures are unusable and were skipped; the first: {unusable[0]}");
         if (indices.Length - unusable.Length < 2)
-            throw new InputException(
-                $"Fewer than 2 of {indices.Length} pictures can be used. The first failed because: {unusable.FirstOrDefault()}"
-            );
-        // Written last: a folder without it was cut short.
+            throw new InputException($"Fewer than 2 of {indices.Length} pictures are usable. The first error: {unusable.FirstOrDefault()}");
+        // Written last: without the list, the folder is incomplete.
         var text = new StringBuilder();
         foreach (var line in lines.OfType<string>())
             text.Append(line).Append('\n');

@@ -10,12 +10,12 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>What training the networks takes, decided once for a demo.</summary>
+/// <summary>Planned training of the networks, decided once per demo.</summary>
 /// <param name="AutoencoderSteps">Steps of the autoencoder.</param>
 /// <param name="DenoiserSteps">Steps of the denoiser.</param>
-/// <param name="AutoencoderStepSeconds">Measured.</param>
-/// <param name="DenoiserStepSeconds">Measured.</param>
-/// <param name="EncodingSeconds">Estimated: encoding the pictures once for the denoiser.</param>
+/// <param name="AutoencoderStepSeconds">Seconds per step of the autoencoder, measured.</param>
+/// <param name="DenoiserStepSeconds">Seconds per step of the denoiser, measured.</param>
+/// <param name="EncodingSeconds">Seconds to encode the pictures for the denoiser, estimated.</param>
 internal sealed record PretrainingPlan(
     long AutoencoderSteps,
     long DenoiserSteps,
@@ -24,22 +24,22 @@ internal sealed record PretrainingPlan(
     double EncodingSeconds
 )
 {
-    /// <summary>All of it.</summary>
+    /// <summary>Total seconds.</summary>
     public double Seconds => (AutoencoderSteps * AutoencoderStepSeconds) + EncodingSeconds + (DenoiserSteps * DenoiserStepSeconds);
 }
 
 /// <summary>
-/// Puts the pipeline that all arms start from into the demo's folder: the one that comes with the program, or one that is trained first.
+/// Provides the initial pipeline of all arms in the demo's folder: the pretrained one of the program, or one trained first.
 /// </summary>
 public static class DemoPretraining
 {
     private const double DefaultMinutes = 15;
     private const double AutoencoderShare = 0.3;
 
-    // An encoder alone, forward alone, is about this part of a step of the whole autoencoder (forward, and backward at twice its cost).
+    // The forward pass of the encoder, relative to a training step of the autoencoder (a backward pass counts as two forward passes).
     private const double EncodingPart = 0.15;
 
-    /// <summary>Makes the pipeline, or does nothing where it is there already.</summary>
+    /// <summary>Creates the pipeline, unless it exists.</summary>
     public static void Prepare(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         if (Directory.Exists(folder.Base))
@@ -54,7 +54,7 @@ public static class DemoPretraining
             );
             if (settings.Model is not null && given.NativeSize != settings.Size)
                 throw new UsageException(
-                    $"'{settings.Model}' is for pictures of {given.NativeSize} pixels; give --size {given.NativeSize}."
+                    $"'{settings.Model}' has a native size of {given.NativeSize} pixels; give --size {given.NativeSize}."
                 );
             given.Save(folder.Base);
             return;
@@ -83,7 +83,7 @@ public static class DemoPretraining
         var file = folder.In("pretraining", "plan.json");
         if (File.Exists(file))
             return OptionsFile.Bind<PretrainingPlan>(OptionsFile.Read(file), file);
-        console.Heading("Measuring how long the networks' training takes");
+        console.Heading("Estimating the training time of the networks");
         double StepSeconds(TrainingOptions options)
         {
             using var run = TrainingRun.Start(options, null, console.Time);
@@ -93,7 +93,7 @@ public static class DemoPretraining
         var autoencoder = Autoencoder(settings, folder, vae, null);
         var denoiser = Denoiser(settings, folder, vae, null);
         var first = StepSeconds(autoencoder);
-        // A step on cached latents does not depend on the pictures: a few scenes do for measuring, without encoding everything.
+        // A step on cached latents does not depend on the pictures: a few scenes suffice for the measurement.
         const int Enough = 64;
         var measured = DemoRecipes.Read("denoiser")["model"]!["config"]!.DeepClone().AsObject();
         foreach (var member in new[] { "sample_size", "in_channels", "out_channels" })
@@ -126,9 +126,7 @@ public static class DemoPretraining
 
         console.Say($"autoencoder  {Figures.Count(plan.AutoencoderSteps)} steps of {Figures.Duration(TimeSpan.FromSeconds(first))}");
         console.Say($"denoiser     {Figures.Count(plan.DenoiserSteps)} steps of {Figures.Duration(TimeSpan.FromSeconds(second))}");
-        console.Say(
-            $"together     about {Figures.Duration(TimeSpan.FromSeconds(plan.Seconds))}; the post-training and its comparison follow"
-        );
+        console.Say($"together     about {Figures.Duration(TimeSpan.FromSeconds(plan.Seconds))}, followed by post-training and evaluation");
         OptionsFile.Save(plan, file);
         return plan;
     }
@@ -150,7 +148,7 @@ public static class DemoPretraining
         using (var component = ComponentFolder.Describe(autoencoder))
         {
             if (component.Network is not Autoencoders.IAutoencoder network)
-                throw new InputException($"'{autoencoder}' holds a {component.ClassName}, which is no autoencoder.");
+                throw new InputException($"'{autoencoder}' is a {component.ClassName}, not an autoencoder.");
             config["sample_size"] = settings.Size / network.Downsampling;
             config["in_channels"] = network.LatentChannels;
             config["out_channels"] = network.LatentChannels;

@@ -4,65 +4,65 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>One of the ways of post-training that are compared.</summary>
-/// <param name="Key">Names its folders.</param>
-/// <param name="Name">Names it in the report.</param>
-/// <param name="Summary">What sets it apart.</param>
-/// <param name="Objective">The option <c>objective</c>.</param>
+/// <summary>Compared arm.</summary>
+/// <param name="Key">Name of its folders.</param>
+/// <param name="Name">Name in the report.</param>
+/// <param name="Summary">Distinguishing settings.</param>
+/// <param name="Objective">Value of the option <c>objective</c>.</param>
 public sealed record DemoArm(string Key, string Name, string Summary, string Objective)
 {
-    /// <summary>The model before post-training.</summary>
-    public static DemoArm Base { get; } = new("base", "before", "the model that all arms start from", "");
+    /// <summary>Initial model.</summary>
+    public static DemoArm Base { get; } = new("base", "before", "the initial model of all arms", "");
 
-    /// <summary>The arms, the control first; each needs more memory than the one before.</summary>
+    /// <summary>Arms, the control first, in the order of their memory.</summary>
     public static IReadOnlyList<DemoArm> All { get; } =
     [
-        new("latent", "latent only", "the usual diffusion loss, in latent space", "{}"),
+        new("latent", "latent only", "the diffusion loss only", "{}"),
         new(
             "lpl",
             "+ LPL",
-            "the latent perceptual loss beside it: the decoder's features of the estimate against those of the truth",
+            "plus the latent perceptual loss: error of the x0 prediction in the decoder's feature space",
             """{ "perceptual": { "weight": { "gradientRatio": 0.3, "warmUp": 30 } } }"""
         ),
         new(
             "pixel",
             "+ pixel loss",
-            "the squared error behind the decoder beside it",
+            "plus the pixel-space loss: squared error of the decoded prediction",
             """{ "pixel": { "weight": { "gradientRatio": 0.3, "warmUp": 30 } } }"""
         ),
     ];
 }
 
-/// <summary>The files that come with the program: recipes, and the small pretrained pipeline.</summary>
+/// <summary>Files shipped with the program: recipes, and the small pretrained pipeline.</summary>
 public static class DemoRecipes
 {
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "demo");
 
-    /// <summary>The pretrained pipeline.</summary>
-    /// <exception cref="EnvironmentException">It is not there.</exception>
+    /// <summary>Pretrained pipeline.</summary>
+    /// <exception cref="EnvironmentException">The files are missing.</exception>
     public static string Model()
     {
         var model = Path.Combine(Folder, "model");
         return Directory.Exists(model)
             ? model
             : throw new EnvironmentException(
-                $"The demo's pretrained networks are missing: there is no '{model}'. Build from a complete checkout, or name a "
+                $"The demo's pretrained networks are missing ('{model}'). Build from a complete checkout, or give a "
                     + $"pipeline with --model."
             );
     }
 
-    /// <summary>The feature network that was trained on the classes of the procedural scenes.</summary>
+    /// <summary>Feature network trained on the classes of the procedural scenes.</summary>
     public static string Features() => Path.Combine(Folder, "features");
 
     /// <summary>Files of recorded results: of the demo's own recipe, then of photographs.</summary>
     public static IReadOnlyList<string> Recorded =>
         [Path.Combine(Folder, "recorded.json"), Path.Combine(Folder, "recorded-photographs.json")];
 
-    /// <summary>A recipe, to be changed.</summary>
-    /// <param name="name">autoencoder, denoiser or post-training.</param>
+    /// <summary>Recipe as JSON, for modification.</summary>
+    /// <param name="name">Name: autoencoder, denoiser or post-training.</param>
     public static JsonObject Read(string name) => OptionsFile.Read(Path.Combine(Folder, name + ".json"));
 
-    /// <summary>Puts the data of the demo into a recipe, and where it computes.</summary>
+    /// <summary>Sets the data and the device of a recipe.</summary>
     public static void SetData(JsonObject options, DemoSettings settings, DemoFolder folder)
     {
         OptionsFile.Set(options, "device", JsonValue.Create(settings.Device));
@@ -75,11 +75,11 @@ public static class DemoRecipes
         data["folder"] = folder.TrainingPictures;
     }
 
-    /// <summary>Turns a recipe into options.</summary>
+    /// <summary>Converts a recipe to options.</summary>
     public static TrainingOptions Bind(JsonObject options, string name)
     {
         var bound = OptionsFile.Bind<TrainingOptions>(options, $"demo/{name}.json");
-        // A rate that is still rising when the run ends has trained nothing.
+        // The learning rate must complete its warm-up within the run.
         var warmup = Math.Min(bound.Optimiser.Schedule.WarmupSteps, bound.Steps / 10);
         return bound with { Optimiser = bound.Optimiser with { Schedule = bound.Optimiser.Schedule with { WarmupSteps = warmup } } };
     }

@@ -7,15 +7,15 @@ using Retouch.Experiments.Phases;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>Puts the report of a demo together.</summary>
+/// <summary>Builds the report of a demo.</summary>
 public static class DemoReport
 {
-    /// <summary>The report.</summary>
-    /// <param name="settings">What was asked for.</param>
-    /// <param name="folder">Where everything is.</param>
-    /// <param name="runs">The arms.</param>
-    /// <param name="measured">The figures.</param>
-    /// <param name="machine">What is to be said of the machine at that time.</param>
+    /// <summary>Builds the report.</summary>
+    /// <param name="settings">Settings.</param>
+    /// <param name="folder">Folder of the demo.</param>
+    /// <param name="runs">Trained arms.</param>
+    /// <param name="measured">Measurements.</param>
+    /// <param name="machine">Section on the machine.</param>
     public static ReportDocument Build(
         DemoSettings settings,
         DemoFolder folder,
@@ -38,7 +38,7 @@ public static class DemoReport
             "Post-training through the decoder: a comparison",
             [
                 new ReportSection("Pictures", DemoGrid.Read(settings, folder)),
-                new ReportSection("What was compared", Compared(settings, runs, measured)),
+                new ReportSection("Setup", Compared(settings, runs, measured)),
                 new ReportSection(
                     "Figures",
                     [
@@ -55,7 +55,7 @@ public static class DemoReport
                     DemoCharts.SpectrumBands(measured)
                 ),
                 new ReportSection("Training", losses),
-                new ReportSection("How to do it again", Again(settings, folder, runs)),
+                new ReportSection("Reproduction", Again(settings, folder, runs)),
                 machine,
             ]
         )
@@ -90,7 +90,7 @@ public static class DemoReport
                 $"{set.Name}: {FigureNames.Header(measured.Decisive)}",
                 Figures.Significant(figure.Value, 3),
                 $"{Figures.Significant(figure.Interval.Low, 3)} to {Figures.Significant(figure.Interval.High, 3)}; "
-                    + $"{Figures.Duration(TimeSpan.FromSeconds(runs.First(run => run.Arm.Name == set.Name).StepSeconds))} a step"
+                    + $"{Figures.Duration(TimeSpan.FromSeconds(runs.First(run => run.Arm.Name == set.Name).StepSeconds))} per step"
             );
         }
     }
@@ -98,14 +98,14 @@ public static class DemoReport
     private static Prose[] Compared(DemoSettings settings, IReadOnlyList<ArmRun> runs, DemoMeasurement measured) =>
         [
             new Prose(
-                $"A small latent diffusion model was trained on for {Figures.Count(settings.Steps)} steps in {runs.Count} ways, "
-                    + $"from the same weights, with the same pictures, noise and times at every step. "
-                    + "They differ in the loss alone. Every model then drew pictures from the same seeds and classes, which are "
-                    + "measured against real pictures that no training saw.",
-                $"**{FigureNames.Header(measured.Decisive)}** is the figure that decides; it was chosen before the result was known. The "
-                    + "Fréchet distance compares mean and covariance of the features of a small network that was trained to tell the "
-                    + "classes of the pictures apart, the wavelet distance those of wavelet packets; **spectrum error** compares how much "
-                    + "of each frequency there is. All are better when lower."
+                $"A small latent diffusion model was post-trained for {Figures.Count(settings.Steps)} steps with {runs.Count} objectives, "
+                    + $"from the same initial weights, with the same pictures, noise and timesteps. "
+                    + "Only the loss differs. Samples of all models use the same seeds and classes and are "
+                    + "evaluated against held-out real pictures.",
+                $"**{FigureNames.Header(measured.Decisive)}** is the decisive figure, chosen in advance. The "
+                    + "Fréchet distance compares mean and covariance of the features of a small classifier trained on the "
+                    + "classes of the pictures, the wavelet distance those of wavelet packets; **spectrum error** compares the "
+                    + "radial power spectra. Lower is better for all."
             ),
         ];
 

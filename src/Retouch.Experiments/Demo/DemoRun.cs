@@ -10,24 +10,24 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>One arm in a result.</summary>
-/// <param name="Name">Which.</param>
-/// <param name="Model">Its pipeline, in the diffusers layout.</param>
-/// <param name="Seconds">Training, all in all.</param>
-/// <param name="SecondsPerStep">Median.</param>
-/// <param name="PeakBytes">The most resident memory while it trained.</param>
+/// <summary>Arm in a result.</summary>
+/// <param name="Name">Name of the arm.</param>
+/// <param name="Model">Folder of its pipeline, in the diffusers layout.</param>
+/// <param name="Seconds">Training time.</param>
+/// <param name="SecondsPerStep">Median time per step.</param>
+/// <param name="PeakBytes">Peak resident memory during training.</param>
 public sealed record DemoArmResult(string Name, string Model, double Seconds, double SecondsPerStep, long PeakBytes);
 
-/// <summary>What a demo found.</summary>
-/// <param name="Verdict">The report's first sentence.</param>
-/// <param name="Report">The page.</param>
-/// <param name="Json">The report's numbers.</param>
-/// <param name="Seconds">This start of the demo, all in all.</param>
-/// <param name="Arms">The arms.</param>
-/// <param name="Evaluation">The arms' figures; differences are to the latent loss alone.</param>
-/// <param name="Before">The model before post-training.</param>
-/// <param name="Reconstruction">The held-out pictures through the autoencoder.</param>
-/// <param name="Decisive">The deciding figure.</param>
+/// <summary>Result of a demo.</summary>
+/// <param name="Verdict">Headline of the report.</param>
+/// <param name="Report">Page.</param>
+/// <param name="Json">JSON of the report.</param>
+/// <param name="Seconds">Wall-clock time of this start.</param>
+/// <param name="Arms">Arms.</param>
+/// <param name="Evaluation">Figures of the arms; differences are to the arm with the diffusion loss only.</param>
+/// <param name="Before">Figures of the initial model.</param>
+/// <param name="Reconstruction">Held-out pictures, encoded and decoded.</param>
+/// <param name="Decisive">Name of the decisive figure.</param>
 public sealed record DemoResult(
     string Verdict,
     string Report,
@@ -40,10 +40,10 @@ public sealed record DemoResult(
     string Decisive
 );
 
-/// <summary>The demo from its settings to its report. Each part is skipped where an earlier start has finished it.</summary>
+/// <summary>The demo, from settings to report. Parts completed by an earlier start are reused.</summary>
 public static class DemoRun
 {
-    /// <summary>Runs it.</summary>
+    /// <summary>Runs the demo.</summary>
     public static DemoResult Run(DemoSettings settings, DemoFolder folder, PhaseConsole console)
     {
         var start = console.Time.GetTimestamp();
@@ -66,7 +66,7 @@ public static class DemoRun
         }
 
         DemoSampling.Draw(
-            $"Drawing {settings.Samples} pictures from the model before post-training",
+            $"Sampling {settings.Samples} pictures: initial model",
             folder.Base,
             folder.Samples(DemoArm.Base.Key),
             settings,
@@ -74,7 +74,7 @@ public static class DemoRun
         );
         foreach (var run in runs)
             DemoSampling.Draw(
-                $"Drawing {settings.Samples} pictures: {run.Arm.Name}",
+                $"Sampling {settings.Samples} pictures: {run.Arm.Name}",
                 PhaseConsole.ModelOf(run.Folder),
                 folder.Samples(run.Arm.Key),
                 settings,
@@ -106,12 +106,12 @@ public static class DemoRun
         );
     }
 
-    /// <summary>Encodes the pictures once for all arms, so that no arm's seconds contain it.</summary>
+    /// <summary>Encodes the pictures once for all arms, so that no arm's time includes it.</summary>
     private static void Encode(TrainingOptions options, PhaseConsole console)
     {
         if (options.Data.Cache is null)
             return;
-        console.Heading("Encoding the pictures to train on, once for all arms");
+        console.Heading("Encoding the training pictures, once for all arms");
         using var run = TrainingRun.Start(options, null, console.Time);
         using var progress = console.Progress();
         run.FillCache(progress, console.Cancellation);
@@ -128,13 +128,13 @@ public static class DemoRun
         options["objective"] = JsonNode.Parse(arm.Objective);
         if (settings.Data is null)
         {
-            // Scenes beyond those that the steps see would be encoded for nothing.
+            // Encoding is limited to the scenes used by the steps.
             var scenes = options["data"]!["sceneCount"]!.GetValue<int>();
             options["data"]!["sceneCount"] = (int)Math.Max(settings.Batch, Math.Min(scenes, settings.Steps * settings.Batch));
         }
         else
         {
-            // Encoding everything once pays only where the steps see more than everything.
+            // Encoding all pictures pays off only if the steps use each more than once.
             options["data"]!["cacheLatents"] = settings.Steps * settings.Batch >= Data.ImageFolder.Open(folder.TrainingPictures).Count;
         }
 

@@ -4,13 +4,13 @@ using Retouch.Samplers;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>Draws the same seeds and classes from every model.</summary>
+/// <summary>Samples all models with the same seeds and classes.</summary>
 public static class DemoSampling
 {
-    /// <summary>The seed of the first picture.</summary>
+    /// <summary>Seed of the first picture.</summary>
     public const ulong FirstSeed = 1000;
 
-    /// <summary>Draws the pictures of one model, where they are not there yet.</summary>
+    /// <summary>Samples one model, unless its pictures exist.</summary>
     public static void Draw(string title, string model, string target, DemoSettings settings, PhaseConsole console)
     {
         console.Heading(title);

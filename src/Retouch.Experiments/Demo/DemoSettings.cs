@@ -3,62 +3,62 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>All settings of a demo, saved in its folder as <c>demo.json</c> so that it can be continued.</summary>
+/// <summary>Settings of a demo, saved in its folder as <c>demo.json</c> for <c>--resume</c>.</summary>
 public sealed record DemoSettings
 {
-    /// <summary>A folder of pictures; null for the procedural scenes.</summary>
+    /// <summary>Folder of pictures; null for procedural scenes.</summary>
     public string? Data { get; init; }
 
-    /// <summary>Side of the pictures in pixels.</summary>
+    /// <summary>Side of the pictures in pixels, 16 to 512, divisible by 8.</summary>
     public int Size { get; init; } = 64;
 
-    /// <summary>Whether the networks are trained from scratch by their recipes.</summary>
+    /// <summary>Whether the networks are trained from scratch.</summary>
     public bool Retrain { get; init; }
 
-    /// <summary>The pipeline to start from; null for the one that comes with the program.</summary>
+    /// <summary>Initial pipeline; null for the pretrained one of the program.</summary>
     public string? Model { get; init; }
 
     /// <summary>
-    /// Minutes that training the networks may take, where they are trained at all; null follows the recipes to their end.
+    /// Time limit of the training of the networks in minutes; null for the steps of the recipes.
     /// </summary>
     [Bounds(Above = 0, AtMost = 10_000)]
     public double? Minutes { get; init; }
 
-    /// <summary>Post-training steps of every arm.</summary>
+    /// <summary>Post-training steps of each arm.</summary>
     [Bounds(AtLeast = 1)]
     public long Steps { get; init; } = 150;
 
-    /// <summary>Samples a step.</summary>
+    /// <summary>Samples per step.</summary>
     [Bounds(AtLeast = 1, AtMost = 1024)]
     public int Batch { get; init; } = 16;
 
-    /// <summary>Pictures drawn from every model, and real ones held out.</summary>
+    /// <summary>Sampled pictures per model, and number of held-out pictures.</summary>
     [Bounds(AtLeast = 4, AtMost = 100_000)]
     public int Samples { get; init; } = 128;
 
-    /// <summary>Sampler steps of a picture.</summary>
+    /// <summary>Sampler steps.</summary>
     [Bounds(AtLeast = 1, AtMost = 1000)]
     public int SamplerSteps { get; init; } = 50;
 
-    /// <summary>Scale of classifier-free guidance.</summary>
+    /// <summary>Guidance scale.</summary>
     [Bounds(AtLeast = 0)]
     public double Guidance { get; init; } = 1.5;
 
-    /// <summary>Decides everything random.</summary>
+    /// <summary>Seed of all random numbers.</summary>
     public ulong Seed { get; init; } = 3;
 
-    /// <summary>Where everything computes, as <see cref="Torch.Device.Parse"/> reads it.</summary>
+    /// <summary>Device, in the syntax of <see cref="Torch.Device.Parse"/>.</summary>
     public string Device { get; init; } = "cpu";
 
-    /// <summary>The device, which must be there.</summary>
-    /// <exception cref="EnvironmentException">It is not.</exception>
+    /// <summary>The device.</summary>
+    /// <exception cref="EnvironmentException">The device is not available.</exception>
     public Device Where() => Torch.Device.Parse(Device).Require();
 
     /// <summary>Whether the networks are trained before the comparison.</summary>
     public bool Pretrains => Retrain || Data is not null;
 
     /// <summary>Checks the settings.</summary>
-    /// <exception cref="UsageException">Some are out of range or contradict each other.</exception>
+    /// <exception cref="UsageException">Options are out of range or contradictory.</exception>
     public void Validate()
     {
         var check = Requirements.OfFlags((nameof(Batch), "--batch-size"));
@@ -66,14 +66,17 @@ public sealed record DemoSettings
         check.That(Size is >= 16 and <= 512 && Size % 8 == 0, nameof(Size), $"is {Size}; it must lie in [16, 512] and be divisible by 8");
         check.That(
             Data is not null || Retrain || Model is not null || Size == 64,
-            "--size: the pretrained networks are for 64 pixels; other sizes need --data, --retrain or --model"
+            "--size: the pretrained networks have a native size of 64 pixels; other sizes need --data, --retrain or --model"
         );
         check.That(
             !(Retrain && Data is not null),
-            "--retrain makes the networks on the procedural scenes; --data trains them on your pictures: give one of them"
+            "--retrain trains the networks on procedural scenes, --data on your pictures: give one of them"
         );
-        check.That(Minutes is null || Pretrains, "--minutes bounds the training of the networks, which only --data and --retrain do");
-        check.That(Model is null || !Retrain, "--model is the pipeline to start from; with --retrain there is none");
+        check.That(
+            Minutes is null || Pretrains,
+            "--minutes limits the training of the networks, which only takes place with --data or --retrain"
+        );
+        check.That(Model is null || !Retrain, "--model is the initial pipeline and excludes --retrain");
         check.Throw();
     }
 }

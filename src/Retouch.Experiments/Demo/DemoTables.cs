@@ -6,7 +6,7 @@ using Retouch.Experiments.Measuring;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>The numbers of a demo as tables.</summary>
+/// <summary>Results of a demo as tables.</summary>
 internal static class DemoTables
 {
     private static readonly (string Figure, string Header, Better Better)[] Whole =
@@ -27,7 +27,7 @@ internal static class DemoTables
         ("spectrum.high", "high", Better.Lower),
     ];
 
-    /// <summary>Every set's figures.</summary>
+    /// <summary>Figures of all sets.</summary>
     public static ReportTable Quality(DemoMeasurement measured)
     {
         var bootstrap = measured.Arms.Protocol.Bootstrap;
@@ -43,28 +43,28 @@ internal static class DemoTables
                         (measured.Decisive.Replace("fd", name, StringComparison.Ordinal), name, Better.Higher)
                     ),
                 ];
-        return Table("Against the held-out pictures", [.. network, .. Whole], measured) with
+        return Table("Results against held-out pictures", [.. network, .. Whole], measured) with
         {
             IntervalNote =
-                $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval over the pictures of a row "
-                + $"({Figures.Count(bootstrap.Resamples)} resamples); the held-out pictures count as fixed.",
+                $"is the half-width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval over the pictures of a row "
+                + $"({Figures.Count(bootstrap.Resamples)} resamples); the held-out pictures are treated as fixed.",
             Note =
                 "Spectrum error is the root mean square of log₁₀ of the ratio to the real spectrum; the bias is its mean over the "
-                + "upper third of the frequencies, below 0 where fine detail is missing. "
+                + "upper third of the frequencies, negative for missing fine detail. "
                 + $"Sharpness is the variance of the Laplacian; the held-out pictures have {Figures.Significant(real)}. "
-                + $"The autoencoder gives the held-out pictures back at {Figures.Significant(psnr.Value, 3)} dB (± "
-                + $"{Figures.Significant(psnr.Half(), 2)}): no arm can be finer than it.",
+                + $"The autoencoder reconstructs the held-out pictures with {Figures.Significant(psnr.Value, 3)} dB PSNR (± "
+                + $"{Figures.Significant(psnr.Half(), 2)}), an upper bound of all arms.",
         };
     }
 
-    /// <summary>The same by band.</summary>
+    /// <summary>Figures by frequency band.</summary>
     public static ReportTable Bands(DemoMeasurement measured) =>
         Table("By frequency band", ByBand, measured) with
         {
             Note = "Wavelet distances of the packets, and spectrum errors of the rings, of the low, middle and high third.",
         };
 
-    /// <summary>The paired differences to the latent loss alone.</summary>
+    /// <summary>Paired differences to the arm with the diffusion loss only.</summary>
     public static ReportTable Differences(DemoMeasurement measured)
     {
         (string Figure, string Header)[] figures =
@@ -72,7 +72,7 @@ internal static class DemoTables
             .. measured.Decisive == "fwd" ? [] : ((string, string)[])[(measured.Decisive, FigureNames.Header(measured.Decisive))],
             ("fwd", "wavelet distance"),
             ("spectrum", "spectrum error"),
-            ("spectrum.high", "its high band"),
+            ("spectrum.high", "spectrum error, high band"),
         ];
         var rows = measured
             .Arms.Sets.Skip(1)
@@ -81,28 +81,28 @@ internal static class DemoTables
                 [.. figures.SelectMany(figure => Cells(measured.Arms.DifferenceOf(set.Name, figure.Figure)))]
             ));
         return new ReportTable(
-            "Difference to the latent loss alone",
+            "Differences to latent only",
             "arm",
-            [.. figures.SelectMany(static f => (TableColumn[])[new(f.Header), new("that is")])],
+            [.. figures.SelectMany(static f => (TableColumn[])[new(f.Header), new("verdict")])],
             [.. rows]
         )
         {
             IntervalNote =
-                "is half the width of the 95 % interval of the difference. Paired: the same seeds and classes are drawn together, "
-                + "so that what the pictures share cancels.",
-            Note = "Below 0 is closer to real pictures; \"not shown\" where the interval holds 0.",
+                "is the half-width of the 95 % interval of the difference, paired by seed and class, "
+                + "so that common variation cancels.",
+            Note = "Negative: closer to real pictures. \"not shown\": the interval contains 0.",
         };
     }
 
-    /// <summary>What each arm cost.</summary>
+    /// <summary>Cost of each arm.</summary>
     public static ReportTable Cost(IReadOnlyList<ArmRun> runs) =>
         new(
-            "What it cost",
+            "Cost",
             "arm",
             [
-                new("whole run") { Unit = "s", Decimals = 0 },
-                new("a step") { Unit = "s", Decimals = 3 },
-                new("a step, of latent only") { Unit = "×", Decimals = 2 },
+                new("total") { Unit = "s", Decimals = 0 },
+                new("per step") { Unit = "s", Decimals = 3 },
+                new("per step, relative to latent only") { Unit = "×", Decimals = 2 },
                 new("peak memory") { Unit = "MiB", Decimals = 0 },
             ],
             [
@@ -117,9 +117,9 @@ internal static class DemoTables
         )
         {
             Note =
-                "The whole run includes encoding the pictures, checkpoints and saving; a step is the median. Peak memory is the "
-                + "most this process had resident during the arm, everything included; what earlier work left for reuse was given "
-                + "back before.",
+                "The total includes encoding, checkpoints and saving; the time per step is a median. Peak memory is the maximum "
+                + "resident memory of the process during the arm; cached blocks of earlier phases were released "
+                + "before.",
         };
 
     private static ReportTable Table(string title, (string Figure, string Header, Better Better)[] columns, DemoMeasurement measured)
@@ -138,8 +138,8 @@ internal static class DemoTables
             .. measured.Arms.Sets.Select(set => Row(set.Name, set, reference: false)),
         ];
         if (measured.OtherReal is { } other)
-            rows.Add(Row("other real pictures", other, reference: true));
-        rows.Add(Row("through the autoencoder", measured.Reconstruction, reference: true));
+            rows.Add(Row("real pictures (second set)", other, reference: true));
+        rows.Add(Row("autoencoder reconstructions", measured.Reconstruction, reference: true));
         return new ReportTable(
             title,
             "pictures",

@@ -1,5 +1,4 @@
 using Retouch.Core.Formatting;
-using Retouch.Evaluation.Frequency;
 using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Reports;
 using Retouch.Experiments.Measuring;
@@ -8,23 +7,23 @@ using Shown = Retouch.Evaluation.Statistics.Verdict;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>Turns intervals into a sentence. What the interval does not show is not said.</summary>
+/// <summary>Derives the headline from the intervals; only significant differences are stated.</summary>
 public static class DemoVerdict
 {
     private const string Second = "spectrum";
 
-    // Above this times the reconstructions' error there is room for a decoded loss to show.
+    // Spectrum error relative to that of the reconstructions, above which a decoded loss has room for improvement.
     private const double NearCeiling = 1.25;
 
-    /// <summary>The verdict on the arms beside the latent loss alone.</summary>
-    /// <param name="measured">The figures of this run.</param>
+    /// <summary>Verdict on the arms relative to the diffusion loss only.</summary>
+    /// <param name="measured">Measurements of this run.</param>
     public static Said Of(DemoMeasurement measured)
     {
         var result = measured.Arms;
         var differences = result.Sets.Skip(1).Select(set => result.DifferenceOf(set.Name, measured.Decisive)!).ToArray();
         var caution =
-            $"Each arm was trained once. The intervals hold the chance of which {Figures.Count(result.Sets[0].Count)} seeds were drawn, "
-            + $"not that of another training, which may turn the verdict.";
+            $"Each arm was trained once. The intervals cover the variation between {Figures.Count(result.Sets[0].Count)} sampling seeds, "
+            + $"not between trainings; another training seed may change the verdict.";
         var detail = $"{string.Join(" ", differences.Select(d => Numbers(d, result)))} {Before(measured)} {Ceiling(measured)}{caution}";
         if (differences.Any(static d => d.Verdict == Shown.Void))
             return new Said(
@@ -37,8 +36,8 @@ public static class DemoVerdict
         if (differences.All(d => Math.Abs(d.Value) < smallest * Find(result, d, d.Baseline).Value))
             return new Said(
                 VerdictTone.Unclear,
-                $"The arms end alike: none is {Figures.Percent(smallest)} closer to real pictures, or further off, than the "
-                    + $"latent loss alone.",
+                $"No relevant difference: no arm is {Figures.Percent(smallest)} closer to real pictures, or further from them, than "
+                    + $"latent only.",
                 detail
             );
 
@@ -49,11 +48,11 @@ public static class DemoVerdict
         {
             List<string> parts =
             [
-                $"{Join(better, result)} {(better.Length > 1 ? "come" : "comes")} closer to real pictures than the latent loss "
-                    + $"alone after the same steps, in this one training of each",
+                $"{Join(better, result)} {(better.Length > 1 ? "are" : "is")} closer to real pictures than latent only "
+                    + $"after the same number of steps, with one training each",
             ];
             if (worse.Length > 0)
-                parts.Add($"{Join(worse, result)} {(worse.Length > 1 ? "end" : "ends")} further off");
+                parts.Add($"{Join(worse, result)} {(worse.Length > 1 ? "are" : "is")} further from them");
             if (open.Length > 0)
                 parts.Add($"{string.Join(" and ", open.Select(static d => d.Set))} cannot be distinguished from it");
             return new Said(
@@ -66,32 +65,28 @@ public static class DemoVerdict
         if (worse.Length == differences.Length)
             return new Said(
                 VerdictTone.Worse,
-                $"The latent loss alone wins: {Join(worse, result)} end further from real pictures after the same steps, "
-                    + "in this one training of each.",
+                $"Latent only is best: {Join(worse, result)} are further from real pictures after the same number of steps, "
+                    + "with one training each.",
                 detail
             );
         if (worse.Length > 0)
             return new Said(
                 VerdictTone.Worse,
-                $"{Join(worse, result)} ends further from real pictures than the latent loss alone; {open[0].Set} "
+                $"{Join(worse, result)} is further from real pictures than latent only; {open[0].Set} "
                     + "cannot be distinguished from it.",
                 detail
             );
-        return new Said(
-            VerdictTone.Unclear,
-            "No arm can be distinguished from the latent loss alone: the differences are within what chance would explain.",
-            detail
-        );
+        return new Said(VerdictTone.Unclear, "No arm can be distinguished from latent only: no difference is significant.", detail);
     }
 
-    /// <summary>That the autoencoder leaves little to gain, where the latent loss alone is nearly as good as its reconstructions.</summary>
+    /// <summary>Note on a ceiling effect, if the diffusion loss only is nearly as good as the autoencoder's reconstructions.</summary>
     private static string Ceiling(DemoMeasurement measured)
     {
         var (ceiling, reached) = (measured.Reconstruction.Of(Second).Value, measured.Arms.Sets[0].Of(Second).Value);
         return reached > NearCeiling * ceiling
             ? ""
-            : "The autoencoder leaves little detail to gain: it reconstructs real pictures with a spectrum error of "
-                + $"{Text(ceiling)}, and the latent loss alone reaches {Text(reached)}. ";
+            : "The autoencoder limits the possible gain: its reconstructions of real pictures have a spectrum error of "
+                + $"{Text(ceiling)}, and latent only has {Text(reached)}. ";
     }
 
     private static string Numbers(Difference difference, EvaluationResult result)
@@ -100,7 +95,7 @@ public static class DemoVerdict
         {
             Shown.Better => "its spectrum is closer to the real one",
             Shown.Worse => "its spectrum is further from the real one",
-            _ => "for its spectrum no difference is shown",
+            _ => "its spectrum is not distinguishable",
         };
         return $"**{difference.Set}**: {FigureNames.Header(difference.Figure)} "
             + $"{Text(Find(result, difference, difference.Set).Value)} against "
@@ -110,8 +105,8 @@ public static class DemoVerdict
 
     private static string Between(EvaluationResult result, Difference[] better) =>
         Find(result, better[0], better[0].Set).Interval.High < Find(result, better[1], better[1].Set).Interval.Low
-            ? $"{better[0].Set} is the closest."
-            : $"The intervals of {better[0].Set} and {better[1].Set} overlap: which of the two is closer is not shown.";
+            ? $"{better[0].Set} is closest."
+            : $"The intervals of {better[0].Set} and {better[1].Set} overlap: their order is not significant.";
 
     private static string Before(DemoMeasurement measured)
     {
@@ -125,15 +120,15 @@ public static class DemoVerdict
             {
                 (Shown.Better, true) => "are closer",
                 (Shown.Better, false) => "is closer",
-                (Shown.Worse, true) => "are further off",
-                (Shown.Worse, false) => "is further off",
+                (Shown.Worse, true) => "are further away",
+                (Shown.Worse, false) => "is further away",
                 _ => "cannot be distinguished from it",
             }}"
             );
-        return $"Against the model before post-training: {string.Join("; ", said)}.";
+        return $"Compared with the initial model: {string.Join("; ", said)}.";
     }
 
-    // A difference that the intervals show can still be a small one: its size is part of the sentence.
+    // A significant difference can be small, so the sentence states its size.
     private static string Join(IReadOnlyList<Difference> differences, EvaluationResult result) =>
         string.Join(
             " and ",

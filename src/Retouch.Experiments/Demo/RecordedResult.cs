@@ -7,14 +7,14 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Demo;
 
-/// <summary>An arm of the recorded result.</summary>
-/// <param name="Name">As in the demo.</param>
-/// <param name="Value">Mean of the deciding figure over the training seeds.</param>
-/// <param name="Low">Lower end of its interval over pictures and seeds.</param>
-/// <param name="High">Upper end.</param>
-/// <param name="Difference">Difference to the latent loss alone, as a share of it; null for that arm itself.</param>
-/// <param name="DifferenceLow">Lower end of the wider of its two intervals: over pictures and seeds, over seeds.</param>
-/// <param name="DifferenceHigh">Upper end.</param>
+/// <summary>Arm of a recorded result.</summary>
+/// <param name="Name">Name, as in the demo.</param>
+/// <param name="Value">Mean of the decisive figure over the training seeds.</param>
+/// <param name="Low">Lower bound of its interval over pictures and seeds.</param>
+/// <param name="High">Upper bound.</param>
+/// <param name="Difference">Relative difference to the diffusion loss only; null for that arm itself.</param>
+/// <param name="DifferenceLow">Lower bound of the wider of its two intervals: over pictures and seeds, over seeds.</param>
+/// <param name="DifferenceHigh">Upper bound.</param>
 public sealed record RecordedArm(
     string Name,
     double Value,
@@ -26,16 +26,16 @@ public sealed record RecordedArm(
 );
 
 /// <summary>
-/// Arms over several training seeds, recorded beforehand and shipped with the program: the live run has the time for one seed and one
-/// kind of pictures only.
+/// Arms over several training seeds, recorded in advance and shipped with the program, since a live run has time for one training seed
+/// and one type of pictures only.
 /// </summary>
 /// <param name="Title">Recipe or pictures, as in tables.</param>
-/// <param name="Machine">Where it ran, and when.</param>
+/// <param name="Machine">Machine and date.</param>
 /// <param name="Seeds">Number of training seeds.</param>
-/// <param name="Samples">Pictures drawn from each model.</param>
-/// <param name="Steps">Training steps of each arm.</param>
-/// <param name="Figure">The deciding figure.</param>
-/// <param name="Arms">The latent loss alone first.</param>
+/// <param name="Samples">Sampled pictures per model.</param>
+/// <param name="Steps">Training steps per arm.</param>
+/// <param name="Figure">Name of the decisive figure.</param>
+/// <param name="Arms">Arms, the diffusion loss only first.</param>
 public sealed record RecordedResult(
     string Title,
     string Machine,
@@ -47,14 +47,15 @@ public sealed record RecordedResult(
 )
 {
     /// <summary>The demo's own recipe (<c>bench/demo-seeds.sh</c>), then photographs (<c>bench/lpl.sh</c>).</summary>
-    /// <exception cref="Core.Errors.InputException">A file is broken.</exception>
+    /// <exception cref="Core.Errors.InputException">A file is damaged.</exception>
     public static IReadOnlyList<RecordedResult> ReadAll() =>
         [.. DemoRecipes.Recorded.Select(static file => Parse(OptionsFile.Read(file), file))];
 
-    /// <summary>Whether a live run has the recorded recipe: procedural scenes, the program's own networks, as many steps.</summary>
+    /// <summary>Whether a live run uses the recorded recipe: procedural scenes, the program's own networks, the same number of
+    /// steps.</summary>
     public bool IsOf(DemoSettings settings) => settings is { Data: null, Model: null, Retrain: false } && settings.Steps == Steps;
 
-    /// <summary>The differences, for the head of the report.</summary>
+    /// <summary>Differences, for the top of the report.</summary>
     public IEnumerable<Highlight> Highlights() =>
         Arms.Where(static a => a.Difference is not null)
             .Select(a => new Highlight(
@@ -63,7 +64,7 @@ public sealed record RecordedResult(
                 $"{FigureNames.Header(Figure)}, {Signed(a.DifferenceLow!.Value)} to {Signed(a.DifferenceHigh!.Value)}, against latent only"
             ));
 
-    /// <summary>The arms as a table.</summary>
+    /// <summary>Table of the arms.</summary>
     public ReportTable Table() =>
         new(
             $"Recorded: {Title}, several training seeds",
@@ -82,11 +83,11 @@ public sealed record RecordedResult(
         {
             Note =
                 $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Steps)} steps, "
-                + $"{Figures.Count(Samples)} pictures from each model. Intervals are 95 % intervals over pictures and training seeds; of "
-                + "the difference, the wider of that and Student's interval over the seeds.",
+                + $"{Figures.Count(Samples)} pictures per model. Intervals are 95 % intervals over pictures and training seeds; for "
+                + "differences, the wider of that and Student's interval over the seeds.",
         };
 
-    /// <summary>Reads the recorded form: the output of <c>retouch ablate --json</c>, and the machine.</summary>
+    /// <summary>Parses a recorded file: the output of <c>retouch ablate --json</c>, and the machine.</summary>
     internal static RecordedResult Parse(JsonObject json, string origin)
     {
         var members = new JsonMembers(json, origin);
@@ -95,7 +96,7 @@ public sealed record RecordedResult(
         List<RecordedArm> arms = [];
         foreach (var row in outcome["rows"]!.AsArray().OfType<JsonObject>())
         {
-            // A model that arms start from has no training seeds.
+            // Initial models have no training seeds.
             if (row["seeds"]!.AsArray().Count == 0)
                 continue;
             var name = (string)row["name"]!;
@@ -137,7 +138,7 @@ public sealed record RecordedResult(
                 figure,
                 arms
             )
-            : throw members.Wrong("figures", "two arms or more");
+            : throw members.Wrong("figures", "at least two arms");
     }
 
     private static (double Low, double High) Wider(JsonNode estimate)

@@ -13,19 +13,18 @@ using Retouch.Torch.Nn;
 namespace Retouch.Experiments.Inspection;
 
 /// <summary>
-/// Peak memory of forward and backward pass beside weights and gradients, in float32, from the sizes of the layers: each weight matrix or
-/// kernel keeps its input, and its output is kept by the next layer, at the resolution of its position in the network; attention keeps its
-/// scores if libtorch has no fused operator, and the largest temporary is added once or twice. An estimate; its errors are in
-/// docs/results/activations.md.
+/// Peak memory of forward and backward pass besides weights and gradients, in float32, derived from layer sizes: each weight matrix or
+/// kernel saves its input, at the resolution of its position in the network; attention saves its scores if libtorch has no fused
+/// operator; the largest temporary is added once or twice. An estimate; docs/results/activations.md lists its errors.
 /// </summary>
 public static partial class ActivationEstimate
 {
     private const int Float = sizeof(float);
 
     /// <summary>Bytes for a batch of a training step.</summary>
-    /// <param name="network">The denoiser; weights are not read.</param>
+    /// <param name="network">Denoiser; weights are not read.</param>
     /// <param name="autoencoder">Autoencoder of a decoded objective; null for none.</param>
-    /// <param name="batch">Pictures.</param>
+    /// <param name="batch">Batch size.</param>
     /// <param name="options">Training options that affect memory.</param>
     public static long OfStep(IDenoiser network, IAutoencoder? autoencoder, int batch, StepShape options)
     {
@@ -36,7 +35,7 @@ public static partial class ActivationEstimate
     }
 
     /// <summary>
-    /// Default number of tokens of a prompt: CLIP's 77, PixArt's 300, CLIP's and T5's 333 of SD 3, one for a class.
+    /// Default number of prompt tokens: 77 for CLIP, 300 for PixArt, 333 for CLIP and T5 in SD 3, 1 for a class.
     /// </summary>
     public static int TextTokens(IDenoiser network) =>
         network switch
@@ -48,14 +47,14 @@ public static partial class ActivationEstimate
         };
 
     /// <summary>
-    /// Bytes for a batch of an autoencoder: a frozen decoder keeps one map for each normalisation (or, without them, layer), a trained
-    /// network both ends of each layer.
+    /// Bytes for a batch of an autoencoder: a frozen decoder saves one map per normalisation (without normalisations, per layer), a trained
+    /// network input and output of each layer.
     /// </summary>
-    /// <param name="network">The autoencoder.</param>
+    /// <param name="network">Autoencoder.</param>
     /// <param name="side">Side of the latent.</param>
-    /// <param name="batch">Pictures.</param>
+    /// <param name="batch">Batch size.</param>
     /// <param name="frozen">Whether only the frozen decoder is used.</param>
-    /// <param name="taps">Of a frozen decoder, where features are compared with a target's; null for the picture.</param>
+    /// <param name="taps">Compared taps of a frozen decoder; null for a loss on pictures.</param>
     public static long OfAutoencoder(IAutoencoder network, double side, int batch, bool frozen, IReadOnlyList<int>? taps = null)
     {
         var (kept, largest) = (0.0, 0.0);
@@ -84,8 +83,8 @@ public static partial class ActivationEstimate
                 );
             }
 
-            // Layers from map to map at two resolutions, and those beside a residual block, whose input is kept already and whose output is
-            // added at once.
+            // Layers between two resolutions, and shortcuts of residual blocks, whose input is saved already and whose output is added
+            // immediately.
             var before =
                 name.Contains(".upsamplers.", StringComparison.Ordinal) ? scale / 2
                 : name.Contains(".downsamplers.", StringComparison.Ordinal) ? scale * 2
@@ -99,7 +98,7 @@ public static partial class ActivationEstimate
                 kept += KeyOrValue().IsMatch(name) ? output : input + output;
         }
 
-        // The target's features, the gradients that the comparison sends to all layers at once, and what they become on the way.
+        // Features of the target, and the gradients of all compared layers, which are live at the same time.
         var features = taps?.Sum(t => Map(network.Taps[t].Channels, network.Taps[t].Scale)) ?? 0;
         return (long)(kept + largest + (3 * features));
     }
@@ -112,7 +111,7 @@ public static partial class ActivationEstimate
             ?? 1;
         var levels = 1 + network.Parameters.All.Select(static p => Numbered(p.Name, "down_blocks")).Max() ?? 0;
         var words = (double)(options.Text ?? TextTokens(network));
-        // What a unit of recomputation takes in is kept; the rest of it is there only while its gradients are computed.
+        // A recomputed unit saves its input only; the rest is live only during its own backward pass.
         var units = new Dictionary<string, double>(StringComparer.Ordinal);
         var (kept, moment) = (0.0, 0.0);
         foreach (var parameter in network.Parameters.All.Where(IsApplied))
@@ -128,7 +127,7 @@ public static partial class ActivationEstimate
                 kept += input;
             if (!name.EndsWith(".to_q.weight", StringComparison.Ordinal))
                 continue;
-            // Image and text are one list of tokens to a joint attention.
+            // Joint attention concatenates image and text tokens.
             var joint = network.Parameters.Find(name.Replace(".to_q.", ".add_k_proj.", StringComparison.Ordinal)) is not null;
             var (asking, asked) = joint ? (pixels + words, pixels + words) : (pixels, isCross ? words : pixels);
             var scores = Heads(network, name, levels) * asking * asked * batch * Float;
@@ -149,8 +148,8 @@ public static partial class ActivationEstimate
     }
 
     /// <summary>
-    /// The unit of recomputation that a layer is part of: a block of a transformer, a residual block of a U-Net with its attention; null
-    /// for what is never recomputed.
+    /// Recomputed unit of a layer: a transformer block, or a residual block of a U-Net with its attention; null for layers that are never
+    /// recomputed.
     /// </summary>
     private static string? UnitOf(string name)
     {
@@ -169,7 +168,7 @@ public static partial class ActivationEstimate
         return downsampling / Math.Pow(2, Math.Min(level + (name.Contains(".downsamplers.", StringComparison.Ordinal) ? 1 : 0), lowest));
     }
 
-    /// <summary>Index of the tap after a layer; the number of taps after the last one.</summary>
+    /// <summary>Index of the first tap at or after a layer; the number of taps if there is none.</summary>
     private static int Stage(string name, IReadOnlyList<DecoderTap> taps)
     {
         for (var k = 0; k < taps.Count; k++)
@@ -200,13 +199,13 @@ public static partial class ActivationEstimate
             PixArtTransformer2D pixart => pixart.Config.NumAttentionHeads,
             Sd3Transformer2D sd3 => sd3.Config.NumAttentionHeads,
             MmDitTransformer2D mmdit => mmdit.Config.NumAttentionHeads,
-            // Named attention_head_dim, but the number of heads.
+            // diffusers' attention_head_dim contains the number of heads.
             UNet2DCondition { Config.AttentionHeadDim: [var everywhere] } => everywhere,
             UNet2DCondition unet => unet.Config.AttentionHeadDim[(int)Math.Round(-Math.Log2(Relative(name, levels)))],
             _ => 1,
         };
 
-    /// <summary>Side of a U-Net's map relative to its input's.</summary>
+    /// <summary>Side of a U-Net's map relative to its input.</summary>
     private static double Relative(string name, int levels)
     {
         if (levels == 0)
@@ -218,7 +217,7 @@ public static partial class ActivationEstimate
         return name.Contains("mid_block", StringComparison.Ordinal) ? Math.Pow(0.5, levels - 1) : 1;
     }
 
-    /// <summary>Whether a tensor is applied at every position; embeddings and modulations are applied once a picture.</summary>
+    /// <summary>Whether a tensor is applied at every position; embeddings and modulations are applied once per picture.</summary>
     private static bool IsApplied(Parameter parameter) => parameter.Shape.Length is 2 or 4 && !OncePerPicture().IsMatch(parameter.Name);
 
     private static int? Numbered(string name, string list)
@@ -246,5 +245,5 @@ public static partial class ActivationEstimate
 /// <summary>Training options that affect memory.</summary>
 /// <param name="Checkpoint">Whether the denoiser recomputes its blocks.</param>
 /// <param name="Text">Tokens of the prompts; null: <see cref="ActivationEstimate.TextTokens"/>.</param>
-/// <param name="Taps">Taps of the decoder that are compared; null for the picture.</param>
+/// <param name="Taps">Compared taps of the decoder; null for a loss on pictures.</param>
 public readonly record struct StepShape(bool Checkpoint = false, int? Text = null, IReadOnlyList<int>? Taps = null);

@@ -3,12 +3,12 @@ using Retouch.Diffusion;
 namespace Retouch.Experiments.Inspection;
 
 /// <summary>Result of <c>retouch inspect</c>.</summary>
-/// <param name="Path">The file or folder.</param>
-/// <param name="Kind">tensor file, LoRA file, adapters, component, pipeline or training run.</param>
+/// <param name="Path">Path of the file or folder.</param>
+/// <param name="Kind">Tensor file, LoRA file, adapters, component, pipeline or training run.</param>
 /// <param name="BytesOnDisk">Total size of the inspected files.</param>
-/// <param name="Components">The networks.</param>
+/// <param name="Components">Networks.</param>
 /// <param name="Tensors">Content of a tensor file; null for folders.</param>
-/// <param name="Scheduler">The noise schedule; null if not configured.</param>
+/// <param name="Scheduler">Noise schedule; null if not configured.</param>
 /// <param name="Run">State of a training run; null otherwise.</param>
 /// <param name="Training">Memory for training; null if nothing can be trained.</param>
 public sealed record InspectReport(
@@ -29,15 +29,15 @@ public sealed record InspectReport(
     public IReadOnlyList<string> Problems { get; init; } = [];
 }
 
-/// <summary>A network of a folder.</summary>
-/// <param name="Name">Its folder's name.</param>
-/// <param name="Class">Class of diffusers or transformers.</param>
+/// <summary>Network of a folder.</summary>
+/// <param name="Name">Name of its folder.</param>
+/// <param name="Class">Class in diffusers or transformers.</param>
 /// <param name="Parameters">Number of parameters.</param>
 /// <param name="Types">Stored elements by type.</param>
 /// <param name="BytesOnDisk">Size of its weight files.</param>
 /// <param name="Files">Number of weight files.</param>
 /// <param name="Taps">Taps of a decoder.</param>
-/// <param name="Problems">Missing or unexpected keys, keys of another shape, and other problems.</param>
+/// <param name="Problems">Missing and unexpected keys, keys of another shape, and other problems.</param>
 public sealed record ComponentReport(
     string Name,
     string Class,
@@ -49,19 +49,19 @@ public sealed record ComponentReport(
     IReadOnlyList<string> Problems
 );
 
-/// <summary>A tap.</summary>
+/// <summary>Decoder tap.</summary>
 /// <param name="Index">Index, as in options.</param>
-/// <param name="Name">Its module.</param>
+/// <param name="Name">Name of its module.</param>
 /// <param name="Channels">Channels of the features.</param>
 /// <param name="Scale">Resolution relative to the latent.</param>
 public sealed record TapReport(int Index, string Name, int Channels, int Scale);
 
-/// <summary>A file of tensors.</summary>
-/// <param name="Count">Tensors.</param>
-/// <param name="Elements">Their elements.</param>
+/// <summary>Content of a tensor file.</summary>
+/// <param name="Count">Number of tensors.</param>
+/// <param name="Elements">Number of elements.</param>
 /// <param name="Types">Elements by type.</param>
-/// <param name="LoraRanks">Number of low-rank pairs by rank; null if there are none.</param>
-/// <param name="Largest">The largest tensors: key and shape.</param>
+/// <param name="LoraRanks">Number of low-rank pairs by rank; null without any.</param>
+/// <param name="Largest">Largest tensors: key and shape.</param>
 public sealed record TensorFileReport(
     int Count,
     long Elements,
@@ -70,35 +70,35 @@ public sealed record TensorFileReport(
     IReadOnlyList<string> Largest
 );
 
-/// <summary>A scheduler's configuration.</summary>
-/// <param name="Class">Its class.</param>
+/// <summary>Scheduler configuration.</summary>
+/// <param name="Class">Class in diffusers.</param>
 /// <param name="Prediction">Prediction type.</param>
 /// <param name="TrainSteps">Timesteps of the training schedule.</param>
 public sealed record SchedulerReport(string Class, string Prediction, int TrainSteps);
 
-/// <summary>A training run.</summary>
-/// <param name="Checkpoints">Steps with a checkpoint.</param>
+/// <summary>State of a training run.</summary>
+/// <param name="Checkpoints">Steps of the checkpoints.</param>
 /// <param name="LastStep">Last logged step; null before the first.</param>
-/// <param name="LastLoss">Its total loss.</param>
+/// <param name="LastLoss">Total loss of that step.</param>
 public sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep, double? LastLoss);
 
-/// <summary>Memory that training takes, in bytes.</summary>
-/// <param name="Trained">The network that is trained.</param>
-/// <param name="Batch">Pictures in a batch.</param>
-/// <param name="Weights">All networks in float32.</param>
-/// <param name="Gradients">Of the trained one, float32.</param>
-/// <param name="Optimiser">AdamW's two moments of the trained one, float32.</param>
-/// <param name="Averages">One average of its weights, float32.</param>
+/// <summary>Memory for training, in bytes.</summary>
+/// <param name="Trained">Name of the trained network.</param>
+/// <param name="Batch">Batch size.</param>
+/// <param name="Weights">Weights of all networks, float32.</param>
+/// <param name="Gradients">Gradients of the trained network, float32.</param>
+/// <param name="Optimiser">AdamW's two moments, float32.</param>
+/// <param name="Averages">One weight average, float32.</param>
 /// <param name="EstimatedActivations">
-/// Estimate from the sizes of the layers: peak of forward and backward pass of the trained network and of the decoder of the latent
-/// perceptual loss. <c>train --dry-run</c> measures.
+/// Estimate from layer sizes: peak of forward and backward pass of the trained network and of the decoder of the latent perceptual loss.
+/// <c>train --dry-run</c> measures it.
 /// </param>
-/// <param name="EstimatedRecomputed">The same with <c>model.checkpointActivations</c>; null without recomputation.</param>
-/// <param name="Total">The sum, without recomputation.</param>
+/// <param name="EstimatedRecomputed">The estimate with <c>model.checkpointActivations</c>; null without recomputation.</param>
+/// <param name="Total">Sum, without recomputation.</param>
 /// <param name="AvailableMainMemory">Available main memory; null if unknown.</param>
 /// <param name="AvailableGpuMemory">Free memory of the first GPU; null without one.</param>
 /// <param name="FitsMainMemory">Whether training fits into main memory.</param>
-/// <param name="FitsGpu">Whether it fits onto the first GPU; null without one.</param>
+/// <param name="FitsGpu">Whether training fits into the memory of the first GPU; null without one.</param>
 public sealed record TrainingMemory(
     string Trained,
     int Batch,

@@ -18,17 +18,17 @@ namespace Retouch.Experiments.Inspection;
 
 /// <summary>Inspects files and folders of models without reading weights.</summary>
 /// <param name="batch">Batch size for the memory estimate.</param>
-/// <param name="variant">Variant of the weights; null as <see cref="WeightFiles.Open"/> has it.</param>
+/// <param name="variant">Variant of the weights; null as in <see cref="WeightFiles.Open"/>.</param>
 public sealed class Inspector(int batch, string? variant)
 {
-    /// <exception cref="InputException">The path does not exist, or its content is unknown.</exception>
+    /// <exception cref="InputException">The path does not exist, or its content is not recognised.</exception>
     public InspectReport Inspect(string path)
     {
         var full = Path.GetFullPath(path);
         if (File.Exists(full))
             return InspectFile(full);
         if (!Directory.Exists(full))
-            throw new InputException($"There is no file or folder '{full}'.");
+            throw new InputException($"'{full}' does not exist.");
         if (File.Exists(Path.Combine(full, "options.json")) && !File.Exists(Path.Combine(full, "config.json")))
             return InspectRun(full);
         if (File.Exists(Path.Combine(full, PipelineLayout.IndexName)))
@@ -48,7 +48,7 @@ public sealed class Inspector(int batch, string? variant)
         var types = file
             .Names.GroupBy(file.DTypeOf)
             .ToDictionary(static g => g.Key.ToString(), g => g.Sum(Elements), StringComparer.Ordinal);
-        // The first factor of a pair has as many rows as the rank.
+        // The first factor of a pair has one row per rank.
         var ranks = shapes
             .Where(static s => IsFirstFactor(s.Key) && s.Value.Length >= 2)
             .GroupBy(static s => $"{s.Value[0]}")
@@ -133,7 +133,7 @@ public sealed class Inspector(int batch, string? variant)
             var root = AdapterFolder.RootOf(folder);
             var part =
                 ((string[])["transformer", "unet"]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists)
-                ?? throw new InputException($"'{root}' has no transformer/ or unet/.");
+                ?? throw new InputException($"'{root}' has neither transformer/ nor unet/.");
             using var summary = ComponentSummary.Of(part, variant);
             foreach (var encoder in LoraFile.PartsOf(folder))
             {
@@ -207,7 +207,7 @@ public sealed class Inspector(int batch, string? variant)
         return new SchedulerReport(new JsonMembers(json, path).Text("_class_name"), prediction, formulation.TrainSteps);
     }
 
-    /// <summary>The trained network: the denoiser, else an autoencoder with a posterior; null for others.</summary>
+    /// <summary>Trained network: the denoiser, or an autoencoder with a posterior; null for others.</summary>
     private TrainingMemory? Memory(IReadOnlyList<ComponentSummary> summaries)
     {
         var denoiser = summaries.FirstOrDefault(static s => s.Network is IDenoiser);

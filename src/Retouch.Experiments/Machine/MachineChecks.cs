@@ -15,7 +15,7 @@ internal static class MachineChecks
     /// <summary>.NET, system, processor, memory, cache folder.</summary>
     public static IEnumerable<Check> All() => [Framework(), OperatingSystem(), Processor(), Memory(), Cache()];
 
-    /// <summary>A number of bytes in GiB, as text.</summary>
+    /// <summary>Formats bytes in GiB.</summary>
     public static string Gibibytes(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / Gibi:0.0} GiB");
 
     private static Check Framework() =>
@@ -66,7 +66,7 @@ internal static class MachineChecks
                 "Processor",
                 CheckState.Slow,
                 detail + ", no AVX2",
-                "Use a processor with AVX2; without it everything takes several times longer."
+                "Use a processor with AVX2; without it computations are several times slower."
             )
             : new("Processor", CheckState.Ok, detail);
     }
@@ -128,7 +128,7 @@ internal static class MachineChecks
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return new("Cache", CheckState.Missing, $"{folder}: {Reasons.Of(e)}.", "Set RETOUCH_CACHE to a folder that can be written to.");
+            return new("Cache", CheckState.Missing, $"{folder}: {Reasons.Of(e)}.", "Set RETOUCH_CACHE to a writable folder.");
         }
     }
 }

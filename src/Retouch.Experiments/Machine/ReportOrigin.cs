@@ -3,15 +3,15 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Machine;
 
-/// <summary>Origin of a report: the command, and the machine that it ran on.</summary>
+/// <summary>Origin of a report: command and machine.</summary>
 public static class ReportOrigin
 {
-    /// <summary>The load average of the machine over 1, 5 and 15 minutes, as text; to be read before the work begins.</summary>
+    /// <summary>Load average of the machine over 1, 5 and 15 minutes, as text; to be read before the work starts.</summary>
     public static string LoadAverage() =>
         File.Exists("/proc/loadavg") ? string.Join(' ', File.ReadAllText("/proc/loadavg").Split(' ')[..3]) : "unknown";
 
     /// <summary>Processor, libraries, load.</summary>
-    /// <param name="load">The load average before the work.</param>
+    /// <param name="load">Load average before the work.</param>
     public static ReportSection Machine(string load) =>
         new(
             "Machine",
@@ -29,9 +29,9 @@ public static class ReportOrigin
             )
         );
 
-    /// <summary>The command for reproduction, and the machine.</summary>
-    /// <param name="command">The whole command, as a shell reads it.</param>
-    /// <param name="load">The load average before the work.</param>
+    /// <summary>Command for reproduction, and machine.</summary>
+    /// <param name="command">Complete command, quoted for a shell.</param>
+    /// <param name="load">Load average before the work.</param>
     public static IReadOnlyList<ReportSection> Of(string command, string load) =>
-        [new ReportSection("How to do it again", new CodeBlock("Command", command)), Machine(load)];
+        [new ReportSection("Reproduction", new CodeBlock("Command", command)), Machine(load)];
 }

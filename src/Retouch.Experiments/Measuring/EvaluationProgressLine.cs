@@ -3,9 +3,9 @@ using Retouch.Evaluation.Pictures;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>Progress of an evaluation in pictures: one line overwritten in place on a terminal, else a line every 5 s.</summary>
+/// <summary>Progress of an evaluation in pictures: one line, overwritten in place on a terminal, otherwise a line every 5 s.</summary>
 /// <param name="error">Standard error.</param>
-/// <param name="terminal">Whether it is a terminal.</param>
+/// <param name="terminal">Whether standard error is a terminal.</param>
 /// <param name="time">Clock of the estimate.</param>
 public sealed class EvaluationProgressLine(TextWriter error, bool terminal, TimeProvider time) : IDisposable
 {
@@ -14,7 +14,7 @@ public sealed class EvaluationProgressLine(TextWriter error, bool terminal, Time
     private TimeSpan _shown;
     private bool _open;
 
-    /// <summary>Reports progress; limited in frequency.</summary>
+    /// <summary>Reports progress, rate-limited.</summary>
     public void Report(EvaluationProgress progress)
     {
         var elapsed = time.GetElapsedTime(_started);
@@ -31,7 +31,7 @@ public sealed class EvaluationProgressLine(TextWriter error, bool terminal, Time
         _open = terminal;
     }
 
-    /// <summary>Clears the line of a terminal.</summary>
+    /// <summary>Clears the line on a terminal.</summary>
     public void Dispose()
     {
         if (_open)

@@ -17,10 +17,10 @@ public static class EvaluationReport
     private const int ShownPictures = 12;
     private const int ColumnsOfPictures = 6;
 
-    /// <summary>The report.</summary>
-    /// <param name="result">The evaluation.</param>
-    /// <param name="reference">The real pictures; null with saved statistics alone.</param>
-    /// <param name="sets">The sets, in the result's order.</param>
+    /// <summary>Builds the report.</summary>
+    /// <param name="result">Result of the evaluation.</param>
+    /// <param name="reference">Reference pictures; null for saved statistics only.</param>
+    /// <param name="sets">Sets, in the order of the result.</param>
     /// <param name="origin">Command and machine.</param>
     public static ReportDocument Build(
         EvaluationResult result,
@@ -48,7 +48,7 @@ public static class EvaluationReport
             new("Figures", figures),
             spectra.Length > 0 ? new("Spectra", spectra) : null,
             new("Pictures", [.. Pictures(reference, sets, names)]),
-            new("How it was measured", new KeyValues(null, [.. ProtocolText.Of(result)])),
+            new("Protocol", new KeyValues(null, [.. ProtocolText.Of(result)])),
             .. origin,
         ];
         return new ReportDocument(
@@ -57,14 +57,14 @@ public static class EvaluationReport
         )
         {
             Subtitle =
-                $"{string.Join(", ", result.Sets.Select(static s => s.Count).Distinct())} pictures a set, {result.Protocol.Width} "
-                + $"x {result.Protocol.Height} pixels, against {result.Reference.Count} of {result.Reference.Name}",
+                $"{string.Join(", ", result.Sets.Select(static s => s.Count).Distinct())} pictures per set, {result.Protocol.Width} "
+                + $"x {result.Protocol.Height} pixels; reference: {result.Reference.Count} of {result.Reference.Name}",
             Verdict = Verdict(result, names),
             Arms = [.. names.Select((name, k) => new ReportArm(name, result.Sets[k].Name))],
         };
     }
 
-    /// <summary>The figures as runs for TensorBoard.</summary>
+    /// <summary>Figures as TensorBoard runs.</summary>
     public static IReadOnlyList<FigureRun> Runs(EvaluationResult result) =>
         [
             .. result.Sets.Select(static set => new FigureRun(
@@ -74,7 +74,7 @@ public static class EvaluationReport
             )),
         ];
 
-    /// <summary>The last folder of each path if these differ; else the whole paths.</summary>
+    /// <summary>Last folder of each path if these differ, otherwise the whole paths.</summary>
     internal static IReadOnlyList<string> ShortNames(IReadOnlyList<string> paths)
     {
         string[] last = [.. paths.Select(static path => path.TrimEnd('/').Split('/')[^1])];
@@ -98,20 +98,22 @@ public static class EvaluationReport
                 );
             var (better, worse) = (Of(Said.Better), Of(Said.Worse));
             parts.Add(
-                $"{names[k]} is "
+                $"{names[k]} "
                     + (
                         better.Length + worse.Length == 0
                             ? Of(Said.Negligible) is { Length: > 0 } alike
-                                ? $"alike in {alike}"
+                                ? $"shows no relevant difference in {alike}"
                                 : whole.Any(d => d.Set == result.Sets[k].Name && d.Verdict == Said.Void)
-                                    ? "not judged: a warning voids its intervals"
-                                    : "not shown to differ"
-                            : string.Join(
-                                " and ",
-                                (
-                                    (string[])[better.Length > 0 ? $"better in {better}" : "", worse.Length > 0 ? $"worse in {worse}" : ""]
-                                ).Where(static s => s.Length > 0)
-                            )
+                                    ? "has no verdict: a warning voids the intervals"
+                                    : "shows no significant difference"
+                            : "is "
+                                + string.Join(
+                                    " and ",
+                                    (
+                                        (string[])
+                                            [better.Length > 0 ? $"better in {better}" : "", worse.Length > 0 ? $"worse in {worse}" : ""]
+                                    ).Where(static s => s.Length > 0)
+                                )
                     )
             );
         }
@@ -122,9 +124,9 @@ public static class EvaluationReport
                 : some == others ? VerdictTone.Unclear
                 : some ? VerdictTone.Better
                 : VerdictTone.Worse,
-            $"Against {names[0]}: {string.Join("; ", parts)}.",
-            "By the intervals over pictures, figure by figure. Of models, one training each is compared: another seed of training may turn "
-                + $"it. Differences under {Figures.Percent(result.Protocol.SmallestDifference)} are not named."
+            $"Compared with {names[0]}: {string.Join("; ", parts)}.",
+            "By the intervals over pictures, for each figure. Models are compared by one training each: another training seed may change "
+                + $"the verdict. Differences below {Figures.Percent(result.Protocol.SmallestDifference)} count as negligible."
         );
     }
 
@@ -136,7 +138,7 @@ public static class EvaluationReport
         yield return new BlockRow(
             new LineChart(
                 "Radial power spectra",
-                new ChartAxis("frequency, cycles a picture", Log: true),
+                new ChartAxis("frequency, cycles per picture", Log: true),
                 new ChartAxis("power", Log: true),
                 [
                     new ChartSeries("real", rings, real) { IsReference = true },
@@ -147,13 +149,13 @@ public static class EvaluationReport
                 Note = "Mean over the pictures of a set.",
             },
             new LineChart(
-                "Spectrum against real pictures",
-                new ChartAxis("frequency, cycles a picture"),
+                "Spectrum relative to real pictures",
+                new ChartAxis("frequency, cycles per picture"),
                 new ChartAxis("log₁₀ of the ratio"),
                 [.. result.Sets.Select((set, k) => new ChartSeries(names[k], rings, SpectrumError.LogRatio(set.Profile!, real)))]
             )
             {
-                Note = "0 is the real spectrum; −0.3 is half its power.",
+                Note = "0: equal to the real spectrum; −0.3: half its power.",
             }
         );
         if (result.Sets.All(static s => s.SpectrumMap is not null))
@@ -162,8 +164,8 @@ public static class EvaluationReport
             var first = result.Sets[0].SpectrumMap!;
             var compares = result.Sets.Count > 1;
             yield return new PictureGrid(
-                "Where in the plane of frequencies",
-                ["less the real ones", .. compares ? [$"less {names[0]}"] : Array.Empty<string>()],
+                "Power spectra in two dimensions",
+                ["relative to real pictures", .. compares ? [$"relative to {names[0]}"] : Array.Empty<string>()],
                 [
                     .. result.Sets.Select(
                         (set, k) =>
@@ -181,9 +183,9 @@ public static class EvaluationReport
             )
             {
                 Note =
-                    "log₁₀ of the ratio of mean powers, frequency 0 in the middle. White: as much power as the real pictures have; red: "
-                    + "more; blue: less; full colour at a factor of ten"
-                    + (compares ? $"; against {names[0]}, at a factor of two." : "."),
+                    "log₁₀ of the ratio of mean powers, frequency 0 in the centre. White: equal power; red: "
+                    + "more; blue: less; saturated at a factor of ten"
+                    + (compares ? $" (relative to {names[0]}: two)." : "."),
             };
         }
     }
@@ -205,12 +207,12 @@ public static class EvaluationReport
             yield return new PictureGrid(paired ? "Pictures of the same names" : "The first pictures of each set", samples, columns)
             {
                 Note =
-                    $"The first ones, not chosen by "
-                    + $"looks.{(paired ? "" : " They do not belong together.")}"
+                    $"The first pictures, not "
+                    + $"selected.{(paired ? "" : " Pictures of a row are unrelated.")}"
                     + (
                         reference is null ? ""
-                        : withReal ? " The real ones have the same names."
-                        : " The real ones have nothing in common with them."
+                        : withReal ? " Real pictures have the same names."
+                        : " Real pictures are unrelated."
                     ),
             };
         }

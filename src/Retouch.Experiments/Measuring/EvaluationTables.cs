@@ -6,13 +6,13 @@ using Figure = Retouch.Evaluation.Measuring.Figure;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>The figures of an evaluation as tables: rows are sets, columns are figures.</summary>
+/// <summary>Figures of an evaluation as tables: rows are sets, columns are figures.</summary>
 internal static class EvaluationTables
 {
-    /// <summary>Figures of every set, total or by frequency band, in tables that fit a page.</summary>
-    /// <param name="result">The evaluation.</param>
-    /// <param name="names">Names of the sets in the report.</param>
-    /// <param name="byBand">Figures by band instead of totals.</param>
+    /// <summary>Figures of all sets, overall or by frequency band, in tables of page width.</summary>
+    /// <param name="result">Result of the evaluation.</param>
+    /// <param name="names">Display names of the sets.</param>
+    /// <param name="byBand">Figures by band instead of overall.</param>
     public static IEnumerable<ReportTable> Quality(EvaluationResult result, IReadOnlyList<string> names, bool byBand) =>
         result
             .Sets[0]
@@ -38,7 +38,7 @@ internal static class EvaluationTables
         if (columns.Any(static c => c.Reference is not null))
             rows.Add(
                 new TableRow(
-                    "the real pictures themselves",
+                    "real pictures (no distance)",
                     [.. columns.Select(static c => c.Reference is { } own ? own : TableCell.Missing)]
                 )
                 {
@@ -47,19 +47,19 @@ internal static class EvaluationTables
             );
         var bootstrap = result.Protocol.Bootstrap;
         return new ReportTable(
-            byBand ? "By frequency band" : "Against the real pictures",
+            byBand ? "By frequency band" : "Results against real pictures",
             "set",
             [.. columns.Select(static c => new TableColumn(FigureNames.Header(c.Name), FigureNames.Of(c.Better)))],
             rows
         )
         {
             IntervalNote =
-                $"is half the width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval "
-                + $"({Figures.Count(bootstrap.Resamples)} resamples of a set's pictures; the real ones count as fixed).",
+                $"is the half-width of the {Figures.Percent(bootstrap.Confidence)} bootstrap interval "
+                + $"({Figures.Count(bootstrap.Resamples)} resamples of a set's pictures; the real pictures are treated as fixed).",
         };
     }
 
-    /// <summary>Differences of every further set to the first, in tables that fit a page; none for a single set.</summary>
+    /// <summary>Differences of all other sets to the first, in tables of page width; empty for a single set.</summary>
     public static IEnumerable<ReportTable> Differences(EvaluationResult result, IReadOnlyList<string> names)
     {
         string[] columns =
@@ -85,27 +85,27 @@ internal static class EvaluationTables
         return new ReportTable(
             $"Differences to {names[0]}",
             "set",
-            [.. columns.SelectMany(static name => (TableColumn[])[new(FigureNames.Header(name)), new("that is")])],
+            [.. columns.SelectMany(static name => (TableColumn[])[new(FigureNames.Header(name)), new("verdict")])],
             [.. rows]
         )
         {
             IntervalNote =
-                $"is half the width of the {Figures.Percent(result.Protocol.Bootstrap.Confidence)} bootstrap interval of the "
+                $"is the half-width of the {Figures.Percent(result.Protocol.Bootstrap.Confidence)} bootstrap interval of the "
                 + $"difference"
                 + (
                     paired
-                        ? ", paired: pictures of the same name are drawn together"
-                        : "; the sets' pictures do not belong together by name and are drawn independently"
+                        ? ", paired: pictures of the same name are resampled together"
+                        : "; the sets have different names and are resampled independently"
                 )
                 + $".",
             Note = count is not { } all
                 ? null
-                : $"A difference is better or worse where its interval leaves 0 out and it is {Smallest(result)} of the first set's figure "
-                    + $"or more; where a warning voids the interval there is no verdict. {all} "
-                    + $"{(all == 1 ? "comparison was" : "comparisons were")} made: where nothing differs, about "
-                    + $"{Figures.Significant(all * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would be called different by "
-                    + $"chance. The intervals hold the chance of which pictures were drawn, not that of another training: for models, "
-                    + $"one training each is compared here, and another seed of training may turn a verdict (retouch ablate takes "
+                : $"A difference is better or worse if its interval excludes 0 and it is at least {Smallest(result)} of the first set's "
+                    + $"figure; there is no verdict if a warning voids the interval. {all} "
+                    + $"{(all == 1 ? "comparison was" : "comparisons were")} made: without any real difference, about "
+                    + $"{Figures.Significant(all * (1 - result.Protocol.Bootstrap.Confidence), 2)} of them would have a verdict by "
+                    + $"chance. The intervals cover the variation between pictures, not between trainings: models are represented by "
+                    + $"one training each, and another training seed may change a verdict (retouch ablate supports "
                     + $"several).",
         };
     }

@@ -5,23 +5,23 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>The figures of one set or arm.</summary>
-/// <param name="Name">As in tables.</param>
+/// <summary>Figures of one set or arm.</summary>
+/// <param name="Name">Name in tables.</param>
 /// <param name="Step">Training steps of the model; 0 if unknown.</param>
 /// <param name="Figures">Names, values and intervals.</param>
 public sealed record FigureRun(string Name, long Step, IReadOnlyList<(string Name, double Value, Interval Interval)> Figures);
 
-/// <summary>Figures for TensorBoard: a run for each set or arm, with the value and both ends of its interval under one tag each.</summary>
+/// <summary>Figures for TensorBoard: one run per set or arm, with value and interval bounds under separate tags.</summary>
 public static class FigureEvents
 {
-    /// <summary>The folder beside a report.</summary>
+    /// <summary>Name of the folder next to a report.</summary>
     public const string FolderName = "tensorboard";
 
     /// <summary>Writes the runs and replaces those of an earlier report.</summary>
-    /// <param name="runs">The measurements.</param>
-    /// <param name="folder">The report's folder.</param>
-    /// <param name="time">The clock of the events.</param>
-    /// <returns>The log folder for TensorBoard.</returns>
+    /// <param name="runs">Runs.</param>
+    /// <param name="folder">Folder of the report.</param>
+    /// <param name="time">Clock of the events.</param>
+    /// <returns>Log folder for TensorBoard.</returns>
     public static string Write(IReadOnlyList<FigureRun> runs, string folder, TimeProvider time)
     {
         var root = Path.Combine(folder, FolderName);

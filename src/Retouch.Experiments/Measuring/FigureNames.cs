@@ -6,10 +6,10 @@ using Verdict = Retouch.Evaluation.Statistics.Verdict;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>Figures as columns of report tables: display names, hierarchy, and better direction.</summary>
+/// <summary>Figures as columns of report tables: display names, hierarchy, and direction.</summary>
 public static class FigureNames
 {
-    /// <summary>Maximum number of figures of a table on a printed page.</summary>
+    /// <summary>Maximum number of figures per table on a printed page.</summary>
     public const int MostColumns = 7;
 
     /// <summary>Heading of a figure.</summary>
@@ -34,9 +34,9 @@ public static class FigureNames
         return name.Contains('.', StringComparison.Ordinal) && MetricCatalog.Heading(Whole(name)) is { HasParts: true };
     }
 
-    /// <summary>A verdict in a table.</summary>
-    /// <param name="verdict">The verdict.</param>
-    /// <param name="smallest">The smallest difference with a verdict, as a fraction.</param>
+    /// <summary>Text of a verdict in a table.</summary>
+    /// <param name="verdict">Verdict.</param>
+    /// <param name="smallest">Smallest relevant difference, as a share.</param>
     public static string Said(Verdict verdict, double smallest) =>
         verdict switch
         {
@@ -47,10 +47,10 @@ public static class FigureNames
             _ => "not shown",
         };
 
-    /// <summary>Half the width of an interval.</summary>
+    /// <summary>Half-width of an interval.</summary>
     public static double Half(Interval interval) => (interval.High - interval.Low) / 2;
 
-    /// <summary>Better direction of a table column.</summary>
+    /// <summary>Direction of a table column.</summary>
     public static Better Of(Preference preference) =>
         preference switch
         {

@@ -3,15 +3,15 @@ using Retouch.Evaluation.Measuring;
 
 namespace Retouch.Experiments.Measuring;
 
-/// <summary>The protocol of an evaluation as text: counts, resizes, networks with their hashes, neighbours, seeds.</summary>
+/// <summary>Protocol of an evaluation as text: counts, resizes, networks with their hashes, neighbours, seeds.</summary>
 public static class ProtocolText
 {
-    /// <summary>Label of a set in the protocol.</summary>
+    /// <summary>Label of a set.</summary>
     public const string Pictures = "Pictures";
 
-    /// <summary>Warnings; equal ones of several sets are merged.</summary>
+    /// <summary>Warnings, merged if equal for several sets.</summary>
     /// <param name="warnings">Warnings of an evaluation.</param>
-    /// <param name="named">Display name of a set.</param>
+    /// <param name="named">Maps a set to its display name.</param>
     public static IEnumerable<string> Warnings(IEnumerable<string> warnings, Func<string, string> named)
     {
         const string Has = "' has ";
@@ -29,7 +29,7 @@ public static class ProtocolText
                 : $"{string.Join(", ", group.Select(w => named(w[1..w.IndexOf(Has, StringComparison.Ordinal)])))}: {group.Key}";
     }
 
-    /// <summary>Labels and texts in order.</summary>
+    /// <summary>Labels and texts, in order.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Of(EvaluationResult result)
     {
         var protocol = result.Protocol;

@@ -12,10 +12,10 @@ namespace Retouch.Experiments.Phases;
 
 /// <summary>Console of the phases of a long experiment (demo, ablations): standard error, clock, cancellation.</summary>
 /// <param name="Error">Writer of headings and progress.</param>
-/// <param name="Terminal">Whether <paramref name="Error"/> is a terminal, where a line may be overwritten.</param>
+/// <param name="Terminal">Whether <paramref name="Error"/> is a terminal, where a line can be overwritten.</param>
 /// <param name="Display">Creates the progress display of one phase.</param>
 /// <param name="Time">Clock of durations.</param>
-/// <param name="Cancellation">Ends a phase; training writes a checkpoint first.</param>
+/// <param name="Cancellation">Cancels a phase; training writes a checkpoint first.</param>
 public sealed record PhaseConsole(
     TextWriter Error,
     bool Terminal,
@@ -62,11 +62,11 @@ public sealed record PhaseConsole(
         new SampledFolder(target, pipeline, request).Add(pictures);
     }
 
-    /// <summary>Trains to the last step, resuming an interrupted run; a finished run is left as it is.</summary>
+    /// <summary>Trains to the last step, resuming an interrupted run; no effect on a finished run.</summary>
     /// <param name="title">Heading of the phase.</param>
     /// <param name="options">Options of a new run; a resumed run keeps its own.</param>
     /// <param name="run">Folder of the run.</param>
-    /// <returns>Seconds and peak memory over all starts, also written to the folder.</returns>
+    /// <returns>Time and peak memory over all starts, also written to the folder.</returns>
     /// <exception cref="OperationCanceledException"><see cref="Cancellation"/> was requested; the run can be resumed.</exception>
     public PhaseRecord Train(string title, TrainingOptions options, string run)
     {
@@ -74,7 +74,7 @@ public sealed record PhaseConsole(
         var before = PhaseRecord.Read(run) ?? new PhaseRecord(false, 0, 0);
         if (before.Finished)
         {
-            Say("Done already.");
+            Say("Already complete.");
             return before;
         }
 
@@ -99,11 +99,11 @@ public sealed record PhaseConsole(
 
         var record = Record(finished: true);
         record.Write(run);
-        Say($"Took {Figures.Duration(TimeSpan.FromSeconds(record.Seconds))}, at most {Figures.Bytes(record.PeakBytes)} of memory.");
+        Say($"Took {Figures.Duration(TimeSpan.FromSeconds(record.Seconds))}; peak memory {Figures.Bytes(record.PeakBytes)}.");
         return record;
     }
 
-    /// <summary>Model folder of a run: its first average, or its weights without averages.</summary>
+    /// <summary>Model folder of a run: its first weight average, or its weights if there is none.</summary>
     /// <param name="run">Folder of a finished run.</param>
     public static string ModelOf(string run)
     {

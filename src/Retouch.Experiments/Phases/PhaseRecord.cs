@@ -2,7 +2,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Experiments.Phases;
 
-/// <summary>Outcome of a training phase (<c>phase.json</c> in its run's folder), written on interruption and at the end.</summary>
+/// <summary>Outcome of a training phase (<c>phase.json</c> in the run folder), written on interruption and at the end.</summary>
 /// <param name="Finished">Whether the last step was reached.</param>
 /// <param name="Seconds">Wall-clock seconds, summed over all starts.</param>
 /// <param name="PeakBytes">Largest peak of resident memory of any start.</param>

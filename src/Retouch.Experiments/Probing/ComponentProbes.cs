@@ -12,11 +12,11 @@ using Retouch.Torch;
 
 namespace Retouch.Experiments.Probing;
 
-/// <summary>Inputs and outputs of each kind of network in a probe, with diffusers' names of arguments and results.</summary>
+/// <summary>Inputs and outputs of each type of network in a probe, under diffusers' names of arguments and results.</summary>
 internal static class ComponentProbes
 {
     /// <summary>Runs a network on the named inputs.</summary>
-    /// <exception cref="InputException">Inputs are missing or do not fit.</exception>
+    /// <exception cref="InputException">Inputs are missing or have unsuitable shapes.</exception>
     public static void Run(object network, ProbeTensors tensors)
     {
         switch (network)
@@ -70,11 +70,11 @@ internal static class ComponentProbes
                 );
                 break;
             default:
-                throw new InputException($"Networks of the kind {network.GetType().Name} cannot be probed.");
+                throw new InputException($"{network.GetType().Name} cannot be probed.");
         }
     }
 
-    /// <summary>A second picture of another size is evaluated if present: <c>in.odd_sample</c>.</summary>
+    /// <summary>Also evaluates an optional second picture of another size, <c>in.odd_sample</c>.</summary>
     private static void Probe(UNet2DCondition network, ProbeTensors tensors)
     {
         var condition = new Condition(tensors.Has("class_labels") ? tensors.Input("class_labels") : null)
@@ -84,7 +84,7 @@ internal static class ComponentProbes
             Pooled = tensors.Has("text_embeds") ? tensors.Leaf("text_embeds") : null,
             TimeIds = tensors.Has("time_ids") ? tensors.Input("time_ids") : null,
         };
-        // Classes that are vectors are called class_labels too.
+        // Classes given as vectors are called class_labels, too.
         if (network.Config.ClassEmbedType is "projection" or "identity")
             condition = condition with { Pooled = condition.ClassLabels, ClassLabels = null };
         var time = tensors.Input("timestep");
@@ -92,7 +92,7 @@ internal static class ComponentProbes
             tensors.Output(name, network.Forward(tensors.Leaf(name), time, condition));
     }
 
-    /// <summary>A mask, a size (height and width in pixels, as diffusers' <c>resolution</c>) and an aspect ratio are optional.</summary>
+    /// <summary>Mask, size (height and width in pixels, diffusers' <c>resolution</c>) and aspect ratio are optional.</summary>
     private static void Probe(PixArtTransformer2D network, ProbeTensors tensors)
     {
         var mask = tensors.Has("encoder_attention_mask") ? tensors.Input("encoder_attention_mask") : null;
@@ -105,7 +105,7 @@ internal static class ComponentProbes
     }
 
     /// <summary>
-    /// The encoder runs if there is an image, the decoder if there is a latent (unscaled, as diffusers' decode takes it).
+    /// Runs the encoder if an image is given, and the decoder if a latent is given (unscaled, as in diffusers' decode).
     /// </summary>
     private static void Probe(KlAutoencoder network, ProbeTensors tensors)
     {
@@ -130,14 +130,14 @@ internal static class ComponentProbes
         {
             var latent = new Latent(network.Scale(tensors.Leaf("latent")));
             tensors.Output("decoded", network.Decode(latent));
-            // After the plain decode, so that intermediates are those without a mask.
+            // After the plain decode, so that the intermediates are those without a mask.
             if (network is AsymmetricAutoencoderKl asymmetric && tensors.Has("mask"))
                 tensors.Output("decoded_masked", asymmetric.Decode(latent, tensors.Input("image_for_mask"), tensors.Input("mask")));
         }
     }
 
     /// <summary>
-    /// As for the full autoencoders, but without sampling; <c>forward</c> is diffusers' own, which stores the latents as bytes in between.
+    /// As for the full autoencoders, without sampling; <c>forward</c> is that of diffusers, which rounds latents to bytes.
     /// </summary>
     private static void Probe(AutoencoderTiny network, ProbeTensors tensors)
     {
@@ -164,10 +164,10 @@ internal static class ComponentProbes
     private static void CheckInputs(ProbeTensors tensors)
     {
         if (!tensors.Has("image") && !tensors.Has("latent"))
-            throw new InputException("An autoencoder is probed with in.image, in.latent or both; the file has neither.");
+            throw new InputException("The probe of an autoencoder needs in.image, in.latent or both; the file has neither.");
     }
 
-    /// <summary>Runs without the mask, and again with the mask if present.</summary>
+    /// <summary>Runs without the mask, and again with the mask if given.</summary>
     private static void Probe(ClipTextModel network, ProbeTensors tensors)
     {
         var output = network.Forward(tensors.Input("input_ids"));

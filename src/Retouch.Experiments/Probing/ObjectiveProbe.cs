@@ -9,22 +9,22 @@ using Retouch.Torch;
 namespace Retouch.Experiments.Probing;
 
 /// <summary>
-/// One term of the loss on given latents: its value, what each layer adds to it, its figures, and its gradient with respect to the
-/// estimate. Takes <c>in.z0</c> and <c>in.z0_hat</c> (raw, as an autoencoder's <c>decode</c> takes them), the noise level as
-/// <c>in.sigma</c> (noise over signal, of a variance-preserving process) or <c>in.time</c> (of a rectified flow, 0 to 1), and, where a term
-/// looks at them, <c>in.noise</c>, <c>in.images</c> and, for pairs, <c>in.z0_hat_reference</c>.
+/// One term of the loss on given latents: value, contribution of each layer, health figures, and gradient with respect to the estimate.
+/// Inputs are <c>in.z0</c> and <c>in.z0_hat</c> (raw, as for an autoencoder's <c>decode</c>), the noise level as <c>in.sigma</c>
+/// (variance-preserving process) or <c>in.time</c> (rectified flow, 0 to 1), and, depending on the term, <c>in.noise</c>,
+/// <c>in.images</c> and, for pairs, <c>in.z0_hat_reference</c>.
 /// </summary>
 /// <param name="autoencoder">Autoencoder whose decoder is used.</param>
-/// <param name="tensors">The inputs.</param>
+/// <param name="tensors">Inputs.</param>
 internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tensors)
 {
     /// <summary>Evaluates a term with weight 1.</summary>
-    /// <param name="options">One term, without the diffusion loss.</param>
+    /// <param name="options">Options of one term, without the diffusion loss.</param>
     /// <returns>
-    /// <c>out.loss</c>; for the latent perceptual loss <c>out.per_layer</c> [layers, samples], of samples above the threshold too;
+    /// <c>out.loss</c>; for the latent perceptual loss <c>out.per_layer</c> [layers, samples], including samples above the threshold;
     /// <c>out.figures.NAME</c>; <c>grad.z0_hat</c>.
     /// </returns>
-    /// <exception cref="InputException">Inputs are missing or do not fit.</exception>
+    /// <exception cref="InputException">Inputs are missing or have unsuitable shapes.</exception>
     public List<KeyValuePair<string, Tensor>> Run(ObjectiveOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -69,7 +69,7 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
             clean,
             new[] { options.Perceptual, options.Preference?.Features }.OfType<LatentPerceptualOptions>().Select(static o => o.Gate)
         );
-        // The latent perceptual loss never sees the noise; the other terms go back from ẑ0 to ε̂ by it.
+        // The latent perceptual loss is independent of the noise; other terms derive ε̂ from ẑ0.
         var noise = options.Perceptual is null || tensors.Has("noise") ? tensors.Input("noise").To(DType.Float32) : Ops.ZerosLike(clean);
         if (!noise.Shape.AsSpan().SequenceEqual(clean.Shape))
             throw new InputException($"in.noise is [{string.Join(", ", noise.Shape)}], in.z0 [{string.Join(", ", clean.Shape)}].");
@@ -87,7 +87,7 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
             return null;
         if (noisy.Level.Batch % 2 != 0)
             throw new InputException(
-                $"Of pairs the first half are winners, the other their losers; in.z0 has {noisy.Level.Batch} samples."
+                $"For pairs, the first half are winners and the second half losers; in.z0 has {noisy.Level.Batch} samples."
             );
         var pairs = new PairedSamples(noisy.Level.Batch / 2);
         if (!preference.NeedsReference)
@@ -100,10 +100,10 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
     private (Formulation, NoiseLevel) Level(Tensor clean, IEnumerable<GateKind> gates)
     {
         if (tensors.Has("sigma") == tensors.Has("time"))
-            throw new InputException("The noise level is in.sigma (noise over signal) or in.time (of a flow, 0 to 1): one of them.");
+            throw new InputException("Give the noise level either as in.sigma (noise-to-signal ratio) or as in.time (of a flow, 0 to 1).");
         var isFlow = tensors.Has("time");
         if (!isFlow && gates.Any(static g => g is GateKind.Timestep or GateKind.T))
-            throw new InputException("A threshold on time needs in.time; in.sigma says nothing about the schedule.");
+            throw new InputException("A threshold on time needs in.time.");
         var values = tensors.Input(isFlow ? "time" : "sigma").To(DType.Float64).To(Device.Cpu).Flatten().ToArray<double>();
         if (values.Length != clean.Shape[0] || !Array.TrueForAll(values, v => double.IsFinite(v) && v > 0 && (!isFlow || v < 1)))
             throw new InputException(

@@ -5,41 +5,42 @@ using Retouch.Torch.Nn;
 namespace Retouch.Experiments.Probing;
 
 /// <summary>
-/// Named tensors of a probe: <c>in.*</c> of a file go in, <c>out.*</c>, <c>mid.*</c> and <c>grad.*</c> come out. A cotangent among the
-/// inputs (<c>in.cot_NAME</c> for <c>out.NAME</c>, <c>in.cotangent</c> for the first output) asks for gradients of Σ⟨output, cotangent⟩.
+/// Named tensors of a probe: <c>in.*</c> of a file are inputs; <c>out.*</c>, <c>mid.*</c> and <c>grad.*</c> are results. A cotangent among
+/// the inputs (<c>in.cot_NAME</c> for <c>out.NAME</c>, <c>in.cotangent</c> for the first output) requests gradients of Σ⟨output,
+/// cotangent⟩.
 /// </summary>
-/// <param name="source">The file.</param>
-/// <param name="origin">Its name, for messages.</param>
-/// <param name="device">Where inputs go.</param>
+/// <param name="source">Inputs.</param>
+/// <param name="origin">Name of their file, for messages.</param>
+/// <param name="device">Device of the inputs.</param>
 internal sealed class ProbeTensors(ITensorSource source, string origin, Device device)
 {
     private readonly HashSet<string> _names = [.. source.Names];
     private readonly List<KeyValuePair<string, Tensor>> _leaves = [];
     private readonly List<KeyValuePair<string, Tensor>> _outputs = [];
 
-    /// <summary>Whether any cotangent is among the inputs.</summary>
+    /// <summary>Whether the inputs contain a cotangent.</summary>
     public bool WantsGradients => _names.Any(static n => n == "in.cotangent" || n.StartsWith("in.cot_", StringComparison.Ordinal));
 
-    /// <summary>The outputs so far, without prefix.</summary>
+    /// <summary>Outputs so far, without prefix.</summary>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Outputs => _outputs;
 
-    /// <summary>Whether the file has an input.</summary>
+    /// <summary>Whether an input exists.</summary>
     public bool Has(string name) => _names.Contains($"in.{name}");
 
-    /// <summary>An input that gradients do not flow to.</summary>
-    /// <exception cref="InputException">The file does not have it.</exception>
+    /// <summary>Input without gradient.</summary>
+    /// <exception cref="InputException">The input is missing.</exception>
     public Tensor Input(string name)
     {
         if (!Has(name))
             throw new InputException(
-                $"'{origin}' has no tensor 'in.{name}', which this network takes. It has "
+                $"'{origin}' has no tensor 'in.{name}', which this network requires. It has "
                     + $"{string.Join(", ", _names.Order(StringComparer.Ordinal).Take(20).DefaultIfEmpty("none"))}."
             );
         return source.Read($"in.{name}").To(device);
     }
 
-    /// <summary>An input that gradients flow to where they are asked for.</summary>
-    /// <exception cref="InputException">The file does not have it.</exception>
+    /// <summary>Input that requires gradients if a cotangent is given.</summary>
+    /// <exception cref="InputException">The input is missing or not of a floating-point type.</exception>
     public Tensor Leaf(string name)
     {
         var leaf = Input(name).Clone();
@@ -50,12 +51,12 @@ internal sealed class ProbeTensors(ITensorSource source, string origin, Device d
         return leaf;
     }
 
-    /// <summary>Names a result.</summary>
+    /// <summary>Stores a result under a name.</summary>
     public void Output(string name, Tensor value) => _outputs.Add(new(name, value));
 
-    /// <summary>Runs the backward pass from the outputs that have cotangents.</summary>
-    /// <returns>Gradients of the inputs they reached, by the input's name.</returns>
-    /// <exception cref="InputException">A cotangent has another shape than its output.</exception>
+    /// <summary>Runs the backward pass from all outputs with cotangents.</summary>
+    /// <returns>Gradients by the name of the input.</returns>
+    /// <exception cref="InputException">Shapes of a cotangent and its output differ.</exception>
     public List<KeyValuePair<string, Tensor>> Gradients()
     {
         var terms = _outputs

@@ -11,12 +11,12 @@ using Retouch.Samplers;
 namespace Retouch.Experiments.Sampling;
 
 /// <summary>
-/// Folder of sampled pictures: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder can be used
-/// as a data set. At any moment the metadata names only complete files.
+/// Folder of sampled pictures: PNG files, and a metadata.jsonl in the layout of Hugging Face's imagefolder, so that the folder is a valid
+/// data set. The metadata list completed files only, at any time.
 /// </summary>
 public sealed class SampledFolder
 {
-    /// <summary>Name of the metadata file.</summary>
+    /// <summary>File name of the metadata.</summary>
     public const string MetadataName = "metadata.jsonl";
 
     private readonly string _folder;
@@ -25,10 +25,10 @@ public sealed class SampledFolder
     private readonly string _sampler;
     private readonly StringBuilder _metadata = new();
 
-    /// <param name="folder">New or empty.</param>
-    /// <param name="pipeline">The model.</param>
-    /// <param name="request">The sampling options.</param>
-    /// <param name="texts">The prompt of each picture; null for the names of their classes.</param>
+    /// <param name="folder">Output folder, new or empty.</param>
+    /// <param name="pipeline">Pipeline.</param>
+    /// <param name="request">Sampling options.</param>
+    /// <param name="texts">Prompt of each picture; null for class names.</param>
     public SampledFolder(string folder, LatentDiffusionPipeline pipeline, PipelineSampling request, IReadOnlyList<string>? texts = null)
     {
         (_folder, _request) = (folder, request);
@@ -43,22 +43,24 @@ public sealed class SampledFolder
     }
 
     /// <summary>Merged adapters.</summary>
-    public IReadOnlyList<LaidOver> Adapters { get; init; } = [];
+    public IReadOnlyList<MergedAdapters> Adapters { get; init; } = [];
 
-    /// <summary>Pictures written.</summary>
+    /// <summary>Number of written pictures.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Whether a complete folder exists: metadata is written last.</summary>
+    /// <summary>Whether a folder is complete: the metadata are written last.</summary>
     /// <param name="folder">Folder of pictures.</param>
     public static bool IsWhole(string folder) => File.Exists(Path.Combine(folder, MetadataName));
 
-    /// <summary>Rejects a folder that is not empty.</summary>
-    /// <exception cref="UsageException">It is not empty.</exception>
+    /// <summary>Checks that a folder is empty.</summary>
+    /// <exception cref="UsageException">The folder is not empty.</exception>
     public static string Check(string folder)
     {
         folder = Path.GetFullPath(folder);
         return File.Exists(folder) || !IsNew(folder)
-            ? throw new UsageException($"'{folder}' is not empty. Choose another folder with --output; nothing is ever overwritten.")
+            ? throw new UsageException(
+                $"'{folder}' is not empty. Choose another folder with --output; existing files are never overwritten."
+            )
             : folder;
     }
 
@@ -66,10 +68,10 @@ public sealed class SampledFolder
     public static bool IsNew(string folder) => !Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any();
 
     /// <summary>
-    /// Takes over the pictures of an interrupted run with the same options; pictures missing in the metadata are sampled again.
+    /// Keeps the pictures of an interrupted run with the same options; pictures missing in the metadata are sampled again.
     /// </summary>
-    /// <exception cref="UsageException">The folder holds pictures of another request.</exception>
-    /// <exception cref="InputException">A picture named in the metadata is missing or broken.</exception>
+    /// <exception cref="UsageException">The folder has pictures of another request.</exception>
+    /// <exception cref="InputException">A picture listed in the metadata is missing or damaged.</exception>
     public void TakeOver()
     {
         var path = Path.Combine(_folder, MetadataName);
@@ -78,7 +80,7 @@ public sealed class SampledFolder
             var expected = Count < _request.Seeds.Count ? Line(Count, _request.Width, _request.Height) : null;
             if (line != expected)
                 throw new UsageException(
-                    $"Line {Count + 1} of '{path}' is of another request:\n  {line}\nThis one asks for\n  "
+                    $"Line {Count + 1} of '{path}' belongs to another request:\n  {line}\nThis request expects\n  "
                         + $"{expected ?? "no more pictures"}\nRepeat the options of the interrupted run, or choose another folder."
                 );
             PictureFile.Probe(Path.Combine(_folder, NameOf(Count)));

@@ -12,12 +12,12 @@ using Retouch.Samplers;
 namespace Retouch.Experiments.Sampling;
 
 /// <summary>
-/// Options that determine the pictures of a folder and are not in its metadata, as a file beside them: an interrupted run continues only
-/// with equal options.
+/// Options that determine the pictures of a folder but are not part of its metadata, in a file of the folder: an interrupted run resumes
+/// only with equal options.
 /// </summary>
-/// <param name="Model">The model's folder, for display.</param>
-/// <param name="ModelFiles">Hash of the names, lengths and times of the files of the model and of merged adapters.</param>
-/// <param name="Negative">The negative prompt, or null.</param>
+/// <param name="Model">Folder of the model, for display.</param>
+/// <param name="ModelFiles">Hash of names, lengths and times of the files of the model and of merged adapters.</param>
+/// <param name="Negative">Negative prompt, or null.</param>
 /// <param name="GuideFrom">Start of guidance, as a fraction of the largest timestep.</param>
 /// <param name="GuideTo">End of guidance.</param>
 public sealed record SamplingRecord(
@@ -31,12 +31,12 @@ public sealed record SamplingRecord(
     /// <summary>Name of the file.</summary>
     public const string FileName = "sampling.json";
 
-    /// <summary>The record of a new run.</summary>
-    /// <param name="model">The model's folder; for adapters, their base model is included.</param>
+    /// <summary>Creates the record of a new run.</summary>
+    /// <param name="model">Folder of the model; for adapters, their base model is included.</param>
     /// <param name="adapters">Merged adapters.</param>
-    /// <param name="negative">The negative prompt, or null.</param>
-    /// <param name="guidance">The guidance.</param>
-    public static SamplingRecord Of(string model, IReadOnlyList<LaidOver> adapters, string? negative, Guidance guidance)
+    /// <param name="negative">Negative prompt, or null.</param>
+    /// <param name="guidance">Guidance.</param>
+    public static SamplingRecord Of(string model, IReadOnlyList<MergedAdapters> adapters, string? negative, Guidance guidance)
     {
         var root = Path.GetFullPath(model);
         IEnumerable<string> places =
@@ -54,26 +54,26 @@ public sealed record SamplingRecord(
     public void Write(string folder) =>
         AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonStyles.State) + "\n");
 
-    /// <summary>Checks that the run in a folder is this one.</summary>
-    /// <exception cref="UsageException">It is another run, or none.</exception>
-    /// <exception cref="InputException">The record is broken.</exception>
+    /// <summary>Checks that the record of a folder equals this one.</summary>
+    /// <exception cref="UsageException">The record differs or is missing.</exception>
+    /// <exception cref="InputException">The record is damaged.</exception>
     public void CheckAgainst(string folder)
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
             throw new UsageException(
-                $"'{folder}' is not empty and has no {FileName}: it is not a run of 'retouch sample' that can be continued. "
+                $"'{folder}' is not empty and has no {FileName}: it is not the output of an interrupted 'retouch sample'. "
                     + $"Choose another folder with --output."
             );
         var before = JsonFile.Read<SamplingRecord>(path, JsonStyles.State, "Choose another folder with --output.");
         if (before.ModelFiles != ModelFiles)
             throw new UsageException(
-                $"'{folder}' was drawn from '{before.Model}', and the files of '{Model}' are not those (names, lengths or times "
-                    + $"differ). Give that model, or choose another folder."
+                $"'{folder}' was sampled from '{before.Model}', and the files of '{Model}' are different (names, lengths or "
+                    + $"times). Give that model, or choose another folder."
             );
         if (before with { Model = Model } != this)
             throw new UsageException(
-                $"'{folder}' was drawn with the negative prompt \"{before.Negative}\" and guidance from {before.GuideFrom} to "
+                $"'{folder}' was sampled with the negative prompt \"{before.Negative}\" and guidance from {before.GuideFrom} to "
                     + $"{before.GuideTo}. Repeat the options of the interrupted run, or choose another folder."
             );
     }

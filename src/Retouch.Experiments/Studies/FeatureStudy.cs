@@ -7,7 +7,7 @@ using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
 
 namespace Retouch.Experiments.Studies;
 
-/// <summary>The decoder's feature maps as pictures.</summary>
+/// <summary>Feature maps of a decoder as pictures.</summary>
 public static class FeatureStudy
 {
     private const int Shown = 4;
@@ -19,7 +19,7 @@ public static class FeatureStudy
     /// <param name="Outliers">Fraction of outliers.</param>
     public sealed record Row(int Picture, int Tap, int Channel, double Outliers);
 
-    /// <summary>Draws the maps and builds the report.</summary>
+    /// <summary>Renders the maps and builds the report.</summary>
     public static (ReportDocument Document, IReadOnlyList<Row> Result, Action<TextWriter> Text) Build(StudyMaterial material, int channels)
     {
         var taps = material.Autoencoder.Taps;
@@ -41,7 +41,7 @@ public static class FeatureStudy
                         .. Enumerable
                             .Range(0, channels)
                             .Select(static c =>
-                                c == 0 ? "the channel of each tap with the most outliers" : $"the one with the {Ordinal(c + 1)} most"
+                                c == 0 ? "channel with the most outliers" : $"channel with the {Ordinal(c + 1)} most outliers"
                             ),
                     ],
                     [
@@ -61,11 +61,11 @@ public static class FeatureStudy
                 new ReportSection(
                     "Taps",
                     new ReportTable(
-                        "The maps shown",
+                        "Outliers of the shown maps",
                         "tap",
                         [
                             new("channels"),
-                            new("times the latent's side"),
+                            new("scale (latent = 1)"),
                             new("outliers, mean") { Unit = "%" },
                             new("outliers, most") { Unit = "%" },
                         ],
@@ -87,16 +87,16 @@ public static class FeatureStudy
                     "Maps",
                     [
                         new Prose(
-                            "Grey from the 1st to the 99th percentile of each map; **red** pixels are outliers by the loss's rule "
-                                + "(two deviations beyond the 2nd and the 98th percentile), before its windows. A map whose pixels are "
-                                + "all alike is grey."
+                            "Grey levels from the 1st to the 99th percentile of each map; **red** pixels are outliers by the rule of the "
+                                + "loss (two deviations beyond the 2nd and the 98th percentile), before its windows. Constant maps are "
+                                + "grey."
                         ),
                         .. grids,
                     ]
                 ),
                 new ReportSection(
-                    "How it was measured",
-                    material.Protocol([new("Channels", $"{channels} of each tap and picture, those with the most outliers")])
+                    "Protocol",
+                    material.Protocol([new("Channels", $"{channels} per tap and picture, with the most outliers")])
                 ),
             ]
         )

@@ -9,7 +9,7 @@ using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
 
 namespace Retouch.Experiments.Studies;
 
-/// <summary>The study of interpolated pictures and latents, as a report.</summary>
+/// <summary>Study of interpolated pictures and latents, as a report.</summary>
 public static class LatentStudy
 {
     private const int Examples = 6;
@@ -63,13 +63,13 @@ public static class LatentStudy
         ];
         TableColumn[] columns =
         [
-            new("squared error of pictures", Better.Lower),
-            new("of latents", Better.Lower),
+            new("MSE of pictures", Better.Lower),
+            new("MSE of latents", Better.Lower),
             new("decoder-feature distance", Better.Lower),
             .. lpips is null ? Array.Empty<TableColumn>() : [new TableColumn("LPIPS", Better.Lower)],
         ];
         var tables = factors.Select(factor => new ReportTable(
-            $"Shrunk {Text(factor)} times and enlarged again",
+            $"Downsampled and upsampled by {Text(factor)}",
             "what, how",
             columns,
             [
@@ -87,11 +87,11 @@ public static class LatentStudy
         )
         {
             Note =
-                "Squared error of pictures in [−1, 1]: pixels against the original, latents against the decoding of the latent as "
-                + "it was. Of latents: in the latent space itself, pixels encoded, against the latent as it "
-                + "was. The decoder-feature distance compares latents through all taps of the "
-                + "autoencoder's own decoder, channel vectors divided by their length; it has LPIPS's form, not its network, and "
-                + "its numbers are not LPIPS's.",
+                "MSE of pictures in [−1, 1]: against the original for interpolated pictures, against the decoding of the original latent "
+                + "for interpolated latents. MSE of latents: in latent space, after encoding for interpolated pictures, against the "
+                + "original latent. The decoder-feature distance compares the channel-normalised features of all taps of the "
+                + "autoencoder's own decoder; it has the form of LPIPS with another network, and its values are "
+                + "not comparable with LPIPS.",
         });
         using var scope = TensorScope.Enter();
         var originals = PictureTensors.ToPictures(material.Images.Narrow(0, 0, Math.Min(Examples, material.Images.Shape[0])).Contiguous());
@@ -111,15 +111,15 @@ public static class LatentStudy
             "Interpolated pictures and interpolated latents",
             [
                 new ReportSection(
-                    "What was done",
+                    "Method",
                     new Prose(
-                        "Pictures were shrunk and enlarged again; then the same was done to their latents, which were decoded. "
-                            + "If a latent were a small picture, both errors would be equal."
+                        "Pictures were downsampled and upsampled; the same operation was applied to their latents, which were then "
+                            + "decoded. If latents were downsampled pictures, both errors would be equal."
                     )
                 ),
                 new ReportSection("Errors", [.. tables]),
                 new ReportSection("Pictures", [.. grids]),
-                new ReportSection("How it was measured", material.Protocol([])),
+                new ReportSection("Protocol", material.Protocol([])),
             ]
         )
         {

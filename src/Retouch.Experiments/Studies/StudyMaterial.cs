@@ -39,34 +39,31 @@ public sealed class StudyMaterial : IDisposable
             told
         );
 
-    /// <summary>The autoencoder.</summary>
+    /// <summary>Autoencoder.</summary>
     public IAutoencoder Autoencoder { get; }
 
-    /// <summary>The whole pipeline, if the study needs it.</summary>
+    /// <summary>Pipeline, if the study needs one.</summary>
     public LatentDiffusionPipeline? Pipeline { get; }
 
     /// <summary>[pictures, 3, side, side] in [−1, 1], on the CPU.</summary>
     public Tensor Images { get; }
 
-    /// <summary>The class of each picture, if any.</summary>
+    /// <summary>Class of each picture, if any.</summary>
     public IReadOnlyList<int?> Labels { get; }
 
-    /// <summary>Compute device.</summary>
+    /// <summary>Device of the computation.</summary>
     public Device Device { get; }
 
-    /// <summary>One line about model and pictures.</summary>
+    /// <summary>Subtitle: model and pictures.</summary>
     public string Subtitle => $"{_model}; {Images.Shape[0]} pictures of {Images.Shape[3]} pixels";
 
-    /// <summary>The protocol: model, pictures, and further entries.</summary>
+    /// <summary>Protocol: model, pictures, and further entries.</summary>
     public KeyValues Protocol(IReadOnlyList<KeyValuePair<string, string>> more) =>
         new(
             null,
             [
                 new("Model", _model),
-                new(
-                    "Autoencoder",
-                    $"{Autoencoder.GetType().Name}, {Autoencoder.Downsampling} times smaller; latents are the posterior's mean"
-                ),
+                new("Autoencoder", $"{Autoencoder.GetType().Name}, downsampling {Autoencoder.Downsampling}; latents are posterior means"),
                 new("Pictures", _pictures),
                 .. more,
             ]
@@ -78,7 +75,7 @@ public sealed class StudyMaterial : IDisposable
         var path = model ?? DemoRecipes.Model();
         IPictureSource source = data is null ? new ProceduralScenes(seed, size, count, SceneSplit.Validation) : ImageFolder.Open(data);
         var framing = new Framing { Width = size, Height = size };
-        // Stride between pictures, so that all classes occur.
+        // Equidistant pictures, so that all classes occur.
         int[] taken =
         [
             .. Enumerable
@@ -90,8 +87,8 @@ public sealed class StudyMaterial : IDisposable
             model ?? "the demo's model",
             data is null
                 ? $"{pictures.Length} procedural scenes of {size} pixels, seed {seed}"
-                : $"{pictures.Length} of {source.Count} of {data}, at equal distances; shorter side to {size} by Lanczos' filter as "
-                    + $"Pillow does it, cut from the middle"
+                : $"{pictures.Length} of {source.Count} of {data}, equidistant; shorter side resized to {size} with Pillow's Lanczos "
+                    + $"filter, centre crop"
         );
         if (needsDenoiser || File.Exists(Path.Combine(path, PipelineLayout.IndexName)))
         {
@@ -110,7 +107,7 @@ public sealed class StudyMaterial : IDisposable
 
         var component = ComponentFolder.Load(path, device);
         if (component.Network is not IAutoencoder autoencoder)
-            throw new InputException($"'{path}' holds a {component.ClassName}, where a pipeline or an autoencoder belongs.");
+            throw new InputException($"'{path}' is a {component.ClassName}, not a pipeline or an autoencoder.");
         return new StudyMaterial(
             component,
             autoencoder,
@@ -124,19 +121,19 @@ public sealed class StudyMaterial : IDisposable
     }
 
     /// <summary>Condition of each picture.</summary>
-    /// <exception cref="InputException">It needs classes that the pictures do not have.</exception>
+    /// <exception cref="InputException">The denoiser needs classes and the pictures have none.</exception>
     public Condition Condition()
     {
         if (Pipeline!.Denoiser.ClassCount is not { } classes)
             return new Condition();
         if (Labels.Contains(null))
             throw new InputException(
-                $"The denoiser draws one of {classes} classes, and at least one picture has none. Put pictures into class "
+                $"The denoiser is conditional on {classes} classes, but at least one picture has no class. Put pictures into class "
                     + $"subfolders or give labels in metadata.jsonl."
             );
         if (Labels.Max() is { } last && last >= classes)
             throw new InputException(
-                $"The denoiser knows {classes} classes, and a picture is of class {last}, counted from 0. Give pictures of the "
+                $"The denoiser has classes 0 to {classes - 1}, but a picture has class {last}. Give pictures of the "
                     + $"classes that the model was trained on, or a model that was trained on these."
             );
         return new Condition(Tensor.From(Labels.Select(static label => (long)label!.Value).ToArray()));

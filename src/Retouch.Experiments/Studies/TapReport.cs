@@ -18,7 +18,7 @@ public static class TapReport
     /// <param name="Options">The proposal as command-line options.</param>
     public sealed record Result(TapStudyResult Study, TapProposal Proposal, string Options);
 
-    /// <summary>Measures and builds the report; writes the options into a file beside it.</summary>
+    /// <summary>Measures, builds the report, and writes the options into a file next to it.</summary>
     public static (ReportDocument Document, Result Result, Action<TextWriter> Text) Build(
         StudyMaterial material,
         int levels,
@@ -45,16 +45,16 @@ public static class TapReport
             "Taps and estimates before post-training",
             [
                 new ReportSection(
-                    "What follows",
+                    "Proposed options",
                     new Prose([.. proposal.Reasons]),
                     new CodeBlock("Options", options),
                     new CodeBlock("Command", $"retouch train --options {file} --model MODEL --data PICTURES --output RUN")
                 ),
                 new ReportSection("Taps", Taps(study)),
-                new ReportSection("Estimates by noise", Charts(study, proposal)),
+                new ReportSection("Estimates by noise level", Charts(study, proposal)),
                 new ReportSection(
-                    "How it was measured",
-                    material.Protocol([new("Noise levels", $"{levels}, at equal distances of time; the same noise at each, seed {seed}")])
+                    "Protocol",
+                    material.Protocol([new("Noise levels", $"{levels}, equidistant in time; the same noise at each, seed {seed}")])
                 ),
             ]
         )
@@ -107,7 +107,7 @@ public static class TapReport
         );
     }
 
-    /// <summary>The proposal as training options.</summary>
+    /// <summary>Proposal as training options.</summary>
     internal static JsonObject Fragment(TapProposal proposal) =>
         new()
         {
@@ -130,12 +130,12 @@ public static class TapReport
             "tap",
             [
                 new("channels"),
-                new("times the latent's side"),
+                new("scale (latent = 1)"),
                 new("magnitude"),
                 new("deviation"),
-                new("peak, in deviations"),
+                new("peak, in standard deviations"),
                 new("outliers") { Unit = "%" },
-                new("their share of the variance") { Unit = "%" },
+                new("their share of variance") { Unit = "%" },
                 new("constant maps") { Unit = "%" },
             ],
             [
@@ -153,7 +153,7 @@ public static class TapReport
             ]
         )
         {
-            Note = "Outliers by the loss's rule, before its windows, in maps that are not constant.",
+            Note = "Outliers by the rule of the loss, before its windows, in non-constant maps.",
         };
 
     private static ReportBlock[] Charts(TapStudyResult study, TapProposal proposal)
@@ -163,7 +163,7 @@ public static class TapReport
             .. study.Levels.OrderBy(static l => l.Sigma).DistinctBy(static l => l.Sigma).Where(static l => double.IsFinite(l.Sigma)),
         ];
         double[] x = [.. levels.Select(static l => l.Sigma)];
-        var axis = new ChartAxis("σ, noise to signal", Log: true);
+        var axis = new ChartAxis("noise level σ", Log: true);
         ChartSeries Tap(int t, Func<LevelFacts, IReadOnlyList<double>> of) => new($"tap {t}", x, [.. levels.Select(l => of(l)[t])]);
         double[] Shares(LevelFacts l)
         {
@@ -176,7 +176,7 @@ public static class TapReport
         return
         [
             new LineChart(
-                "Error of the estimate, by noise",
+                "Error of the estimate, by noise level",
                 axis,
                 new ChartAxis("squared error over variance", Log: true),
                 [
@@ -185,22 +185,22 @@ public static class TapReport
                 ]
             )
             {
-                Note = "At 1 an estimate is worth as much as the mean. \"tap\" lines are of the features that the decoder makes of ẑ0.",
+                Note = "1 is the error of a constant prediction of the mean. \"tap\" lines: decoder features of ẑ0.",
             },
             new LineChart(
                 "Error of the decoded estimate, by frequency band",
                 axis,
-                new ChartAxis("power of the error over that of the picture", Log: true),
+                new ChartAxis("relative power of the error", Log: true),
                 [.. bands.Select((band, b) => new ChartSeries(band, x, [.. levels.Select(l => l.Bands[b])]))]
             ),
             new LineChart(
-                "The perceptual loss of each tap, before weights",
+                "Latent perceptual loss by tap, unweighted",
                 axis,
                 new ChartAxis("loss", Log: true),
                 [.. study.Taps.Select(t => Tap(t.Tap, static l => l.Perceptual))]
             ),
             new LineChart(
-                "Shares of the taps in the loss, with the weights proposed",
+                "Shares of the taps in the loss, with the proposed weights",
                 axis,
                 new ChartAxis("share"),
                 [.. proposal.Taps.Select((t, k) => new ChartSeries($"tap {t}", x, [.. shares.Select(s => s[k])]))]

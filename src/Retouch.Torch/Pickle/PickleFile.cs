@@ -10,8 +10,8 @@ namespace Retouch.Torch.Pickle;
 
 /// <summary>
 /// A pickled PyTorch checkpoint (<c>.bin</c>, <c>.pth</c>, <c>.pt</c>, <c>.ckpt</c>), in the zip format (PyTorch 1.6 and later) or the
-/// legacy format. Only tensors are read and no code is executed. The file is memory-mapped: tensors read from it use no memory of their
-/// own until they are written to.
+/// legacy format. Only tensors are read and no code is executed. The file is memory-mapped: tensors read from it use no additional
+/// memory until they are written to.
 /// </summary>
 public sealed class PickleFile : ITensorFile
 {

@@ -6,7 +6,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Torch.Safetensors;
 
 /// <summary>
-/// A memory-mapped safetensors file: tensors read from it use no memory of their own until they are written to.
+/// A memory-mapped safetensors file: tensors read from it use no additional memory until they are written to.
 /// </summary>
 public sealed class SafetensorsFile : ITensorFile
 {

@@ -30,13 +30,6 @@ internal static class KlBlocks
 
         return current;
     }
-
-    /// <summary>Adds in place; <paramref name="sum"/> must be a new tensor whose value autograd has not saved.</summary>
-    public static Tensor Accumulate(Tensor sum, Tensor addend)
-    {
-        sum.AddInPlace(addend);
-        return sum;
-    }
 }
 
 /// <summary>
@@ -71,9 +64,9 @@ internal sealed class KlResidualBlock : IKlBlock
         using (var active = _norm2.ForwardSilu(hidden))
             result = _conv2.Forward(active);
         if (_shortcut is null)
-            return KlBlocks.Accumulate(result, x);
+            return result.PlusInPlace(x);
         using var bypass = _shortcut.Forward(x);
-        return KlBlocks.Accumulate(result, bypass);
+        return result.PlusInPlace(bypass);
     }
 }
 

@@ -86,7 +86,7 @@ internal sealed class TinyBlock : TinyLayer
         first.ReluInPlace();
         var second = _convs[1].Forward(first);
         second.ReluInPlace();
-        var sum = KlBlocks.Accumulate(_convs[2].Forward(second), start);
+        var sum = _convs[2].Forward(second).PlusInPlace(start);
         sum.ReluInPlace();
         return scope.Keep(sum);
     }

@@ -37,8 +37,7 @@ internal sealed class FolderMetadata
         var indices = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var i = 0; i < scan.Pictures.Count; i++)
             indices.Add(scan.Pictures[i], i);
-        foreach (var file in scan.Metadata)
-            metadata.Add(scan, file, indices);
+        scan.ReadMetadata("{\"file_name\": ..., \"text\": ...}", (path, entry, where) => metadata.Add(path, entry, where, indices));
         return metadata;
     }
 
@@ -90,36 +89,25 @@ internal sealed class FolderMetadata
             ),
         };
 
-    private void Add(FolderScan scan, string file, Dictionary<string, int> indices)
+    private void Add(string path, JsonElement entry, string where, Dictionary<string, int> indices)
     {
-        var folder = file.Contains('/') ? file[..(file.LastIndexOf('/') + 1)] : "";
-        JsonLines.Read(
-            scan.FullPath(file),
-            "{\"file_name\": ..., \"text\": ...}",
-            (entry, where) =>
-            {
-                var name =
-                    JsonLines.Text(entry, "file_name", where)
-                    ?? throw new InputException($"The member 'file_name' is missing in {where}; every line must name its picture.");
-                if (!indices.TryGetValue(folder + JsonLines.Tidy(name), out var index))
-                {
-                    throw new InputException(
-                        $"'{Excerpt.Of(name)}' in {where} is not a picture of the folder; correct the name or remove the line."
-                    );
-                }
+        if (!indices.TryGetValue(path, out var index))
+        {
+            throw new InputException(
+                $"'{Excerpt.Of(path)}' in {where} is not a picture of the folder; correct the name or remove the line."
+            );
+        }
 
-                foreach (var caption in CaptionsOf(entry, where))
-                {
-                    if ((_captions[index] ??= []).Contains(caption, StringComparer.Ordinal))
-                        continue;
-                    _captions[index]!.Add(caption);
-                }
+        foreach (var caption in CaptionsOf(entry, where))
+        {
+            if ((_captions[index] ??= []).Contains(caption, StringComparer.Ordinal))
+                continue;
+            _captions[index]!.Add(caption);
+        }
 
-                if (entry.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
-                    SetLabel(index, Label(label, where), where, name);
-                _where[index] ??= where;
-            }
-        );
+        if (entry.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
+            SetLabel(index, Label(label, where), where, path);
+        _where[index] ??= where;
     }
 
     private void SetLabel(int index, object label, string where, string name)

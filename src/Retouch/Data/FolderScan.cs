@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
+using Retouch.Core.Json;
 using Retouch.Images;
 
 namespace Retouch.Data;
@@ -74,6 +76,29 @@ internal sealed class FolderScan
     }
 
     public string FullPath(string relative) => Path.Combine(Root, relative.Replace('/', Path.DirectorySeparatorChar));
+
+    /// <summary>Reads the lines of all metadata.jsonl files.</summary>
+    /// <param name="form">Example of a line, for messages.</param>
+    /// <param name="action">Called with the picture's path relative to the root, the line's object, and its file and line.</param>
+    /// <exception cref="InputException">A line is not an object or has no <c>file_name</c>.</exception>
+    public void ReadMetadata(string form, Action<string, JsonElement, string> action)
+    {
+        foreach (var file in _metadata)
+        {
+            var folder = file[..(file.LastIndexOf('/') + 1)];
+            JsonLines.Read(
+                FullPath(file),
+                form,
+                (entry, where) =>
+                {
+                    var name =
+                        JsonLines.Text(entry, "file_name", where)
+                        ?? throw new InputException($"The member 'file_name' is missing in {where}; every line must name its picture.");
+                    action(folder + JsonLines.Tidy(name), entry, where);
+                }
+            );
+        }
+    }
 
     /// <summary>Caption from a file beside a picture, as one line; null without such a file.</summary>
     /// <exception cref="InputException">The file cannot be read, or is not text.</exception>

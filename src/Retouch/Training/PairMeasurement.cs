@@ -59,6 +59,7 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
         var pipeline = LatentDiffusionPipeline.Load(model, device);
         var options = new TrainingOptions
         {
+            Data = new() { Size = size },
             Objective = new ObjectiveOptions { Preference = new PreferenceOptions { Space = PreferenceSpace.Both } },
             Conditioning = pipeline.Denoiser.ClassCount is null ? new() : new() { Dropout = 0 },
         };

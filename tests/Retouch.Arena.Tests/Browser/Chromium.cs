@@ -8,7 +8,7 @@ using Xunit.Sdk;
 
 namespace Retouch.Arena.Tests.Browser;
 
-/// <summary>A test that needs a browser on this machine.</summary>
+/// <summary>Test that needs a browser.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 [TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Arena.Tests")]
 public sealed class ChromiumFactAttribute : FactAttribute, ITraitAttribute
@@ -23,8 +23,8 @@ public sealed class ChromiumFactAttribute : FactAttribute, ITraitAttribute
 }
 
 /// <summary>
-/// A headless Chromium with one page, driven over its DevTools protocol: what a user's mouse, keyboard and fingers do comes in by the
-/// browser's own input.
+/// A headless Chromium with one page, controlled over its DevTools protocol. Mouse, keyboard and touch events use the browser's own
+/// input.
 /// </summary>
 internal sealed class Chromium : IAsyncDisposable
 {
@@ -38,17 +38,17 @@ internal sealed class Chromium : IAsyncDisposable
 
     private Chromium(Process process, string profile) => (_process, _profile) = (process, profile);
 
-    /// <summary>The browser, or null where there is none.</summary>
+    /// <summary>Path of the browser, or null.</summary>
     public static string? Program { get; } =
         (
             (string?[])
                 [Environment.GetEnvironmentVariable("CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
         ).FirstOrDefault(static p => p is { Length: > 0 } && File.Exists(p));
 
-    /// <summary>What went wrong in the page so far: errors of scripts, refused resources.</summary>
+    /// <summary>Script errors and blocked resources of the page so far.</summary>
     public List<string> Complaints { get; } = [];
 
-    /// <summary>Addresses that the page asked for.</summary>
+    /// <summary>Addresses requested by the page.</summary>
     public List<string> Requests { get; } = [];
 
     public static async Task<Chromium> Start()
@@ -94,7 +94,7 @@ internal sealed class Chromium : IAsyncDisposable
         }
     }
 
-    /// <summary>Sets the screen: a desktop's, or a phone's with fingers.</summary>
+    /// <summary>Sets the screen: desktop, or phone with touch.</summary>
     public async Task Screen(int width, int height, bool dark = false, bool phone = false)
     {
         await Call(
@@ -117,13 +117,13 @@ internal sealed class Chromium : IAsyncDisposable
         );
     }
 
-    /// <summary>Lets the page save files, into a folder.</summary>
+    /// <summary>Allows downloads into a folder.</summary>
     public Task SaveTo(string folder) =>
         Call("Browser.setDownloadBehavior", new JsonObject { ["behavior"] = "allow", ["downloadPath"] = folder });
 
     public Task Open(string address) => Call("Page.navigate", new JsonObject { ["url"] = address });
 
-    /// <summary>The value of an expression in the page, as text; "null" where it is nothing.</summary>
+    /// <summary>Value of an expression in the page as text; "null" for undefined.</summary>
     public async Task<string> Evaluate(string expression)
     {
         var reply = await Call(
@@ -185,7 +185,7 @@ internal sealed class Chromium : IAsyncDisposable
 
     public Task Type(string text) => Call("Input.insertText", new JsonObject { ["text"] = text });
 
-    /// <summary>Clicks the middle of an element.</summary>
+    /// <summary>Clicks the centre of an element.</summary>
     public async Task Click(string selector)
     {
         var (x, y) = await Middle(selector);
@@ -220,7 +220,7 @@ internal sealed class Chromium : IAsyncDisposable
         );
     }
 
-    /// <summary>Drags from the middle of an element.</summary>
+    /// <summary>Drags from the centre of an element.</summary>
     public async Task Drag(string selector, double dx, double dy)
     {
         var (x, y) = await Middle(selector);
@@ -258,7 +258,7 @@ internal sealed class Chromium : IAsyncDisposable
         );
     }
 
-    /// <summary>Moves two fingers apart over an element, each by some pixels.</summary>
+    /// <summary>Pinches an element open by some pixels per finger.</summary>
     public async Task Pinch(string selector, double apart)
     {
         var (x, y) = await Middle(selector);
@@ -293,7 +293,7 @@ internal sealed class Chromium : IAsyncDisposable
         await Call("Input.dispatchTouchEvent", new JsonObject { ["type"] = "touchEnd", ["touchPoints"] = new JsonArray() });
     }
 
-    /// <summary>Takes a picture of what is seen.</summary>
+    /// <summary>Takes a screenshot.</summary>
     public async Task Screenshot(string path)
     {
         var reply = await Call("Page.captureScreenshot", new JsonObject { ["format"] = "png" });

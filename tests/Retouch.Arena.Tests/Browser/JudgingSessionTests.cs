@@ -6,8 +6,8 @@ using Retouch.Arena.Study;
 namespace Retouch.Arena.Tests.Browser;
 
 /// <summary>
-/// Whole judging sessions in a real browser, with mouse, keyboard and fingers. Leaves pictures of the pages beside the tests, in
-/// arena-screenshots: look at them when the looks change.
+/// Complete judging sessions in a real browser, with mouse, keyboard and touch. Screenshots are written next to the tests, into
+/// arena-screenshots; check them after layout changes.
 /// </summary>
 public class JudgingSessionTests
 {
@@ -38,7 +38,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task A_whole_session_with_the_keyboard_alone()
+    public async Task A_complete_session_with_the_keyboard_only()
     {
         using var study = new TestStudy(items: 3);
         await using var server = await Serve(study);
@@ -49,7 +49,7 @@ public class JudgingSessionTests
         await browser.Screenshot(Path.Combine(Shots, "join-desktop-light.png"));
         await Join(browser, server, "Ann");
 
-        // Flaws: marks, an answer, and back again.
+        // Flaws: marks, an answer, and undo.
         Assert.Equal("true", await browser.Evaluate("String(document.getElementById('prompt').hidden)"));
         await browser.Press("3");
         await browser.Press("8");
@@ -82,7 +82,7 @@ public class JudgingSessionTests
 
         await browser.Screenshot(Path.Combine(Shots, "thanks-desktop-light.png"));
         var votes = Votes(server, study);
-        // 3 items: 3 pairs for each of two questions, 6 single pictures, and the checks in between.
+        // 3 items: 3 pairs for each of two questions, 6 single pictures, and attention checks.
         Assert.Equal(12, votes.Count(static v => v.GetProperty("check").ValueKind == JsonValueKind.Null));
         Assert.Equal(answers, votes.Count);
         Assert.Contains(votes, static v => v.GetProperty("check").ValueKind != JsonValueKind.Null);
@@ -93,7 +93,7 @@ public class JudgingSessionTests
             static v => Assert.Equal("yes", v.GetProperty("answer").GetString())
         );
 
-        // Nothing but this server was asked for anything, and no address names a model or a file.
+        // Only this server was contacted, and no address contains a model or a file name.
         Assert.All(browser.Requests, request => Assert.StartsWith(server.Address, request));
         Assert.All(browser.Requests, request => Assert.DoesNotContain("secret", request));
         Assert.True(browser.Complaints.Count == 0, string.Join('\n', browser.Complaints));
@@ -138,14 +138,14 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task A_phone_judges_with_fingers()
+    public async Task A_study_can_be_judged_by_touch()
     {
         using var study = new TestStudy(items: 2);
         await using var server = await Serve(study);
         await using var browser = await Chromium.Start();
         await browser.Screen(390, 780, dark: true, phone: true);
         await Join(browser, server, "Ben");
-        // Everything is on the screen at once, and nothing sticks out.
+        // Everything is visible without scrolling or overflow.
         Assert.Equal("390", await browser.Evaluate("document.documentElement.scrollWidth"));
         Assert.Equal(
             "true",
@@ -154,7 +154,7 @@ public class JudgingSessionTests
                     + "e.getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight && b.width > 0; }))"
             )
         );
-        // Fingers need room.
+        // Minimum size of touch targets.
         Assert.Equal(
             "true",
             await browser.Evaluate(
@@ -171,7 +171,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task An_answer_given_while_the_server_is_away_arrives_when_it_is_back()
+    public async Task An_answer_given_while_the_server_is_down_arrives_after_its_restart()
     {
         using var study = new TestStudy(items: 2);
         var server = await Serve(study);
@@ -189,7 +189,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task An_invitation_opens_once_and_leaves_no_token_in_the_address()
+    public async Task An_invitation_leaves_no_token_in_the_address_bar()
     {
         using var study = new TestStudy(items: 2);
         await using var server = await Serve(
@@ -206,7 +206,7 @@ public class JudgingSessionTests
     }
 
     [ChromiumFact]
-    public async Task The_owner_sees_results_and_leaves_a_rater_out()
+    public async Task The_owner_sees_results_and_excludes_a_rater()
     {
         using var study = new TestStudy(items: 6, "first", "second", "third");
         await using var server = await Serve(study, static o => o with { Ratings = 3 });

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Retouch.Arena.Tests.Commands;
 
-/// <summary>The verb as users call it.</summary>
+/// <summary><c>retouch arena</c> from the command line.</summary>
 public sealed class ArenaCommandTests : IDisposable
 {
     private readonly TestStudy _study = new(items: 3);
@@ -12,7 +12,7 @@ public sealed class ArenaCommandTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task A_study_from_the_command_line_served_judged_read_and_exported()
+    public async Task A_study_is_served_judged_read_and_exported()
     {
         using var process = ArenaProcess.Start(
             "arena",
@@ -56,7 +56,7 @@ public sealed class ArenaCommandTests : IDisposable
                 Assert.Equal(3, votes);
             }
 
-            // The server still runs.
+            // The server is still running.
             var results = JsonDocument.Parse(Done("arena", "results", _study.Folder, "--json")).RootElement;
             Assert.Equal((6, 2), (results.GetProperty("votes").GetInt32(), results.GetProperty("ratingsNeeded").GetInt32()));
             Assert.Contains("secret-alpha against secret-beta", Done("arena", "results", _study.Folder));
@@ -79,13 +79,13 @@ public sealed class ArenaCommandTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Mistakes_are_refused_with_what_to_do()
+    public void Invalid_options_are_rejected_with_a_remedy()
     {
         Refused(2, "--token", "arena", _study.Folder, "--bind", "0.0.0.0");
         Refused(2, "retouch arena FOLDER", "arena");
-        Refused(2, "no question", "arena", _study.Folder, "--questions", "beauty");
-        Refused(3, "no folder", "arena", Path.Combine(_study.Folder, "nowhere"));
-        Refused(3, "no votes", "arena", "results", _study.Folder);
+        Refused(2, "Unknown question", "arena", _study.Folder, "--questions", "beauty");
+        Refused(3, "does not exist", "arena", Path.Combine(_study.Folder, "nowhere"));
+        Refused(3, "does not exist", "arena", "results", _study.Folder);
         Refused(2, "--output", "arena", "export", _study.Folder);
         Refused(2, "--ties", "arena", "export", _study.Folder, "--jsonl", "x", "--ties");
     }

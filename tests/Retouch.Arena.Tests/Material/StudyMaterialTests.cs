@@ -5,7 +5,7 @@ using Retouch.Images;
 
 namespace Retouch.Arena.Tests.Material;
 
-/// <summary>Pictures are found, matched, and kept inside their folder.</summary>
+/// <summary>Discovery and matching of pictures, confined to their folder.</summary>
 public sealed class StudyMaterialTests : IDisposable
 {
     private readonly TestStudy _study = new(items: 3);
@@ -17,7 +17,7 @@ public sealed class StudyMaterialTests : IDisposable
     private string In(params string[] parts) => Path.Combine([_study.Folder, .. parts]);
 
     [Fact]
-    public void Pictures_are_matched_by_prompt_and_seed_whatever_their_names()
+    public void Pictures_are_matched_by_prompt_and_seed_regardless_of_names()
     {
         File.Move(In("secret-beta", "000.png"), In("secret-beta", "zzz.png"));
         File.WriteAllText(
@@ -31,7 +31,7 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
-    public void Pictures_without_seeds_are_matched_by_name_whatever_their_ending()
+    public void Pictures_without_seeds_are_matched_by_name_without_extension()
     {
         foreach (var model in _study.Models)
             File.Delete(In(model, "metadata.jsonl"));
@@ -45,7 +45,7 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
-    public void A_seed_used_twice_makes_names_decide()
+    public void Duplicate_seeds_switch_to_matching_by_name()
     {
         File.WriteAllText(
             In("secret-beta", "metadata.jsonl"),
@@ -62,26 +62,26 @@ public sealed class StudyMaterialTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Links_that_lead_out_are_refused(bool folder)
+    public void Links_out_of_the_folder_are_rejected(bool folder)
     {
         using var outside = new TestStudy(items: 1);
         if (folder)
             Directory.CreateSymbolicLink(In("secret-alpha", "more"), Path.Combine(outside.Folder, "secret-beta"));
         else
             File.CreateSymbolicLink(In("secret-alpha", "more.png"), Path.Combine(outside.Folder, "secret-beta", "000.png"));
-        Assert.Contains("leads out", Assert.Throws<InputException>(Read).Message);
+        Assert.Contains("link out of", Assert.Throws<InputException>(Read).Message);
     }
 
     [Fact]
-    public void A_model_that_is_a_link_out_is_refused()
+    public void A_model_folder_linked_from_outside_is_rejected()
     {
         using var outside = new TestStudy(items: 1);
         Directory.CreateSymbolicLink(In("gamma"), Path.Combine(outside.Folder, "secret-beta"));
-        Assert.Contains("leads out", Assert.Throws<InputException>(Read).Message);
+        Assert.Contains("link out of", Assert.Throws<InputException>(Read).Message);
     }
 
     [Fact]
-    public void A_study_folder_that_is_reached_by_a_link_is_fine()
+    public void A_study_folder_can_be_a_symbolic_link()
     {
         var link = _study.Folder + "-link";
         Directory.CreateSymbolicLink(link, _study.Folder);
@@ -90,7 +90,7 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
-    public void A_broken_picture_is_named_at_the_start()
+    public void A_broken_picture_is_reported_at_the_start()
     {
         File.WriteAllText(In("secret-alpha", "002.png"), "no picture");
         Assert.Contains("002.png", Assert.Throws<InputException>(Read).Message);
@@ -101,14 +101,14 @@ public sealed class StudyMaterialTests : IDisposable
     [InlineData("{\"text\": \"x\"}")]
     [InlineData("[1]")]
     [InlineData("{")]
-    public void Broken_metadata_are_refused_with_the_line(string line)
+    public void Broken_metadata_are_rejected_with_the_line(string line)
     {
         File.AppendAllText(In("secret-alpha", "metadata.jsonl"), line + "\n");
         Assert.Contains("line 4", Assert.Throws<InputException>(Read).Message);
     }
 
     [Fact]
-    public void Nothing_to_judge_says_what_is_missing()
+    public void An_empty_study_is_rejected_with_the_reason()
     {
         Directory.Delete(In("secret-beta"), recursive: true);
         var material = Read();
@@ -116,20 +116,20 @@ public sealed class StudyMaterialTests : IDisposable
             "no two models",
             Assert.Throws<UsageException>(() => StudyPlan.For(material, _study.Options with { Questions = [Question.Appeal] })).Message
         );
-        // One model's pictures can still be asked about their prompts.
+        // Pictures of a single model are sufficient for the alignment question.
         Assert.Equal([Question.Alignment], StudyPlan.For(material, _study.Options).Questions);
         Directory.Delete(In("secret-alpha"), recursive: true);
         Assert.Contains("No subfolder", Assert.Throws<InputException>(Read).Message);
     }
 
     [Fact]
-    public void A_spoiled_picture_keeps_its_size_and_its_coarse_colours()
+    public void A_degraded_picture_keeps_its_size_and_coarse_colours()
     {
         var picture = TestStudy.Paint(0, 1, side: 60);
         var spoiled = DegradedPicture.Of(picture);
         Assert.Equal((60, 60), (spoiled.Width, spoiled.Height));
         Assert.False(spoiled.SameAs(picture));
-        // Cells of 60 / 14 = 4 pixels, each the mean of what was there.
+        // Cells of 60 / 14 = 4 pixels, each the mean of its pixels.
         Assert.Equal(spoiled[4, 8], spoiled[7, 11]);
         var mean = Enumerable.Range(0, 16).Average(k => picture[4 + k % 4, 8 + k / 4].R);
         Assert.Equal(mean, spoiled[5, 9].R, 1.0);

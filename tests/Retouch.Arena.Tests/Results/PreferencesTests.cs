@@ -2,7 +2,7 @@ using Retouch.Arena.Results;
 
 namespace Retouch.Arena.Tests.Results;
 
-/// <summary>Verdicts become preferences; what contradicts itself does not.</summary>
+/// <summary>Conversion of verdicts to preferences; contradictions are excluded.</summary>
 public class PreferencesTests
 {
     private static ItemResult Verdict(string first, string second, string verdict, string item = "item") =>
@@ -24,7 +24,7 @@ public class PreferencesTests
     }
 
     [Fact]
-    public void A_circle_is_left_out_and_reported_and_what_hangs_on_it_stays()
+    public void A_preference_cycle_is_excluded_and_reported()
     {
         var (kept, contradictions) = Preferences.Of(
             [
@@ -36,7 +36,7 @@ public class PreferencesTests
             ],
             Own
         );
-        Assert.Equal("item: in a circle, a beats b, b beats c, c beats a", Assert.Single(contradictions));
+        Assert.Equal("item: cycle, a beats b, b beats c, c beats a", Assert.Single(contradictions));
         Assert.Equal([("item", "a", "d"), ("other", "b", "a")], kept.Select(static p => (p.Item, p.Winner, Assert.Single(p.Losers))));
     }
 
@@ -45,7 +45,7 @@ public class PreferencesTests
     {
         var (kept, contradictions) = Preferences.Of([Verdict("a", "b", "first")], static (_, _) => "same");
         Assert.Empty(kept);
-        Assert.Contains("the two files are the same", Assert.Single(contradictions));
+        Assert.Contains("the files are identical", Assert.Single(contradictions));
     }
 
     [Theory]

@@ -6,7 +6,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Tests.Results;
 
-/// <summary>From known votes to figures worked out by hand, and to files.</summary>
+/// <summary>Figures and files from known votes, computed by hand.</summary>
 public sealed class StudyReportsTests : IDisposable
 {
     private static readonly string[] Items =
@@ -37,8 +37,8 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     /// <summary>
-    /// One rating a character: &gt; for the first model, &lt; for the second, = for a tie, y and n; each from another rater, sides
-    /// alternating.
+    /// One rating per character: &gt; for the first model, &lt; for the second, = for a tie, y and n; each from another rater, with
+    /// alternating sides.
     /// </summary>
     private void Rate(Question question, int item, string first, string? second, string ratings, TaskKind kind = TaskKind.Judge)
     {
@@ -70,7 +70,7 @@ public sealed class StudyReportsTests : IDisposable
     private StudyResults Results(int? ratings = null) => StudyReports.Results(_study.Options.VotesFile, TimeProvider.System, ratings);
 
     [Fact]
-    public void Pairs_are_counted_by_majority()
+    public void Pairs_are_decided_by_majority()
     {
         Rate(Question.Appeal, 0, "a", "b", ">>=");
         Rate(Question.Appeal, 1, "a", "b", ">><");
@@ -81,18 +81,19 @@ public sealed class StudyReportsTests : IDisposable
         Assert.Equal(("a", "b", 2, 1, 0, 1), (pair.Model, pair.Against, pair.Wins, pair.Ties, pair.Losses, pair.Short));
         Assert.Equal(2.0 / 3, pair.Improvement.Value, 12);
         Assert.Equal(0.5, pair.SignTest, 12);
-        // With two ratings enough, the last item counts.
+        // With two required ratings, the last item counts.
         Assert.Equal(1, Assert.Single(Results(2).Questions[0].Pairs).Losses);
-        // Coincidences: each unit of m ratings adds pairs at 1/(m − 1). By hand: N = 11; a 5, b 4, tie 2; disagreement (4 + 4 + 6) / 2 = 7,
+        // Coincidences: each unit of m ratings adds pairs with weight 1/(m − 1). By hand: N = 11; a 5, b 4, tie 2; disagreement (4 + 4 + 6)
+        // / 2 = 7,
         // by chance 5·6 + 4·7 + 2·9 = 76.
         Assert.Equal(1 - 10 * 7.0 / 76, question.Agreement!.Value, 12);
         Assert.Equal(["a", "b"], question.Ranking.Select(static r => r.Model));
-        // a won 5 and two halves of 11, and half of the tie that is added: ln(6.5 / 5.5), split in two.
+        // a has 5 wins and two half ones of 11, plus half of the prior's tie: ln(6.5 / 5.5), split equally.
         Assert.Equal(Math.Log(6.5 / 5.5) / 2, question.Ranking[0].Strength.Value, 9);
     }
 
     [Fact]
-    public void Baseline_turns_the_pairs_around()
+    public void A_baseline_reverses_the_pairs()
     {
         _file.SetFact("baseline", "a");
         Rate(Question.Appeal, 0, "a", "b", ">>>");
@@ -101,7 +102,7 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     [Fact]
-    public void Alignment_is_counted_for_each_model_and_between_them()
+    public void Alignment_is_counted_per_model_and_between_models()
     {
         Rate(Question.Alignment, 0, "a", null, "yyn");
         Rate(Question.Alignment, 0, "b", null, "nny");
@@ -116,7 +117,7 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     [Fact]
-    public void Raters_who_fail_checks_are_listed_and_can_be_left_out()
+    public void Raters_with_failed_checks_are_listed_and_can_be_excluded()
     {
         Rate(Question.Appeal, 0, "a", "b", ">>>");
         Rate(Question.Appeal, 1, "a", "a", "=>", TaskKind.Identical);
@@ -132,7 +133,7 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     [Fact]
-    public void Votes_are_written_one_a_line()
+    public void Votes_are_written_one_per_line()
     {
         Rate(Question.Appeal, 0, "a", "b", "<<<");
         Rate(Question.Alignment, 0, "a", null, "y");
@@ -196,7 +197,7 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     [Fact]
-    public void Preferences_of_a_picture_that_changed_are_refused_and_leave_nothing()
+    public void An_export_with_a_changed_picture_fails_without_output()
     {
         Rate(Question.Appeal, 0, "a", "b", ">>>");
         _study.Add("b", "000.png", TestStudy.Paint(7, 7));
@@ -213,7 +214,7 @@ public sealed class StudyReportsTests : IDisposable
     }
 
     [Fact]
-    public void Preferences_without_a_winner_say_what_is_missing()
+    public void An_export_without_winners_fails_with_the_reason()
     {
         Rate(Question.Appeal, 0, "a", "b", "===");
         Rate(Question.Appeal, 1, "a", "b", ">");

@@ -4,7 +4,7 @@ using Retouch.Arena.Study;
 
 namespace Retouch.Arena.Tests.Site;
 
-/// <summary>Nothing that reaches a rater's browser says which model a picture is of.</summary>
+/// <summary>No data sent to a rater's browser identify the model of a picture.</summary>
 public class BlindnessTests
 {
     [Fact]
@@ -12,7 +12,7 @@ public class BlindnessTests
     public async Task No_reply_names_a_model_or_a_file()
     {
         using var study = new TestStudy(items: 6);
-        // Metadata inside a file: a text chunk between header and pixels, as generators write it.
+        // Metadata inside a file: a text chunk between header and pixels, as written by generators.
         foreach (var model in study.Models)
             PlantText(Path.Combine(study.Folder, model, "000.png"), $"drawn with {model}");
         await using var server = await ArenaServer.StartAsync(study.Options with { CheckEvery = 3 }, TimeProvider.System, static _ => { });
@@ -44,7 +44,7 @@ public class BlindnessTests
                 shown++;
             }
 
-            // Which question shows the prompt.
+            // Question that shows the prompt.
             Assert.Equal(task.GetProperty("question").GetString() == "alignment", task.TryGetProperty("prompt", out _));
             using var voted = await rater.Post("/api/vote", RaterClient.Ballot(task, paired ? "tie" : "yes"));
             seen.Append(await Text(voted));
@@ -57,7 +57,7 @@ public class BlindnessTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task Sides_are_drawn_and_kept()
+    public async Task Sides_are_random_and_fixed()
     {
         using var study = new TestStudy(items: 60);
         var options = study.Options with { Questions = [Question.Appeal], CheckEvery = 0 };
@@ -87,7 +87,7 @@ public class BlindnessTests
 
         var first = await Lefts("one");
         Assert.Equal(60, first.Count);
-        // 60 fair draws lie in this range but once in fifty thousand seeds; the seed is fixed.
+        // 60 fair draws are in this range except for one in fifty thousand seeds; the seed is fixed.
         Assert.InRange(first.Count(l => l.EndsWith("alpha", StringComparison.Ordinal)), 14, 46);
         Assert.Equal(first, await Lefts("two"));
     }

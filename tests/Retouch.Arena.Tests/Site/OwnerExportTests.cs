@@ -6,7 +6,7 @@ using Retouch.Arena.Study;
 
 namespace Retouch.Arena.Tests.Site;
 
-/// <summary>The preference data set that the results page hands out.</summary>
+/// <summary>Download of the preference data set from the results page.</summary>
 public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
 {
     private readonly TestStudy _study = new(items: 6, "first", "second", "third");
@@ -63,7 +63,7 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
     [Trait("speed", "slow")]
     [InlineData("appeal", false)]
     [InlineData("flaws", true)]
-    public async Task The_archive_holds_what_the_command_writes(string question, bool ties)
+    public async Task The_archive_equals_the_output_of_the_command(string question, bool ties)
     {
         await Judge();
         var query = $"?question={question}&ratings=1&ties={(ties ? 1 : 0)}";
@@ -107,13 +107,13 @@ public sealed class OwnerExportTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task What_cannot_be_had_is_said_before_anything_is_sent()
+    public async Task Export_errors_are_reported_before_the_download()
     {
         Assert.Contains("has a winner yet", await Refused("?question=appeal", HttpStatusCode.Conflict));
         await Judge();
-        Assert.Contains("question is", await Refused("?question=alignment", HttpStatusCode.BadRequest));
-        Assert.Contains("question is", await Refused("", HttpStatusCode.BadRequest));
-        Assert.Contains("ratings lies", await Refused("?question=appeal&ratings=0", HttpStatusCode.BadRequest));
+        Assert.Contains("question must be", await Refused("?question=alignment", HttpStatusCode.BadRequest));
+        Assert.Contains("question must be", await Refused("", HttpStatusCode.BadRequest));
+        Assert.Contains("ratings must", await Refused("?question=appeal&ratings=0", HttpStatusCode.BadRequest));
         Assert.Contains("lack ratings", await Refused("?question=appeal&ratings=2", HttpStatusCode.Conflict));
         foreach (var model in _study.Models)
         {

@@ -6,7 +6,7 @@ using Retouch.Core.Errors;
 namespace Retouch.Arena.Tests.Site;
 
 /// <summary>
-/// What must not be possible: reading other files, voting for others, voting from other sites, breaking the server with odd requests.
+/// Security: access to other files, votes for other raters or from other sites, and malformed requests.
 /// </summary>
 public sealed class SecurityTests : IAsyncLifetime, IDisposable
 {
@@ -28,7 +28,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
 
     private int Votes() => StudyReports.Results(_server.VotesFile, TimeProvider.System).Votes;
 
-    /// <summary>Sends bytes as they are: HttpClient tidies paths and headers.</summary>
+    /// <summary>Sends raw bytes, since HttpClient normalises paths and headers.</summary>
     private async Task<string> Raw(string request)
     {
         using var client = new TcpClient();
@@ -56,7 +56,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     [InlineData("/assets/%00")]
     [InlineData("/arena.sqlite")]
     [InlineData("/secret-alpha/000.png")]
-    public async Task Paths_lead_nowhere(string path)
+    public async Task Path_traversal_is_rejected(string path)
     {
         using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
@@ -69,7 +69,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
 
     [Theory]
     [InlineData("/assets/icon.svg")]
-    [InlineData("/favicon.ico")] // asked for by browsers on pages without a link to an icon
+    [InlineData("/favicon.ico")] // requested by browsers for pages without an icon link
     public async Task The_icon_is_served(string path)
     {
         var reply = await RawGet(path);
@@ -83,7 +83,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     [InlineData("127.0.0.1.evil.example")]
     [InlineData("192.168.1.1")]
     [InlineData("")]
-    public async Task Other_names_for_this_server_are_refused(string host) => Assert.StartsWith("HTTP/1.1 400 ", await RawGet("/", host));
+    public async Task Unknown_host_names_are_rejected(string host) => Assert.StartsWith("HTTP/1.1 400 ", await RawGet("/", host));
 
     [Theory]
     [InlineData("localhost")]
@@ -92,7 +92,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     public async Task Own_names_are_answered(string host) => Assert.StartsWith("HTTP/1.1 200 ", await RawGet("/", host));
 
     [Fact]
-    public async Task Votes_from_other_sites_are_refused()
+    public async Task Votes_from_other_sites_are_rejected()
     {
         using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
@@ -113,7 +113,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
             Assert.Equal(HttpStatusCode.Forbidden, reply.StatusCode);
         }
 
-        // What a form of another site can send without asking.
+        // Request that a form of another site can send.
         foreach (var type in (string[])["text/plain", "application/x-www-form-urlencoded"])
         {
             using var reply = await rater.PostText("/api/vote", ballot, type);
@@ -131,7 +131,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Votes_for_others_are_refused()
+    public async Task Votes_on_other_raters_tasks_are_rejected()
     {
         using var rater = new RaterClient(_server.Address);
         using var thief = new RaterClient(_server.Address);
@@ -140,7 +140,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
         var task = await rater.Task();
         using (var reply = await thief.Post("/api/vote", RaterClient.Ballot(task, "left")))
             Assert.Equal(HttpStatusCode.BadRequest, reply.StatusCode);
-        // With the other's page token but without the other's cookie.
+        // With the other rater's page token but without the cookie.
         thief.Token = rater.Token;
         using (var reply = await thief.Post("/api/vote", RaterClient.Ballot(task, "left")))
             Assert.Equal(HttpStatusCode.Forbidden, reply.StatusCode);
@@ -150,7 +150,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_name_is_taken_once()
+    public async Task Rater_names_are_unique()
     {
         using var rater = new RaterClient(_server.Address);
         using var other = new RaterClient(_server.Address);
@@ -184,7 +184,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     [InlineData("""{"assignment":99999999999999999999,"key":"12345678","answer":"left"}""")]
     [InlineData("""{"assignment":7,"key":"12345678","answer":"left"}""")]
     [InlineData("""{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{}}}}}}}}}}""")]
-    public async Task Malformed_votes_are_refused_and_change_nothing(string body)
+    public async Task Malformed_votes_are_rejected_without_effect(string body)
     {
         using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
@@ -197,7 +197,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Oversized_requests_are_refused()
+    public async Task Oversized_requests_are_rejected()
     {
         using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
@@ -205,7 +205,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
             Assert.Equal(HttpStatusCode.RequestEntityTooLarge, reply.StatusCode);
         Assert.StartsWith("HTTP/1.1 414 ", await RawGet("/" + new string('x', 5000)));
         Assert.StartsWith("HTTP/1.1 431 ", await RawGet("/", more: $"X-Long: {new string('x', 20_000)}\r\n"));
-        // Without a length in front.
+        // Without a Content-Length.
         var chunk = new string('x', 5000);
         var chunks = string.Concat(Enumerable.Repeat($"1388\r\n{chunk}\r\n", 4)) + "0\r\n\r\n";
         var cookie = rater.Cookies.GetCookieHeader(new(_server.Address));
@@ -231,7 +231,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Results_are_for_the_owner_alone()
+    public async Task Results_are_restricted_to_the_owner()
     {
         using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
@@ -275,7 +275,7 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Token_opens_once_and_a_cookie_from_then_on()
+    public async Task A_token_is_exchanged_for_a_cookie()
     {
         using var other = new TestStudy();
         await using var guarded = await ArenaServer.StartAsync(other.Options with { Token = AccessToken }, TimeProvider.System, _log.Add);
@@ -312,14 +312,14 @@ public sealed class SecurityTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Forged_cookies_are_refused()
+    public async Task Forged_cookies_are_rejected()
     {
         using var rater = new RaterClient(_server.Address);
         await rater.Join("A");
         var cookie = rater.Cookies.GetCookieHeader(new(_server.Address));
         Assert.StartsWith("HTTP/1.1 200 ", await RawGet("/api/session", more: $"Cookie: {cookie}\r\n"));
         Assert.StartsWith("HTTP/1.1 401 ", await RawGet("/api/session", more: $"Cookie: {cookie[..^3]}AAA\r\n"));
-        // A rater's cookie under the owner's name.
+        // A rater's cookie under the name of the owner's.
         Assert.StartsWith("HTTP/1.1 403 ", await RawGet("/results", more: $"Cookie: {cookie.Replace("arena_rater", "arena_owner")}\r\n"));
     }
 

@@ -2,7 +2,7 @@ using Retouch.Arena.Statistics;
 
 namespace Retouch.Arena.Tests.Statistics;
 
-/// <summary>Strengths against closed forms, and against climbing the likelihood step by step.</summary>
+/// <summary>Strengths against closed forms, and against a numerical maximum of the likelihood.</summary>
 public class BradleyTerryTests
 {
     private static readonly double[,] Four =
@@ -29,7 +29,7 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Prior_is_ties_added_to_every_pair()
+    public void The_prior_equals_ties_added_to_every_pair()
     {
         var strengths = BradleyTerry.Fit(
             new double[,]
@@ -43,14 +43,14 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Strengths_are_where_the_likelihood_is_highest()
+    public void Strengths_maximise_the_likelihood()
     {
         var fitted = BradleyTerry.Fit(Four, prior: 0)!;
         Assert.Equal(Climb(Four), fitted, (a, b) => Math.Abs(a - b) < 1e-6);
     }
 
     [Fact]
-    public void Strengths_make_expected_wins_equal_to_observed_ones()
+    public void Expected_wins_equal_observed_wins()
     {
         // The score equations of the model: Σ_j n_ij P(i beats j) = wins of i.
         var s = BradleyTerry.Fit(Four, prior: 0)!;
@@ -92,7 +92,7 @@ public class BradleyTerryTests
             prior: 1
         )!;
         Assert.Equal(Math.Log(5.5 / 0.5), finite[0] - finite[1], 9);
-        // Two groups that never met have no common scale, prior or not.
+        // Two groups without comparisons between them have no common scale, with or without a prior.
         Assert.Null(
             BradleyTerry.Fit(
                 new double[,]
@@ -108,7 +108,7 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Ranking_puts_the_strongest_first_with_an_interval_that_holds_it()
+    public void A_ranking_is_in_descending_order_with_intervals()
     {
         var items = Enumerable
             .Range(0, 40)
@@ -129,7 +129,7 @@ public class BradleyTerryTests
     }
 
     [Fact]
-    public void Ranking_interval_shrinks_with_the_root_of_the_items()
+    public void Ranking_intervals_shrink_with_the_square_root_of_the_items()
     {
         double Width(int items)
         {
@@ -154,7 +154,7 @@ public class BradleyTerryTests
         Assert.Equal(2, Width(100) / Width(400), 0.25);
     }
 
-    /// <summary>A second program: coordinate by coordinate uphill with shrinking steps.</summary>
+    /// <summary>Independent maximisation: coordinate ascent with decreasing steps.</summary>
     private static double[] Climb(double[,] wins)
     {
         var s = new double[wins.GetLength(0)];

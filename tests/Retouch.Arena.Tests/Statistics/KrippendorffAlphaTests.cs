@@ -32,7 +32,7 @@ public class KrippendorffAlphaTests
         );
 
     [Fact]
-    public void Systematic_disagreement_is_below_zero() =>
+    public void Systematic_disagreement_is_negative() =>
         Assert.Equal(
             -0.5,
             KrippendorffAlpha
@@ -45,7 +45,7 @@ public class KrippendorffAlphaTests
         );
 
     [Fact]
-    public void Nothing_to_compare_is_unknown()
+    public void Alpha_is_undefined_without_comparable_ratings()
     {
         Assert.Null(KrippendorffAlpha.Nominal([]));
         Assert.Null(

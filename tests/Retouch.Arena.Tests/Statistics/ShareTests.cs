@@ -2,7 +2,7 @@ using Retouch.Arena.Statistics;
 
 namespace Retouch.Arena.Tests.Statistics;
 
-/// <summary>Intervals against published values, the equation they solve, and the coverage they promise.</summary>
+/// <summary>Intervals against published values, their defining equation, and their nominal coverage.</summary>
 public class ShareTests
 {
     [Theory]
@@ -19,7 +19,7 @@ public class ShareTests
     }
 
     [Fact]
-    public void Wilson_limits_are_where_the_score_test_is_at_its_bound()
+    public void Wilson_limits_solve_the_score_test()
     {
         for (var successes = 1; successes < 17; successes++)
         {
@@ -30,12 +30,12 @@ public class ShareTests
     }
 
     [Fact]
-    public void Wilson_of_nothing_is_everything() => Assert.Equal(new Share(0, 0, 1), Share.Wilson(0, 0));
+    public void Wilson_interval_without_trials_is_the_unit_interval() => Assert.Equal(new Share(0, 0, 1), Share.Wilson(0, 0));
 
     [Fact]
-    public void Improvement_without_ties_is_twice_wilsons_share_less_one()
+    public void Improvement_without_ties_is_twice_the_Wilson_share_minus_one()
     {
-        // Without ties, wins less losses is 2p − 1, and the combined limits must be those of p.
+        // Without ties, wins minus losses is 2p − 1, and the combined limits must equal those of p.
         var (wilson, improvement) = (Share.Wilson(13, 20), Share.Improvement(13, 0, 7));
         Assert.Equal(2 * wilson.Value - 1, improvement.Value, 12);
         Assert.Equal(2 * wilson.Low - 1, improvement.Low, 12);
@@ -57,9 +57,9 @@ public class ShareTests
     [InlineData(0.6, 0.05)]
     [InlineData(0.1, 0.1)]
     [InlineData(0.34, 0.56)]
-    public void Improvement_covers_the_truth_as_often_as_it_says(double win, double loss)
+    public void Improvement_has_its_nominal_coverage(double win, double loss)
     {
-        // Every outcome of 30 comparisons with its multinomial probability: no simulation, no chance.
+        // All outcomes of 30 comparisons with their multinomial probabilities: exact, without simulation.
         const int n = 30;
         var logFactorial = new double[n + 1];
         for (var k = 1; k <= n; k++)

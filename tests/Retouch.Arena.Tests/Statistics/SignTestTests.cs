@@ -2,17 +2,17 @@ using Retouch.Arena.Statistics;
 
 namespace Retouch.Arena.Tests.Statistics;
 
-/// <summary>The sign test against counting every outcome, and values from tables.</summary>
+/// <summary>The sign test against enumeration of all outcomes and tabulated values.</summary>
 public class SignTestTests
 {
     [Fact]
-    public void P_value_is_the_share_of_all_outcomes_at_least_as_uneven()
+    public void P_value_is_the_share_of_outcomes_at_least_as_extreme()
     {
         for (var n = 0; n <= 14; n++)
         {
             for (var wins = 0; wins <= n; wins++)
             {
-                // Every sequence of n fair decisions, one by one.
+                // All sequences of n fair decisions.
                 var extreme = Enumerable.Range(0, 1 << n).Count(bits => Math.Abs(2 * int.PopCount(bits) - n) >= Math.Abs(2 * wins - n));
                 Assert.Equal(extreme / (double)(1 << n), SignTest.TwoSided(wins, n - wins), 1e-12);
             }

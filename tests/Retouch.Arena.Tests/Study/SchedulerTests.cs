@@ -5,7 +5,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Tests.Study;
 
-/// <summary>Who gets what: everything evenly, nothing twice, checks in between, limits kept.</summary>
+/// <summary>Assignment of tasks: balance, no repetition, attention checks, limits.</summary>
 public sealed class SchedulerTests : IDisposable
 {
     private readonly TestStudy _study = new(5, "a", "b", "c");
@@ -42,7 +42,7 @@ public sealed class SchedulerTests : IDisposable
     private string Key() => $"key-{_keys++:D5}";
 
     [Fact]
-    public void A_rater_gets_everything_once_question_by_question()
+    public void A_rater_gets_each_task_once_by_question()
     {
         var options = _study.Options with { CheckEvery = 0 };
         var tasks = JudgeAll(With(options), _file.Raters.Add("Ann")!);
@@ -55,7 +55,7 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
-    public void A_task_stays_given_until_it_is_judged()
+    public void A_task_stays_assigned_until_it_is_judged()
     {
         var scheduler = With(_study.Options);
         var rater = _file.Raters.Add("Ann")!;
@@ -65,12 +65,12 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
-    public void Ratings_are_spread_evenly_and_end_at_the_number_asked()
+    public void Ratings_are_balanced_and_end_at_the_target()
     {
         var scheduler = With(_study.Options with { Questions = [Question.Appeal], Ratings = 2, CheckEvery = 0 });
         var raters = Enumerable.Range(0, 4).Select(k => _file.Raters.Add($"rater {k}")!).ToList();
         JudgeAll(scheduler, raters[0], most: 8);
-        // The second rater begins with what the first has not seen.
+        // The second rater begins with the tasks that the first has not judged.
         Assert.Equal(
             7,
             JudgeAll(scheduler, raters[1], most: 7)
@@ -81,7 +81,7 @@ public sealed class SchedulerTests : IDisposable
             JudgeAll(scheduler, rater);
         Assert.All(_file.Votes.Tally(), t => Assert.Equal(2, t.Ratings));
         Assert.Equal(15, _file.Votes.Tally().Count);
-        // Leaving a rater out gives what that one judged out again.
+        // Tasks of an excluded rater are assigned again.
         var left = JudgedBy(raters[0]).Except(JudgedBy(raters[3])).Order(StringComparer.Ordinal).ToList();
         _file.Raters.SetExcluded(raters[0].Id, true);
         Assert.Equal(left, JudgeAll(scheduler, raters[3]).Select(static t => t.Key).Order(StringComparer.Ordinal));
@@ -91,7 +91,7 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
-    public void Checks_come_once_in_every_stretch_and_are_never_first()
+    public void One_check_occurs_per_stretch_and_never_first()
     {
         var options = _study.Options with { Questions = [Question.Flaws, Question.Appeal], CheckEvery = 5 };
         var kinds = new HashSet<TaskKind>();
@@ -114,7 +114,7 @@ public sealed class SchedulerTests : IDisposable
     [InlineData(9, 3, 3, 3)]
     [InlineData(10, 4, 4, 2)]
     [InlineData(2, 1, 1, 0)]
-    public void A_limit_is_shared_among_the_questions(int limit, int flaws, int appeal, int alignment)
+    public void A_limit_is_split_between_the_questions(int limit, int flaws, int appeal, int alignment)
     {
         var tasks = JudgeAll(With(_study.Options with { PerRater = limit, CheckEvery = 0 }), _file.Raters.Add("Ann")!);
         Assert.Equal(
@@ -134,13 +134,13 @@ public sealed class SchedulerTests : IDisposable
         Assert.Equal(10, plan.Tasks.Count);
         Assert.All(plan.Tasks, t => Assert.Contains("b", new[] { t.First, t.Second }));
         Assert.Contains(
-            "none of the models",
+            "not one of the models",
             Assert.Throws<UsageException>(() => StudyPlan.For(_material, _study.Options with { Baseline = "x" })).Message
         );
     }
 
     [Fact]
-    public void Progress_counts_down_to_nothing()
+    public void Progress_ends_with_no_remaining_tasks()
     {
         var scheduler = With(_study.Options with { CheckEvery = 0 });
         var rater = _file.Raters.Add("Ann")!;
@@ -155,7 +155,7 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
-    public void A_picture_that_changed_ends_the_study()
+    public void A_changed_picture_is_rejected()
     {
         _file.Register(_material);
         _study.Add("a", "000.png", TestStudy.Paint(9, 9));

@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace Retouch.Arena.Tests.Votes;
 
-/// <summary>Twenty raters at once, and the server's process killed between: every vote that was answered is there, once.</summary>
+/// <summary>Twenty concurrent raters while the server's process is killed: each confirmed vote is stored exactly once.</summary>
 public class KillTests
 {
     private const int Raters = 20;
@@ -14,7 +14,7 @@ public class KillTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task Votes_survive_the_servers_death_none_lost_none_doubled()
+    public async Task Votes_survive_a_killed_server_without_loss_or_duplicates()
     {
         using var study = new TestStudy(items: 10);
         var port = FreePort();
@@ -29,7 +29,7 @@ public class KillTests
             {
                 while (answered.Count < kill * Raters * VotesEach / (Kills + 1))
                     await Task.Delay(5);
-                process.Kill(); // SIGKILL, in the middle of whatever it is doing
+                process.Kill(); // SIGKILL, at a random moment
                 await process.WaitForExitAsync();
                 process.Dispose();
                 process = Start(study, port);
@@ -42,7 +42,7 @@ public class KillTests
             StudyReports.WriteVotes(Path.Combine(study.Folder, "arena.sqlite"), lines, TimeProvider.System);
             var kept = File.ReadLines(lines).Select(static l => JsonDocument.Parse(l).RootElement).ToList();
             Assert.Equal(Raters * VotesEach, kept.Count);
-            // What each rater said is what is kept of that rater.
+            // The stored votes of each rater equal the confirmed ones.
             static string Tally(IEnumerable<(string Rater, string Answer)> votes) =>
                 string.Join('\n', votes.CountBy(static v => v).Select(static v => $"{v.Key} {v.Value}").Order(StringComparer.Ordinal));
             Assert.Equal(
@@ -57,7 +57,7 @@ public class KillTests
         }
     }
 
-    /// <summary>Judges like the page does: a submission is sent again with the same key until it is answered.</summary>
+    /// <summary>Judges like the page: repeats a submission with the same key until it is answered.</summary>
     private static async Task Judge(string address, string name, ConcurrentDictionary<(string, long), (string, string)> answered)
     {
         using var rater = new RaterClient(address);
@@ -66,7 +66,7 @@ public class KillTests
             await rater.Open();
             return true;
         });
-        // Whether a join that was not answered took place shows in the next one: the session knows its rater.
+        // The next join reveals whether an unanswered one took place: the session knows its rater.
         using (var joined = await Retrying(() => rater.Post("/api/join", new { name })))
             Assert.True(joined.IsSuccessStatusCode, await joined.Content.ReadAsStringAsync());
         for (var k = 0; k < VotesEach; k++)
@@ -75,7 +75,7 @@ public class KillTests
             var answer = task.TryGetProperty("right", out _) ? ((string[])["left", "right", "tie"])[(name.Length + k) % 3] : "yes";
             var ballot = RaterClient.Ballot(task, answer);
             var reply = await Retrying(() => Send(rater, ballot));
-            // Now and then an answer gets lost on its way back, and the browser asks again.
+            // Occasionally a reply is lost, and the browser repeats the request.
             if (k % 4 == 0)
                 Assert.Equal(reply, await Retrying(() => Send(rater, ballot)));
             Assert.True(

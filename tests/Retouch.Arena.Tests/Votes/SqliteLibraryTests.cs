@@ -3,7 +3,7 @@ using Retouch.Images;
 
 namespace Retouch.Arena.Tests.Votes;
 
-/// <summary>The SQLite that comes along works beside the one that libvips brings, in a process where libvips came first.</summary>
+/// <summary>The bundled SQLite works next to that of libvips, in a process that has loaded libvips first.</summary>
 public class SqliteLibraryTests
 {
     [Fact]
@@ -17,7 +17,7 @@ public class SqliteLibraryTests
             database.Execute("CREATE TABLE t (a)");
             Assert.Equal(7, database.Insert("INSERT INTO t (rowid, a) VALUES (7, ?)", "x"));
             Assert.Equal(["x"], database.Query("SELECT a FROM t", static row => row.Text(0)));
-            // What a kill must not lose: the settings took.
+            // Settings for durability are active.
             Assert.Equal("wal", database.Query("PRAGMA journal_mode", static row => row.Text(0))[0]);
             Assert.Equal(2, database.Query("PRAGMA synchronous", static row => row.Number(0))[0]);
         }
@@ -28,7 +28,7 @@ public class SqliteLibraryTests
     }
 
     [Fact]
-    public void A_transaction_that_fails_leaves_nothing()
+    public void A_failed_transaction_is_rolled_back()
     {
         var folder = Directory.CreateTempSubdirectory("retouch-sqlite-");
         try

@@ -4,7 +4,7 @@ using Retouch.Core.Errors;
 
 namespace Retouch.Arena.Tests.Votes;
 
-/// <summary>A judgement is kept once, however often it is sent, and can be taken back.</summary>
+/// <summary>A judgement is stored once, regardless of repeated submissions, and can be undone.</summary>
 public sealed class VoteTableTests : IDisposable
 {
     private static readonly StudyTask Pair = new(Question.Flaws, TaskKind.Judge, "item", "a", "b");
@@ -29,7 +29,7 @@ public sealed class VoteTableTests : IDisposable
         new(_file.Assignments.Add(_rater.Id, _file.Assignments.Of(_rater.Id).Count, task ?? Pair, swapped).Id, key, answer);
 
     [Fact]
-    public void Sending_again_gives_the_same_reply_and_one_vote()
+    public void A_repeated_submission_gets_the_same_reply_and_one_vote()
     {
         var ballot = Given("key-1") with { LeftFlaws = FlawMark.Major, Milliseconds = 1234 };
         var first = _file.Votes.Cast(_rater.Id, ballot);
@@ -40,7 +40,7 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void A_key_used_for_something_else_is_refused()
+    public void A_reused_key_is_rejected()
     {
         var ballot = Given("key-1");
         _file.Votes.Cast(_rater.Id, ballot);
@@ -50,7 +50,7 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void A_second_vote_on_a_task_is_refused()
+    public void A_second_vote_on_a_task_is_rejected()
     {
         var ballot = Given("key-1");
         _file.Votes.Cast(_rater.Id, ballot);
@@ -59,7 +59,7 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void Answers_that_do_not_fit_are_refused()
+    public void Answers_of_another_question_are_rejected()
     {
         var single = new StudyTask(Question.Alignment, TaskKind.Judge, "item", "a", null);
         Assert.Equal(ReceiptKind.NotGiven, _file.Votes.Cast(_rater.Id, Given("key-1", Answer.Yes)).Kind);
@@ -72,7 +72,7 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void Undo_gives_the_task_back_with_what_was_said_and_repeats_its_reply()
+    public void Undo_reopens_the_task_with_its_answer_and_is_idempotent()
     {
         var (first, second) = (Given("key-1"), Given("key-2", Answer.Tie, task: Pair with { Item = "other" }));
         _file.Votes.Cast(_rater.Id, first);
@@ -83,7 +83,7 @@ public sealed class VoteTableTests : IDisposable
         var open = _file.Assignments.Outstanding(_rater.Id)!;
         Assert.Equal(second.Assignment, open.Id);
         Assert.Equal(second, _file.Votes.Previous(open));
-        // The vote that was taken back does not come back when its submission arrives again, late.
+        // An undone vote is not restored by a late repetition of its submission.
         Assert.Equal(ReceiptKind.Kept, _file.Votes.Cast(_rater.Id, second).Kind);
         Assert.Single(_file.Votes.Standing());
         Assert.Equal(ReceiptKind.Kept, _file.Votes.Cast(_rater.Id, second with { Key = "key-3", Answer = Answer.Right }).Kind);
@@ -98,7 +98,7 @@ public sealed class VoteTableTests : IDisposable
     [InlineData(Answer.Right, false, -1)]
     [InlineData(Answer.Right, true, 1)]
     [InlineData(Answer.Tie, true, 0)]
-    public void Outcome_is_for_the_model_whichever_side_it_was_on(object answer, bool swapped, int outcome)
+    public void The_outcome_is_independent_of_the_side(object answer, bool swapped, int outcome)
     {
         _file.Votes.Cast(_rater.Id, Given("key-1", (Answer)answer, swapped) with { LeftFlaws = FlawMark.Major });
         var vote = Assert.Single(_file.Votes.Standing());
@@ -120,17 +120,17 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void The_database_itself_refuses_a_second_vote_of_a_rater_on_a_task()
+    public void The_database_rejects_a_second_vote_of_a_rater_on_a_task()
     {
         var (first, second) = (Given("key-1"), Given("key-2"));
         _file.Votes.Cast(_rater.Id, first);
         Assert.Contains("UNIQUE", Assert.Throws<InvalidOperationException>(() => _file.Votes.Cast(_rater.Id, second)).Message);
-        // And the event of the refused one is not kept either.
+        // The event of the rejected vote is not stored either.
         Assert.Equal(1, _file.Database.Query("SELECT COUNT(*) FROM events", static row => row.Number(0))[0]);
     }
 
     [Fact]
-    public void A_second_server_is_refused_and_readers_are_not()
+    public void A_second_server_is_rejected_but_readers_are_not()
     {
         var path = Path.Combine(_folder, "arena.sqlite");
         Assert.Contains(
@@ -142,7 +142,7 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_is_no_study_is_refused()
+    public void A_file_without_a_study_is_rejected()
     {
         var path = Path.Combine(_folder, "other.sqlite");
         Assert.Throws<InputException>(() => StudyFile.Read(path, TimeProvider.System));
@@ -152,7 +152,7 @@ public sealed class VoteTableTests : IDisposable
     }
 
     [Fact]
-    public void The_file_is_its_owners_alone()
+    public void The_file_is_readable_by_its_owner_only()
     {
         if (!OperatingSystem.IsWindows())
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(_folder, "arena.sqlite")));

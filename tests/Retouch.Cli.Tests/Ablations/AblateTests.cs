@@ -3,10 +3,11 @@ using Retouch.Cli.Tests.Demo;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Experiments.Ablations;
+using Retouch.Tests;
 
 namespace Retouch.Cli.Tests.Ablations;
 
-/// <summary><c>retouch ablate</c> from the outside, with networks so small that it ends in seconds.</summary>
+/// <summary><c>retouch ablate</c> from the command line, with tiny networks.</summary>
 public sealed class AblateTests : IDisposable
 {
     private const string Spec = """
@@ -37,11 +38,11 @@ public sealed class AblateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Ablate_trains_measures_and_reports_and_does_nothing_twice()
+    public void Ablate_trains_evaluates_reports_and_reuses_results()
     {
         var first = Run("out", "--arms", "1");
         Assert.True(first.ExitCode == 0, first.Error);
-        Assert.Contains("1 of 4 runs are done.", first.Out);
+        Assert.Contains("1 of 4 runs are complete.", first.Out);
         Assert.True(File.Exists(In("out", "report.html")));
 
         var all = Run("out", "--json", "--tensorboard");
@@ -50,11 +51,11 @@ public sealed class AblateTests : IDisposable
         Assert.Equal(3, result.RootElement.GetProperty("ran").GetArrayLength());
         Assert.Equal(4, result.RootElement.GetProperty("done").GetInt32());
         var rows = result.RootElement.GetProperty("figures").GetProperty("rows").EnumerateArray().ToArray();
-        // The start, drawn from in two ways, and two arms, each in four.
+        // The initial model, sampled in two ways, and two arms, each in four.
         Assert.Equal(10, rows.Length);
         Assert.Contains("with LPL · decay 0.5, 2 steps", rows.Select(r => r.GetProperty("name").GetString()));
         var differences = result.RootElement.GetProperty("figures").GetProperty("differences").EnumerateArray().ToArray();
-        // Each figure of each of that arm's rows.
+        // All figures of that arm's rows.
         Assert.Equal(
             rows.Where(static r => r.GetProperty("name").GetString()!.StartsWith("with LPL · ", StringComparison.Ordinal))
                 .Sum(static r => r.GetProperty("figures").GetArrayLength()),
@@ -63,7 +64,7 @@ public sealed class AblateTests : IDisposable
         foreach (var difference in differences)
         {
             Assert.StartsWith("latent only · ", difference.GetProperty("against").GetString());
-            // The difference is of the same numbers that the rows show.
+            // The difference is that of the rows' values.
             var (figure, estimate) = (
                 difference.GetProperty("figure").GetString(),
                 difference.GetProperty("estimate").GetProperty("value").GetDouble()
@@ -82,14 +83,14 @@ public sealed class AblateTests : IDisposable
 
         var runs = Directory.EnumerateFiles(In("out", "arms"), "metrics.jsonl", SearchOption.AllDirectories).ToArray();
         Assert.Equal(4, runs.Length);
-        // The pictures were encoded once, for the pre-training and all arms.
+        // Pictures are encoded once for the pre-training and all arms.
         Assert.Equal(
             8,
             Directory
                 .EnumerateFiles(In("out", "latents"), "*.safetensors", SearchOption.AllDirectories)
                 .Sum(static file => Retouch.Torch.Safetensors.SafetensorsFile.Open(file).Entries.Values.First().Shape[0])
         );
-        // The same seed gives both arms the same data, noise and times: the first step says the same of the latent loss.
+        // The same seed gives both arms the same data, noise and timesteps, hence the same latent loss in the first step.
         var losses = runs.GroupBy(run => run.Contains("seed-1", StringComparison.Ordinal))
             .Select(seed =>
                 seed.Select(run => JsonDocument.Parse(File.ReadLines(run).First()).RootElement.GetProperty("loss/latent/raw").GetDouble())
@@ -102,8 +103,8 @@ public sealed class AblateTests : IDisposable
 
         var html = File.ReadAllText(In("out", "report.html"));
         Assert.Contains("A small ablation", html);
-        // The protocol: how many, against what, how sure.
-        Assert.Contains("How it was measured", html);
+        // Protocol: numbers, reference, confidence.
+        Assert.Contains("Reproduction", html);
         Assert.Contains("6 pictures from each model and training seed, picture seeds from 1000 on", html);
         Assert.Contains("procedural scenes of the test split, seed 1", html);
         Assert.Contains("100 resamples", html);
@@ -111,23 +112,23 @@ public sealed class AblateTests : IDisposable
         Assert.True(File.Exists(In("out", "report.json")));
         Assert.NotEmpty(Directory.EnumerateFiles(In("out", "report-data"), "*.csv"));
 
-        // A run for TensorBoard in every row.
+        // One TensorBoard run per row.
         Assert.Equal(10, Directory.EnumerateFiles(In("out", "tensorboard"), "events.out.tfevents.*", SearchOption.AllDirectories).Count());
 
         var written = runs.ToDictionary(run => run, File.GetLastWriteTimeUtc);
         File.Delete(In("out", "report.html"));
-        // Another axis of measuring needs no training again; another option does, of the arm that has it.
+        // Another axis of the evaluation needs no training; another training option retrains its arm only.
         var more = Run("out", "--set-spec", "evaluation.samplerSteps=[1,2,3]", "--json");
         Assert.True(more.ExitCode == 0, more.Error);
         Assert.True(File.Exists(In("out", "report.html")));
         Assert.All(written, run => Assert.Equal(run.Value, File.GetLastWriteTimeUtc(run.Key)));
         var again = Run("out", "--arms", "0");
-        Assert.Contains("4 of 4 runs are done.", again.Out);
+        Assert.Contains("4 of 4 runs are complete.", again.Out);
     }
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task Two_processes_share_the_arms_and_a_killed_ones_arm_is_taken_over()
+    public async Task Two_processes_share_the_arms_and_take_over_after_a_kill()
     {
         string[] arguments =
         [
@@ -145,7 +146,7 @@ public sealed class AblateTests : IDisposable
         ];
         using (var killed = RetouchProcess.Start(arguments))
         {
-            // The first arm is claimed and trains; then its process dies without a word.
+            // The first arm is claimed and trains; then its process is killed.
             _ = killed.StandardError.ReadToEndAsync();
             var start = TimeProvider.System.GetTimestamp();
             while (
@@ -186,14 +187,14 @@ public sealed class AblateTests : IDisposable
     [Trait("speed", "slow")]
     [InlineData("--set-spec arm=[]", "unknown option 'arm'. Did you mean 'arms'?")]
     [InlineData("--set objective.perceptual.tap=[1]", "Did you mean 'taps'?")]
-    [InlineData("--set-spec seeds=[1,1]", "one twice")]
-    [InlineData("--set-spec baseline=none", "compared with 'none', which is no arm")]
-    [InlineData("--set-spec evaluation.metrics=[\"lpips\"]", "'lpips' is none of")]
+    [InlineData("--set-spec seeds=[1,1]", "must be unique")]
+    [InlineData("--set-spec baseline=none", "compared with 'none', which is not an arm")]
+    [InlineData("--set-spec evaluation.metrics=[\"lpips\"]", "'lpips' is not one of")]
     [InlineData("--set-spec evaluation.metrics=[\"fwd\"]", "evaluation.decisive is 'spectrum'")]
-    [InlineData("--set-spec axes={\"steps\":3}", "axes.steps is 3; it is a list")]
-    [InlineData("--set-spec pretraining.start.from=start", "which is no other pre-training")]
+    [InlineData("--set-spec axes={\"steps\":3}", "axes.steps is 3; it must be a non-empty list")]
+    [InlineData("--set-spec pretraining.start.from=start", "which is not another pre-training")]
     [InlineData("--set steps=0", "steps is 0")]
-    public void What_cannot_be_run_is_said_before_anything_is_written(string given, string message)
+    public void Invalid_specs_fail_without_output(string given, string message)
     {
         var space = given.IndexOf(' ', StringComparison.Ordinal);
         var outcome = Run("none", given[..space], given[(space + 1)..]);
@@ -215,7 +216,7 @@ public sealed class AblateTests : IDisposable
 
     [Theory]
     [MemberData(nameof(ReadySpecs))]
-    public void Every_ready_spec_can_be_run_and_compares_each_arm_with_a_latent_loss_alone(string name)
+    public void Every_included_spec_is_valid_and_has_latent_only_baselines(string name)
     {
         var spec = AblationSpec.Read(Path.Combine(AppContext.BaseDirectory, "ablations", name + ".json"), []);
         var plan = new AblationPlan(spec, In("tiny"));
@@ -225,15 +226,15 @@ public sealed class AblateTests : IDisposable
         var losses = plan.Arms.ToDictionary(static arm => arm.Name, static arm => arm.Training.Options.Objective?.Perceptual);
         Assert.Contains(losses.Values, static loss => loss is not null);
         Assert.All(plan.Arms, arm => Assert.Null(losses[arm.Against]));
-        // A model that is given takes the place of the one that a base names, as that of the demo does.
+        // A given model overrides that of the base, here the demo's.
         if (spec.Pretraining.Count == 0)
             Assert.All(plan.Arms, arm => Assert.Equal(In("tiny"), arm.Training.Options.Model.Path));
-        // What arms share is trained once.
+        // The common pre-training runs once.
         Assert.Equal(spec.Pretraining.Count, plan.Pretrainings.Count());
     }
 
     [Fact]
-    public void The_ready_specs_are_those_of_the_paper_and_the_demos() =>
+    public void The_included_specs_are_those_of_the_paper_and_the_demo() =>
         Assert.Equal(
             [
                 "average-decay",
@@ -254,7 +255,7 @@ public sealed class AblateTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_ready_spec_runs_reduced_on_a_folder()
+    public void An_included_spec_runs_on_a_folder_at_reduced_scale()
     {
         WritePictures();
         var outcome = RetouchProcess.Run([
@@ -299,11 +300,11 @@ public sealed class AblateTests : IDisposable
         );
         var html = File.ReadAllText(In("reduced", "report.html"));
         Assert.Contains("weighted 3.79, uniform 4.38", html);
-        Assert.Contains($"every 10th of {In("photos")}, which no training saw", html);
+        Assert.Contains($"every 10th picture of {In("photos")}, held out from training", html);
     }
 
     [Fact]
-    public void Arms_of_other_scenes_are_left_out_with_a_folder()
+    public void Arms_of_other_scenes_are_skipped_with_a_folder()
     {
         WritePictures();
         var outcome = RetouchProcess.Run([
@@ -329,13 +330,16 @@ public sealed class AblateTests : IDisposable
             "evaluation.resamples=100",
         ]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
-        Assert.Contains("left out, because they differ by these: 'other scenes, latent only', 'other scenes, with LPL'", outcome.Error);
-        Assert.Contains("0 of 5 runs are done.", outcome.Out);
+        Assert.Contains(
+            "skipped arms that differ in their scenes only: 'other scenes, latent only', 'other scenes, with LPL'",
+            outcome.Error
+        );
+        Assert.Contains("0 of 5 runs are complete.", outcome.Out);
     }
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Arms_on_pairs_show_what_they_say_of_themselves()
+    public void Arms_on_pairs_report_preference_metrics()
     {
         DegradedPairs.Write(
             new ProceduralScenes(1, 32, 8),
@@ -362,7 +366,7 @@ public sealed class AblateTests : IDisposable
         File.WriteAllText(In("spec.json"), Pairs(""));
         var refused = Run("none");
         Assert.Equal(2, refused.ExitCode);
-        Assert.Contains("data.pairs cannot be split; name pictures to measure against by heldOut.folder", refused.Error);
+        Assert.Contains("data.pairs cannot be split; give reference pictures with heldOut.folder", refused.Error);
         File.WriteAllText(In("spec.json"), Pairs($$"""  "heldOut": { "folder": "{{In("pairs", "winners")}}" },  """));
         var outcome = Run("out");
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -372,16 +376,16 @@ public sealed class AblateTests : IDisposable
                 [
                     "Implicit accuracy in latent space",
                     "Implicit accuracy in pixels",
-                    "How much worse winners are predicted than before, in pixels",
-                    "Drift from the reference",
+                    "Error of winners relative to the reference model, in pixels",
+                    "Drift from the reference model",
                 ]
         )
-            Assert.Equal(title != "Drift from the reference", html.Contains(title, StringComparison.Ordinal));
+            Assert.Equal(title != "Drift from the reference model", html.Contains(title, StringComparison.Ordinal));
     }
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Dry_run_measures_without_writing()
+    public void A_dry_run_measures_without_output()
     {
         var outcome = Run("none", "--dry-run", "--json");
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -396,18 +400,8 @@ public sealed class AblateTests : IDisposable
     private RetouchProcess.Outcome Run(string output, params string[] more) =>
         RetouchProcess.Run(["ablate", In("spec.json"), "--model", In("tiny"), "--output", In(output), .. more]);
 
-    private void WritePictures()
-    {
-        for (var k = 0; k < 24; k++)
-        {
-            var picture = new ProceduralScenes(3, 32, 24).Load(k).Picture;
-            Directory.CreateDirectory(In("photos", $"class{k % 2}"));
-            File.WriteAllBytes(
-                In("photos", $"class{k % 2}", $"{k:D2}.png"),
-                Retouch.Images.PictureFile.Encode(picture, Retouch.Images.PictureFormat.Png)
-            );
-        }
-    }
+    private void WritePictures() =>
+        SceneFolder.Write(In("photos"), new ProceduralScenes(3, 32, 24), static k => Path.Combine($"class{k % 2}", $"{k:D2}.png"));
 
     private string In(params string[] parts) => Path.Combine([_folder, .. parts]);
 }

@@ -3,15 +3,15 @@ using Retouch.Experiments.Ablations;
 
 namespace Retouch.Cli.Tests.Ablations;
 
-/// <summary>The figure that decides is found under the name that it was measured by.</summary>
+/// <summary>The decisive figure is found under its measured name.</summary>
 public sealed class AblationFiguresTests
 {
     [Theory]
     [InlineData("fd", "fd.squeezenet")]
     [InlineData("fd.squeezenet", "fd.squeezenet")]
-    [InlineData("fwd", "fwd")] // the whole, not the first of its bands
+    [InlineData("fwd", "fwd")] // overall, not the first band
     [InlineData("precision", "precision.squeezenet")]
-    [InlineData("kd", "kd")] // was not measured: then no row has it
+    [InlineData("kd", "kd")] // not measured, so that no row has it
     public void A_network_is_part_of_the_measured_name(string wanted, string measured) =>
         Assert.Equal(measured, AblationFigures.Decisive(wanted, [Row("fwd.low", "fwd", "fd.squeezenet", "precision.squeezenet")]));
 

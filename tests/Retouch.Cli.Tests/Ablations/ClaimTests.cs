@@ -13,7 +13,7 @@ public sealed class ClaimTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void A_claim_holds_until_it_is_let_go()
+    public void A_claim_is_valid_until_released()
     {
         var (one, two) = (New(), New());
         using (var claim = one.TryTake("a"))
@@ -31,7 +31,7 @@ public sealed class ClaimTests : IDisposable
     }
 
     [Fact]
-    public void Of_many_who_try_at_once_one_gets_it()
+    public void Exactly_one_of_many_concurrent_claims_succeeds()
     {
         for (var round = 0; round < 20; round++)
         {
@@ -43,14 +43,14 @@ public sealed class ClaimTests : IDisposable
                 k => taken[k] = New().TryTake($"work-{round / 2}")
             );
             Assert.Single(taken, static claim => claim is not null);
-            // The odd rounds take over what the even ones let go.
+            // Odd rounds take over claims released in even ones.
             foreach (var claim in taken)
                 claim?.Dispose();
         }
     }
 
     [Fact]
-    public void A_dead_process_is_taken_over_at_once_a_living_one_not()
+    public void The_claim_of_a_dead_process_is_taken_over_at_once()
     {
         using (var sleeping = Process.Start("sleep", "600"))
         {
@@ -63,14 +63,14 @@ public sealed class ClaimTests : IDisposable
         using var claim = New().TryTake("a");
         Assert.True(claim!.TakenOver);
 
-        // A number that is used again is another process.
+        // A reused PID is another process.
         Leave("b", 1, ClaimOwner.Me with { Started = "1" });
         using var again = New().TryTake("b");
         Assert.True(again!.TakenOver);
     }
 
     [Fact]
-    public void On_another_machine_only_a_beat_that_stands_still_frees()
+    public void A_claim_of_another_machine_expires_without_heartbeats()
     {
         var elsewhere = new ClaimOwner
         {
@@ -85,7 +85,7 @@ public sealed class ClaimTests : IDisposable
         Assert.Null(claims.TryTake("a"));
         Leave("a", 1, elsewhere with { Beat = 1 });
         _time.Step(Stale);
-        // The new beat is seen now for the first time: from here on it counts.
+        // The new heartbeat is observed now, which restarts the period.
         Assert.Null(claims.TryTake("a"));
         _time.Step(Stale);
         using var claim = claims.TryTake("a");
@@ -93,7 +93,7 @@ public sealed class ClaimTests : IDisposable
     }
 
     [Fact]
-    public void Who_slept_for_too_long_learns_that_another_took_over()
+    public void A_suspended_process_detects_the_loss_of_its_claim()
     {
         using var claim = New().TryTake("a");
         claim!.Beat();
@@ -104,7 +104,7 @@ public sealed class ClaimTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_is_being_written_is_nobodys_yet()
+    public void An_incomplete_claim_file_has_no_owner()
     {
         File.WriteAllText(Path.Combine(_folder, "a.1"), "");
         Assert.Null(New().TryTake("a"));
@@ -114,7 +114,7 @@ public sealed class ClaimTests : IDisposable
 
     private void Leave(string id, int generation, ClaimOwner owner) => OptionsFile.Save(owner, ClaimFolder.FileOf(_folder, id, generation));
 
-    /// <summary>A clock that goes on when it is told to; its timers never fire.</summary>
+    /// <summary>A clock advanced by the test; its timers never fire.</summary>
     private sealed class SteppedTime : TimeProvider
     {
         private long _now;

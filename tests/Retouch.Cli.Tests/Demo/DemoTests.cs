@@ -1,10 +1,10 @@
 using System.Text.Json;
 using Retouch.Data.Scenes;
-using Retouch.Images;
+using Retouch.Tests;
 
 namespace Retouch.Cli.Tests.Demo;
 
-/// <summary>The demo from the outside, with networks so small that it ends in seconds.</summary>
+/// <summary>The demo from the command line, with tiny networks.</summary>
 public sealed class DemoTests : IDisposable
 {
     private static readonly string[] Short =
@@ -28,7 +28,7 @@ public sealed class DemoTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Demo_compares_the_arms_and_goes_on_where_it_was_stopped()
+    public void The_demo_compares_the_arms_and_can_be_resumed()
     {
         var output = In("demo");
         var outcome = RetouchProcess.Run(["demo", "--model", In("tiny"), "--output", output, .. Short, "--json"]);
@@ -38,13 +38,13 @@ public sealed class DemoTests : IDisposable
         Assert.Equal(["latent only", "+ LPL", "+ pixel loss"], arms.Select(arm => arm.GetProperty("name").GetString()));
         Assert.All(arms, arm => Assert.True(arm.GetProperty("peakBytes").GetInt64() > 50L << 20));
         Assert.All(arms, arm => Assert.True(File.Exists(Path.Combine(arm.GetProperty("model").GetString()!, "model_index.json"))));
-        // Six pictures have singular covariances: nothing may be concluded from them.
+        // Six pictures have singular covariances, so that there is no verdict.
         Assert.StartsWith("Too few pictures to judge", result.RootElement.GetProperty("verdict").GetString());
         Assert.Contains("arm 2 of 3: + LPL", outcome.Error);
 
         var html = File.ReadAllText(Path.Combine(output, "report.html"));
         Assert.Contains("Too few pictures to judge", html);
-        // Six samples in five columns, and one of each shown large.
+        // Six samples in five columns, and one enlarged sample per column.
         Assert.Equal(35, html.Split("data:image/png;base64,").Length - 1);
         Assert.DoesNotMatch("(src|href)=\"http", html);
         Assert.Contains($"retouch train --options {output}/arms/lpl/options.json --output again/lpl", html);
@@ -53,18 +53,18 @@ public sealed class DemoTests : IDisposable
         foreach (
             var title in new[]
             {
-                "Against the held-out pictures",
-                "Difference to the latent loss alone",
-                "What it cost",
+                "Results against held-out pictures",
+                "Differences to latent only",
+                "Cost",
                 "Radial power spectra",
                 "Error of the spectrum by band",
                 "+ LPL: shares of the loss",
-                "Pull of the decoder",
+                "Gradient ratio of the decoded term",
             }
         )
             Assert.Contains(title, html);
 
-        // The same data, noise and times: what the first step of each arm says of the latent loss is the same number.
+        // The same data, noise and timesteps: the latent loss of the first step is equal in all arms.
         var first = new[] { "latent", "lpl", "pixel" }
             .Select(arm =>
                 JsonDocument
@@ -76,7 +76,7 @@ public sealed class DemoTests : IDisposable
         Assert.Equal(first[0], first[1]);
         Assert.Equal(first[0], first[2]);
 
-        // Encoded once, for all arms, and not again by the arm that is trained anew below.
+        // Encoded once for all arms, and not again for the arm retrained below.
         Assert.Contains("once for all arms", outcome.Error);
         Dictionary<string, DateTime> Latents() =>
             Directory
@@ -103,16 +103,13 @@ public sealed class DemoTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Demo_trains_its_networks_on_the_users_pictures()
+    public void The_demo_trains_its_networks_on_the_users_pictures()
     {
-        var scenes = new ProceduralScenes(5, 40, 48);
-        for (var k = 0; k < scenes.Count; k++)
-        {
-            var path = Path.Combine(In("mine"), k % 3 == 0 ? "thirds" : "others", $"{k:D3}.png");
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            PictureFile.Save(scenes.Load(k).Picture, path);
-        }
-
+        SceneFolder.Write(
+            In("mine"),
+            new ProceduralScenes(5, 40, 48),
+            static k => Path.Combine(k % 3 == 0 ? "thirds" : "others", $"{k:D3}.png")
+        );
         File.WriteAllText(Path.Combine(In("mine"), "others", "broken.png"), "no picture");
         var output = In("own");
         var outcome = RetouchProcess.Run([
@@ -158,7 +155,7 @@ public sealed class DemoTests : IDisposable
     }
 
     [Fact]
-    public void What_cannot_be_combined_is_said_before_anything_is_written()
+    public void Incompatible_options_fail_without_output()
     {
         void Fails(int code, string message, params string[] arguments)
         {
@@ -168,11 +165,11 @@ public sealed class DemoTests : IDisposable
             Assert.False(Directory.Exists(In("none")));
         }
 
-        Fails(2, "--minutes bounds", "--minutes", "3");
+        Fails(2, "--minutes limits", "--minutes", "3");
         Fails(2, "give one of them", "--retrain", "--data", In("tiny"));
         Fails(2, "divisible by 8", "--size", "60");
-        Fails(2, "--samples is 3", "--samples", "3");
-        Fails(3, "holds no demo", "--resume");
+        Fails(2, "--samples 3", "--samples", "3");
+        Fails(3, "is not the folder of a demo", "--resume");
     }
 
     private string In(string name) => Path.Combine(_folder, name);

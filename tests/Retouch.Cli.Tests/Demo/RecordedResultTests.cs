@@ -9,7 +9,7 @@ namespace Retouch.Cli.Tests.Demo;
 public sealed class RecordedResultTests
 {
     [Fact]
-    public void Arms_are_read_with_the_wider_interval_of_their_difference()
+    public void Arms_have_the_wider_interval_of_their_difference()
     {
         var recorded = RecordedResult.Parse(Json(), "recorded.json");
         Assert.Equal(
@@ -25,7 +25,7 @@ public sealed class RecordedResultTests
     }
 
     [Fact]
-    public void It_is_shown_beside_the_same_recipe_alone()
+    public void It_is_shown_with_the_same_recipe_only()
     {
         var recorded = RecordedResult.Parse(Json(), "recorded.json");
         Assert.True(recorded.IsOf(new DemoSettings { Steps = 150 }));
@@ -36,16 +36,16 @@ public sealed class RecordedResultTests
     }
 
     [Fact]
-    public void A_file_without_arms_is_refused()
+    public void A_file_without_arms_is_rejected()
     {
         var json = Json();
         json["figures"]!["rows"]!.AsArray().RemoveAt(2);
-        Assert.Contains("two arms or more", Assert.Throws<InputException>(() => RecordedResult.Parse(json, "x.json")).Message);
+        Assert.Contains("at least two arms", Assert.Throws<InputException>(() => RecordedResult.Parse(json, "x.json")).Message);
     }
 
-    /// <summary>What ships is of the arms that the demo runs, and of the spec that recorded it.</summary>
+    /// <summary>The shipped results have the demo's arms, and those of the spec that recorded them.</summary>
     [Fact]
-    public void The_shipped_result_is_of_the_demos_own_arms()
+    public void The_recorded_result_has_the_demos_arms()
     {
         var spec = AblationSpec.Read(Path.Combine(AppContext.BaseDirectory, "ablations", "demo.json"), []);
         Assert.Equal(DemoArm.All.Select(static a => a.Name), spec.Arms.Select(static a => a.Name));

@@ -7,7 +7,7 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Cli.Tests.Demo;
 
-/// <summary>A pipeline of random weights that trains and draws in moments: 32 pixels, ten classes.</summary>
+/// <summary>A tiny pipeline of random weights: 32 pixels, ten classes.</summary>
 internal static class TinyPipeline
 {
     public const int Size = 32;

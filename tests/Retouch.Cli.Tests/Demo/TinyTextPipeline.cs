@@ -7,14 +7,14 @@ using Retouch.Torch;
 
 namespace Retouch.Cli.Tests.Demo;
 
-/// <summary>A pipeline of random weights that draws by prompt in moments.</summary>
+/// <summary>A tiny text-conditional pipeline of random weights.</summary>
 internal static class TinyTextPipeline
 {
-    /// <summary>Writes one.</summary>
-    /// <param name="folder">A new folder.</param>
-    /// <param name="parts">A folder for what it is made of: <c>classes</c>, <see cref="TinyPipeline"/>, and <c>text</c>, an encoder; made
-    /// where missing.</param>
-    /// <param name="seed">Of the denoiser's weights.</param>
+    /// <summary>Writes the pipeline.</summary>
+    /// <param name="folder">Output folder, new.</param>
+    /// <param name="parts">Folder of its parts, created if missing: <c>classes</c>, a <see cref="TinyPipeline"/>, and <c>text</c>, an
+    /// encoder.</param>
+    /// <param name="seed">Seed of the denoiser's weights.</param>
     public static void Save(string folder, string parts, ulong seed = 3)
     {
         string PathOf(string name) => Path.Combine(parts, name);

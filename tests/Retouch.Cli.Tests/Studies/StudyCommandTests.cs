@@ -1,11 +1,11 @@
 using System.Text.Json;
 using Retouch.Cli.Tests.Demo;
 using Retouch.Data.Scenes;
-using Retouch.Images;
+using Retouch.Tests;
 
 namespace Retouch.Cli.Tests.Studies;
 
-/// <summary><c>retouch study</c> from the outside, on a model of random weights.</summary>
+/// <summary><c>retouch study</c> from the command line, with a model of random weights.</summary>
 public sealed class StudyCommandTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-study-").FullName;
@@ -16,7 +16,7 @@ public sealed class StudyCommandTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Taps_proposes_options_that_train_takes()
+    public void Taps_proposes_valid_training_options()
     {
         var outcome = Run("taps", "--model", In("tiny"), "--levels", "4");
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -31,7 +31,7 @@ public sealed class StudyCommandTests : IDisposable
             .ToArray();
         Assert.Equal(4, sigmas.Length);
         Assert.Equal(sigmas.Order(), sigmas);
-        // What made it can be copied from the page.
+        // The page contains the command.
         var page = File.ReadAllText(In("taps", "report.html"));
         Assert.Contains($"retouch study taps --size 32 --count 4 --output {In("taps")} --json --model {In("tiny")} --levels 4", page);
         Assert.Contains("Load average at the start", page);
@@ -58,7 +58,7 @@ public sealed class StudyCommandTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Latents_and_features_need_the_autoencoder_alone()
+    public void Latents_and_features_need_only_the_autoencoder()
     {
         var latents = Run("latents", "--model", In("tiny", "vae"));
         Assert.True(latents.ExitCode == 0, latents.Error);
@@ -75,11 +75,11 @@ public sealed class StudyCommandTests : IDisposable
 
     [Theory]
     [Trait("speed", "slow")]
-    [InlineData("taps", "--factors 2", "--factors is for the study latents")]
-    [InlineData("other", "--count 4", "There is no study 'other'")]
-    [InlineData("latents", "--factors 1", "cannot be shrunk 1 times")]
+    [InlineData("taps", "--factors 2", "--factors has an effect only")]
+    [InlineData("other", "--count 4", "Unknown study 'other'")]
+    [InlineData("latents", "--factors 1", "cannot be downsampled by 1")]
     [InlineData("taps", "--count 0", "--count is 0; it must lie in [1, 4096]")]
-    public void What_does_not_fit_is_refused(string name, string given, string message)
+    public void Invalid_inputs_are_rejected(string name, string given, string message)
     {
         var outcome = Run(name, ["--model", In("tiny"), .. given.Split(' ')]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
@@ -89,18 +89,15 @@ public sealed class StudyCommandTests : IDisposable
 
     [Theory]
     [Trait("speed", "slow")]
-    [InlineData(1, "at least one picture has none")]
-    [InlineData(11, "knows 10 classes, and a picture is of class 10, counted from 0")]
-    public void Taps_of_pictures_that_the_denoiser_does_not_know_says_what_is_wrong(int folders, string message)
+    [InlineData(1, "at least one picture has no class")]
+    [InlineData(11, "has classes 0 to 9, but a picture has class 10")]
+    public void Taps_of_pictures_without_suitable_classes_are_rejected(int folders, string message)
     {
-        var scenes = new ProceduralScenes(1, 32, 11);
-        for (var k = 0; k < scenes.Count; k++)
-        {
-            var path = folders == 1 ? In("pictures", $"{k:D2}.png") : In("pictures", $"class{k % folders:D2}", "one.png");
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            PictureFile.Save(scenes.Load(k).Picture, path);
-        }
-
+        SceneFolder.Write(
+            In("pictures"),
+            new ProceduralScenes(1, 32, 11),
+            k => folders == 1 ? $"{k:D2}.png" : Path.Combine($"class{k % folders:D2}", "one.png")
+        );
         var outcome = Run("taps", "--model", In("tiny"), "--data", In("pictures"), "--count", "11");
         Assert.Equal((3, ""), (outcome.ExitCode, outcome.Out));
         Assert.Contains(message, outcome.Error);

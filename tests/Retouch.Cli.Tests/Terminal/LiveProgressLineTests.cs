@@ -12,7 +12,7 @@ public sealed partial class LiveProgressLineTests : IDisposable
     public void Dispose() => _output.Dispose();
 
     [Fact]
-    public void A_live_run_shows_position_pace_and_losses_and_gives_the_cursor_back()
+    public void A_live_run_shows_position_pace_and_losses_and_restores_the_cursor()
     {
         using (var line = ProgressLines.Create(new(IsTerminal: true, Color: true), _output, _time))
         {
@@ -58,7 +58,7 @@ public sealed partial class LiveProgressLineTests : IDisposable
     }
 
     [Fact]
-    public void Redirected_no_escape_codes_are_written()
+    public void Redirected_output_has_no_escape_codes()
     {
         Run(new(IsTerminal: false, Color: true));
         Assert.StartsWith("step 5/10 (50 %)", _output.ToString(), StringComparison.Ordinal);
@@ -66,9 +66,9 @@ public sealed partial class LiveProgressLineTests : IDisposable
     }
 
     [Fact]
-    public void Colors_are_written_where_the_console_has_them()
+    public void Colors_are_written_if_the_console_supports_them()
     {
-        // The counterpart of the test without colours: the same drawing on a console of 256 colours does use them.
+        // Counterpart of the test without colours: the same output on a console of 256 colours has them.
         var console = AnsiConsole.Create(
             new AnsiConsoleSettings
             {

@@ -15,7 +15,7 @@ public sealed class FiguresTests
     [InlineData(86399, "1 d 0 h")]
     [InlineData(273600, "3 d 4 h")]
     [InlineData(-4.24, "-4.2 s")]
-    public void Duration_never_carries_into_a_unit_that_is_full(double seconds, string expected) =>
+    public void Durations_never_round_up_to_a_full_unit(double seconds, string expected) =>
         Assert.Equal(expected, Figures.Duration(TimeSpan.FromSeconds(seconds)));
 
     [Theory]
@@ -38,7 +38,7 @@ public sealed class FiguresTests
     [InlineData(12345678, 3, "1.23e7")]
     [InlineData(double.NaN, 3, "NaN")]
     [InlineData(double.NegativeInfinity, 3, "-∞")]
-    public void Significant_keeps_the_digits_asked_for(double value, int digits, string expected) =>
+    public void Significant_keeps_the_requested_digits(double value, int digits, string expected) =>
         Assert.Equal(expected, Figures.Significant(value, digits));
 
     [Theory]
@@ -50,5 +50,5 @@ public sealed class FiguresTests
     public void Percent_of_a_fraction(double fraction, string expected) => Assert.Equal(expected, Figures.Percent(fraction));
 
     [Fact]
-    public void Count_sets_thousands_apart() => Assert.Equal("12,500", Figures.Count(12500));
+    public void Count_separates_thousands() => Assert.Equal("12,500", Figures.Count(12500));
 }

@@ -2,11 +2,11 @@ using Retouch.Core.Formatting;
 
 namespace Retouch.Core.Tests.Formatting;
 
-/// <summary>The order of names and the length of quotations.</summary>
+/// <summary>Order of names and length of quotations.</summary>
 public sealed class TextsTests
 {
     [Fact]
-    public void Names_are_ordered_as_people_count()
+    public void Names_have_natural_order()
     {
         string[] names =
         [
@@ -36,7 +36,7 @@ public sealed class TextsTests
     }
 
     [Fact]
-    public void Long_texts_are_quoted_by_their_beginning_on_one_line()
+    public void Long_texts_are_truncated_to_one_line()
     {
         Assert.Equal("short", Excerpt.Of("short"));
         Assert.Equal("two lines", Excerpt.Of("two\nlines"));

@@ -3,7 +3,7 @@ using Retouch.Core.Io;
 
 namespace Retouch.Core.Tests.Io;
 
-/// <summary>A folder is there as a whole, old or new, whatever happens.</summary>
+/// <summary>A folder is always complete, with the old or the new content.</summary>
 public sealed class AtomicFolderTests : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("retouch-folder-").FullName;
@@ -13,7 +13,7 @@ public sealed class AtomicFolderTests : IDisposable
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
     [Fact]
-    public void The_new_content_takes_the_place_of_the_old_and_nothing_stays_beside_it()
+    public void New_content_replaces_the_old_without_leftovers()
     {
         AtomicFolder.Write(Target, static f => Fill(f, "old", "gone.txt"));
         AtomicFolder.Write(Target + "/", static f => Fill(f, "new", Path.Combine("inner", "b.txt")));
@@ -24,7 +24,7 @@ public sealed class AtomicFolderTests : IDisposable
     }
 
     [Fact]
-    public void A_failure_while_filling_leaves_the_old_content()
+    public void A_failed_write_keeps_the_old_content()
     {
         AtomicFolder.Write(Target, static f => Fill(f, "old", "b.txt"));
         Assert.Throws<InvalidDataException>(() =>
@@ -46,13 +46,13 @@ public sealed class AtomicFolderTests : IDisposable
     }
 
     [Fact]
-    public void Without_an_exchange_two_renames_do_it_and_a_kill_between_them_is_mended()
+    public void Two_renames_replace_an_exchange_and_survive_a_kill()
     {
         AtomicFolder.Write(Target, static f => Fill(f, "old", "b.txt"));
         AtomicFolder.Write(Target, static f => Fill(f, "new", "b.txt"), static (_, _) => false);
         Assert.Equal("new", File.ReadAllText(Path.Combine(Target, "b.txt")));
         Assert.Equal([Target], Directory.EnumerateFileSystemEntries(_root));
-        // What a kill after the first rename leaves.
+        // State after a kill between the renames.
         Directory.Move(Target, Target + ".previous");
         AtomicFolder.Recover(Target);
         Assert.Equal("new", File.ReadAllText(Path.Combine(Target, "b.txt")));
@@ -60,7 +60,7 @@ public sealed class AtomicFolderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_reader_always_finds_a_whole_folder()
+    public async Task A_reader_always_finds_a_complete_folder()
     {
         AtomicFolder.Write(Target, static f => Fill(f, "0", "b.txt"));
         using var stop = new CancellationTokenSource();
@@ -73,7 +73,7 @@ public sealed class AtomicFolderTests : IDisposable
                 started.TrySetResult();
             }
         });
-        // On a busy machine the reader may come late; only what is written beside it tests anything.
+        // On a busy machine the reader may start late; only concurrent reads are relevant.
         await Task.WhenAny(started.Task, reader);
         for (var k = 0; k < 50; k++)
             AtomicFolder.Write(Target, f => Fill(f, $"{k}", "b.txt"));

@@ -4,13 +4,13 @@ using Retouch.Core.Io;
 
 namespace Retouch.Core.Tests.Io;
 
-/// <summary>Captions and lists of others, in the encodings that they come in.</summary>
+/// <summary>Third-party captions and lists in various encodings.</summary>
 public sealed class PlainTextTests
 {
     private const string Text = "ein Bär, 狐\r\nnext";
 
     [Fact]
-    public void Utf8_and_what_a_mark_names_are_read_alike()
+    public void Utf8_and_marked_encodings_are_read()
     {
         foreach (
             var encoding in (Encoding[])
@@ -34,7 +34,7 @@ public sealed class PlainTextTests
     [InlineData(new byte[] { (byte)'a', (byte)'\n', (byte)'c', 0xE9 }, "'x.txt' is not UTF-8 text: byte 4, in line 2,")] // Windows-1252
     [InlineData(new byte[] { 0xD2, 0xBB, 0xD6, 0xBB, 0xBA, 0xEC }, "byte 5, in line 1,")] // GBK
     [InlineData(new byte[] { (byte)'a', 0, (byte)'b', 0 }, "zero bytes, as UTF-16 without a byte-order mark")]
-    [InlineData(new byte[] { 0xFF, 0xFE, 0x00, 0xD8 }, "not UTF-16 text")] // half of a character
+    [InlineData(new byte[] { 0xFF, 0xFE, 0x00, 0xD8 }, "not UTF-16 text")] // unpaired surrogate
     [InlineData(new byte[] { 0xEF, 0xBB, 0xBF, 0xE9 }, "byte 4,")]
     public void Other_bytes_are_refused_by_name_and_place(byte[] bytes, string words)
     {
@@ -47,7 +47,7 @@ public sealed class PlainTextTests
     [InlineData("a\nb\n")]
     [InlineData("a\r\nb")]
     [InlineData("\uFEFFa\rb\r")]
-    public void Lines_end_as_they_like(string text)
+    public void All_line_endings_are_accepted(string text)
     {
         var file = Path.GetTempFileName();
         File.WriteAllText(file, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));

@@ -3,11 +3,11 @@ using Retouch.Core.Io;
 
 namespace Retouch.Core.Tests.Io;
 
-/// <summary>What the runtime throws, in words for people.</summary>
+/// <summary>Exceptions of the runtime in plain words.</summary>
 public sealed class ReasonsTests
 {
     [Fact]
-    public void Failures_of_files_have_words_of_their_own()
+    public void File_errors_have_plain_messages()
     {
         var folder = Directory.CreateTempSubdirectory("retouch-reasons-").FullName;
         Assert.Equal("it does not exist", Of(() => File.ReadAllText(Path.Combine(folder, "none"))));
@@ -27,7 +27,7 @@ public sealed class ReasonsTests
     }
 
     [Fact]
-    public void Json_is_complained_about_by_place()
+    public void JSON_errors_name_the_position()
     {
         Assert.Equal("invalid JSON at character 7", Of(static () => JsonDocument.Parse("{\"a\": N}")));
         Assert.Equal("invalid JSON in line 2, at character 2", Of(static () => JsonDocument.Parse("{\n x}")));

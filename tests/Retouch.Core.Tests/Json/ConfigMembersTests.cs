@@ -20,7 +20,7 @@ public sealed class ConfigMembersTests
     }
 
     [Fact]
-    public void What_is_written_is_read_back_as_text_and_in_memory()
+    public void Written_configurations_are_read_back()
     {
         var shape = new Shape
         {
@@ -63,7 +63,7 @@ public sealed class ConfigMembersTests
     [InlineData("""{ "foreign": 3 }""", "foreign is 3, expected null")]
     [InlineData("""{ "types": ["Block"] }""", "types is [\"Block\"], expected Block 2 times, once per width")]
     [InlineData("""{ "types": ["Block", "Other"] }""", "expected Block 2 times")]
-    public void An_unsupported_value_is_refused_with_file_member_and_expectation(string json, string message)
+    public void An_unsupported_value_is_rejected_with_file_member_and_expectation(string json, string message)
     {
         var error = Assert.Throws<InputException>(() =>
             ConfigMembers.Read<Shape>(JsonNode.Parse(json)!.AsObject(), "net/config.json", Map)
@@ -86,7 +86,7 @@ public sealed class ConfigMembersTests
     }
 
     [Fact]
-    public void A_required_member_must_be_there_and_properties_of_code_are_checked_too()
+    public void Required_members_and_properties_are_checked()
     {
         static Shape Required(ConfigMembers members, Shape shape) =>
             shape with

@@ -3,11 +3,11 @@ using Retouch.Core.Json;
 
 namespace Retouch.Core.Tests.Json;
 
-/// <summary>JSON as Python writes it.</summary>
+/// <summary>JSON as written by Python.</summary>
 public sealed class JsonTextsTests
 {
     [Fact]
-    public void Numbers_that_JSON_does_not_know_are_read()
+    public void Python_numbers_are_accepted()
     {
         var json = JsonTexts.Parse("""{"a": NaN, "b": [-Infinity, Infinity, 1], "c": "NaN, \"Infinity\" and -Infinity", "NaN": 2}""")!;
         Assert.Equal("NaN", json["a"]!.GetValue<string>());
@@ -19,7 +19,7 @@ public sealed class JsonTextsTests
     }
 
     [Fact]
-    public void In_place_no_character_moves()
+    public void Replacement_in_place_preserves_positions()
     {
         const string Json = """{"a": NaN, "b": -Infinity, "c": "NaN"}""";
         var same = JsonTexts.InPlace(Json);
@@ -32,5 +32,5 @@ public sealed class JsonTextsTests
     [InlineData("{\"a\": NaNa}")]
     [InlineData("{\"a\": 1, \"a\": 2}")]
     [InlineData("{\"a\": \"\\ud800\"}")]
-    public void What_is_no_JSON_is_refused(string json) => Assert.ThrowsAny<JsonException>(() => JsonTexts.Parse(json));
+    public void Invalid_JSON_is_rejected(string json) => Assert.ThrowsAny<JsonException>(() => JsonTexts.Parse(json));
 }

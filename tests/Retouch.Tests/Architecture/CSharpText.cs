@@ -2,12 +2,12 @@ using System.Text;
 
 namespace Retouch.Tests.Architecture;
 
-/// <summary>Reads C# just far enough to tell code from comments and literals.</summary>
+/// <summary>Minimal C# scanner that distinguishes code, comments and literals.</summary>
 internal static class CSharpText
 {
     /// <summary>
-    /// The text with comments and the contents of string and character literals blanked out; line breaks and the code in the holes of
-    /// interpolated strings stay, so positions and line numbers are those of the original.
+    /// The text with comments and contents of string and character literals replaced by blanks; line breaks and code in interpolations
+    /// are kept, so that positions and line numbers are unchanged.
     /// </summary>
     public static string CodeOnly(string text)
     {
@@ -16,7 +16,7 @@ internal static class CSharpText
         return scanner.Output.ToString();
     }
 
-    /// <summary>The text with code blanked out: comments and the contents of literals stay, at their positions.</summary>
+    /// <summary>The text with code replaced by blanks; comments and contents of literals keep their positions.</summary>
     public static string ProseOnly(string text)
     {
         var code = CodeOnly(text);
@@ -57,7 +57,7 @@ internal static class CSharpText
             }
         }
 
-        /// <summary>The prefix of the string literal that begins here: its dollars, whether it is verbatim, its quotes.</summary>
+        /// <summary>Prefix of a string literal: number of dollar signs, verbatim flag, number of quotes.</summary>
         private (int Dollars, bool Verbatim, int Quotes)? StringStart()
         {
             var (i, dollars, verbatim) = (_at, 0, false);
@@ -72,7 +72,7 @@ internal static class CSharpText
                 quotes++;
             if (quotes == 0)
                 return null;
-            // Two quotes are an empty literal; three and more open a raw one.
+            // Two quotes are an empty literal; three or more open a raw one.
             return (dollars, verbatim, !verbatim && quotes >= 3 ? quotes : 1);
         }
 

@@ -2,20 +2,19 @@ using System.Text.RegularExpressions;
 
 namespace Retouch.Tests.Architecture;
 
-/// <summary>A broken rule: the file (from the repository's root), the line, and what is wrong with it.</summary>
+/// <summary>Violation of a rule: file (from the repository's root), line and description.</summary>
 internal sealed record Violation(string Path, int Line, string Message)
 {
     public override string ToString() => $"{Path}:{Line}: {Message}";
 }
 
 /// <summary>
-/// The rules of the house that a compiler does not hold. An assembly is a wall; the folders of an assembly are its rooms.
+/// Rules not enforced by a compiler. Assemblies are separated by permitted references; the folders of an assembly are its rooms.
 /// </summary>
 internal static partial class HouseRules
 {
     /// <summary>
-    /// The rooms of each assembly whose rooms are ordered, in the order of the flow: a room may use the rooms before it, never one after
-    /// it. The only such list.
+    /// The rooms of each assembly with ordered rooms, in order: a room may use earlier rooms only. The only such list.
     /// </summary>
     public static readonly Dictionary<string, string[]> Rooms = new()
     {
@@ -50,7 +49,7 @@ internal static partial class HouseRules
         ["Retouch.Experiments"] = ["Machine", "Sampling", "Probing", "Inspection", "Measuring", "Phases", "Demo", "Studies", "Ablations"],
     };
 
-    /// <summary>The assemblies, each with those it may reference.</summary>
+    /// <summary>Assemblies with their permitted references.</summary>
     public static readonly Dictionary<string, string[]> Assemblies = new()
     {
         ["Retouch.Core"] = [],
@@ -63,7 +62,7 @@ internal static partial class HouseRules
         ["Retouch.Cli"] = ["Retouch.Core", "Retouch.Torch", "Retouch", "Retouch.Evaluation", "Retouch.Experiments", "Retouch.Arena"],
     };
 
-    /// <summary>Parts of a referenced assembly that an assembly must not see, with the reason.</summary>
+    /// <summary>Parts of referenced assemblies that an assembly must not use, with the reason.</summary>
     private static readonly (string Assembly, string[] Unseen, string Why)[] Screens =
     [
         ("Retouch.Arena", ["Training"], "the arena never sees training"),
@@ -72,7 +71,7 @@ internal static partial class HouseRules
 
     public const int LongestFile = 350;
 
-    /// <summary>Characters of a line, as .editorconfig and CSharpier have it.</summary>
+    /// <summary>Maximum length of a line, as in .editorconfig and CSharpier.</summary>
     public const int LongestLine = 140;
 
     private static readonly (string Pattern, string Message)[] Banned =
@@ -85,7 +84,7 @@ internal static partial class HouseRules
         (@"\bNotImplementedException\b", "what is not implemented is not there"),
     ];
 
-    /// <summary>What belongs to one folder: the pattern, the folder, and the reason.</summary>
+    /// <summary>Patterns allowed in one folder only: pattern, folder, message.</summary>
     private static readonly (string Pattern, string Folder, string Message)[] AtHome =
     [
         (
@@ -97,7 +96,7 @@ internal static partial class HouseRules
         ),
     ];
 
-    /// <summary>Checks one C# file below src. <paramref name="path"/> is relative to the repository's root, with forward slashes.</summary>
+    /// <summary>Checks a C# file below src. <paramref name="path"/> is relative to the repository's root, with forward slashes.</summary>
     public static IEnumerable<Violation> CheckSource(string path, string text)
     {
         var code = CSharpText.CodeOnly(text);
@@ -128,7 +127,7 @@ internal static partial class HouseRules
             yield return new(path, lines, $"{lines} lines, at most {LongestFile}: does the file still have one reason to change?");
     }
 
-    /// <summary>Checks what holds for every text file of code, whatever its language.</summary>
+    /// <summary>Checks common to all code files, in any language.</summary>
     public static IEnumerable<Violation> CheckLines(string path, string text)
     {
         var line = 0;
@@ -158,7 +157,7 @@ internal static partial class HouseRules
     }
 
     /// <summary>
-    /// An assembly's root namespace is its name, but for the generator: <c>Retouch.Torch.Generator</c> is a type of the engine.
+    /// The root namespace of an assembly is its name, except for the generator: <c>Retouch.Torch.Generator</c> is a type of the engine.
     /// </summary>
     private static string RootNamespace(string assembly) => assembly == "Retouch.Torch.Generator" ? "Retouch.Torch.Generators" : assembly;
 
@@ -207,7 +206,7 @@ internal static partial class HouseRules
     }
 
     /// <summary>
-    /// Mentions of rooms: in full (<c>Retouch.Training</c>, as in a using) or from within the namespace (<c>Training.Loop</c>).
+    /// Mentions of rooms: qualified (<c>Retouch.Training</c>, as in a using) or relative to the namespace (<c>Training.Loop</c>).
     /// </summary>
     private static IEnumerable<Violation> Mentions(string path, string code, string assembly, string[] rooms, string why)
     {

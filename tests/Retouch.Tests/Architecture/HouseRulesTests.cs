@@ -1,6 +1,6 @@
 namespace Retouch.Tests.Architecture;
 
-/// <summary>Every rule catches what it is for: planted offences fail, the same words in comments and literals do not.</summary>
+/// <summary>Each rule detects planted violations, and ignores the same words in comments and literals.</summary>
 public class HouseRulesTests
 {
     private const string Sampler = "src/Retouch/Samplers/Euler.cs";
@@ -18,7 +18,7 @@ public class HouseRulesTests
     [InlineData("class A { object b = new global::Retouch.Objectives.Lpl(); }")]
     [InlineData("class A { Training.Loop b; }")]
     [InlineData("class A { string b = $\"{Retouch.Training.Loop.Name}\"; }")]
-    public void Room_using_a_room_downstream_is_caught(string body) =>
+    public void Use_of_a_later_room_is_caught(string body) =>
         Assert.Contains("downstream of Samplers", Assert.Single(Check(Sampler, body)).Message);
 
     [Theory]
@@ -29,10 +29,10 @@ public class HouseRulesTests
     [InlineData("/// <see cref=\"Retouch.Training.Loop\"/>")]
     [InlineData("class A { string b = \"Retouch.Training.Loop\"; }")]
     [InlineData("class A { int c = options.Training.Steps; }")]
-    public void Room_using_a_room_upstream_or_only_talking_about_one_is_fine(string body) => Assert.Empty(Check(Sampler, body));
+    public void Use_of_an_earlier_room_is_allowed(string body) => Assert.Empty(Check(Sampler, body));
 
     [Fact]
-    public void Rooms_each_may_use_the_ones_before_it_and_none_after_it()
+    public void Rooms_may_use_earlier_rooms_only()
     {
         foreach (var (assembly, rooms) in HouseRules.Rooms)
         {
@@ -70,21 +70,21 @@ public class HouseRulesTests
     [InlineData("src/Retouch/Attic/Old.cs")]
     [InlineData("src/Retouch/Stray.cs")]
     [InlineData("src/Retouch.Experiments/Attic/Old.cs")]
-    public void File_outside_the_known_rooms_is_caught(string path) => Assert.Contains("no room", Assert.Single(Check(path, "")).Message);
+    public void A_file_outside_the_known_rooms_is_caught(string path) => Assert.Contains("no room", Assert.Single(Check(path, "")).Message);
 
     [Fact]
-    public void File_in_an_unknown_assembly_is_caught() =>
+    public void A_file_in_an_unknown_assembly_is_caught() =>
         Assert.Contains("unknown assembly", Assert.Single(Check("src/Retouch.Extras/A.cs", "")).Message);
 
     [Theory]
     [InlineData("src/Retouch/Objectives/LatentPerceptual/A.cs", "Retouch.Objectives")]
     [InlineData("src/Retouch/Objectives/A.cs", "Retouch.Objectives.LatentPerceptual")]
     [InlineData("src/Retouch.Cli/Commands/A.cs", "Retouch.Cli")]
-    public void Namespace_other_than_the_folder_is_caught(string path, string ns) =>
+    public void A_namespace_other_than_the_folder_is_caught(string path, string ns) =>
         Assert.Contains("in the folder of", Assert.Single(Check(path, "", ns)).Message);
 
     [Fact]
-    public void Type_outside_a_namespace_is_caught()
+    public void A_type_outside_a_namespace_is_caught()
     {
         Assert.Contains(
             "outside a namespace",
@@ -94,14 +94,14 @@ public class HouseRulesTests
     }
 
     [Fact]
-    public void File_past_the_longest_length_is_caught()
+    public void A_file_beyond_the_maximum_length_is_caught()
     {
         Assert.Empty(Check(Sampler, new string('\n', HouseRules.LongestFile - 4) + "//"));
         Assert.Contains("351 lines", Assert.Single(Check(Sampler, new string('\n', HouseRules.LongestFile - 2) + "//")).Message);
     }
 
     [Fact]
-    public void Line_past_the_longest_length_is_caught()
+    public void A_line_beyond_the_maximum_length_is_caught()
     {
         var longest = new string('→', HouseRules.LongestLine);
         Assert.Empty(HouseRules.CheckLines(Sampler, $"a\n{longest}\n"));
@@ -129,8 +129,7 @@ public class HouseRulesTests
     [InlineData(Sampler, "int dearest = laid.over;")]
     [InlineData(Sampler, "// There is no folder.")]
     [InlineData("docs/results/first-run.md", "the dearest")]
-    public void Words_that_are_plain_or_code_or_exempt_are_fine(string path, string text) =>
-        Assert.Empty(HouseRules.CheckWords(path, text));
+    public void Plain_code_and_exempt_words_are_allowed(string path, string text) => Assert.Empty(HouseRules.CheckWords(path, text));
 
     [Theory]
     [InlineData("GC.Collect();")]
@@ -144,7 +143,7 @@ public class HouseRulesTests
     [InlineData("throw new NotImplementedException();")]
     [InlineData("// TODO later")]
     [InlineData("/* FIXME */")]
-    public void Words_that_are_banned_are_caught(string body) => Assert.Single(Check(Sampler, body));
+    public void Banned_words_are_caught(string body) => Assert.Single(Check(Sampler, body));
 
     [Theory]
     [InlineData("// DateTime.Now is ambient")]
@@ -155,7 +154,7 @@ public class HouseRulesTests
     [InlineData("var a = Randomness.Shared;")]
     [InlineData("var a = new RandomCrop(3);")]
     [InlineData("var mastodon = 1;")]
-    public void Words_that_are_not_banned_or_not_code_are_fine(string body) => Assert.Empty(Check(Sampler, body));
+    public void Other_words_and_comments_are_allowed(string body) => Assert.Empty(Check(Sampler, body));
 
     [Theory]
     [InlineData("class A\n{\n    private readonly int count;\n}", "'count'")]
@@ -169,7 +168,7 @@ public class HouseRulesTests
     [InlineData("class A\n{\n    private readonly int _count;\n    private const int Most = 3;\n}")]
     [InlineData("class A\n{\n    private int Sum(int a, int b = 0) => a + b;\n    private int Twice => 2;\n}")]
     [InlineData("class A\n{\n    [Fact]\n    public void UNet_of_PixArt_is_no_DDIM() { }\n}")]
-    public void Names_of_the_style_are_fine(string code) => Assert.Empty(HouseRules.CheckNames("tests/A.cs", code));
+    public void Names_of_the_style_are_allowed(string code) => Assert.Empty(HouseRules.CheckNames("tests/A.cs", code));
 
     [Fact]
     public void Violation_names_file_and_line() =>
@@ -178,27 +177,27 @@ public class HouseRulesTests
     [Theory]
     [InlineData("using Retouch.Images;")]
     [InlineData("using Retouch.Cli;")]
-    public void Engine_mentioning_what_is_built_on_it_is_caught(string body) =>
+    public void The_engine_may_not_mention_its_users(string body) =>
         Assert.Contains("built on it", Assert.Single(Check("src/Retouch.Torch/Nn/Linear.cs", body)).Message);
 
     [Theory]
     [InlineData("using Retouch.Torch;")]
     [InlineData("class A { Retouch.Images.Picture b; }")]
-    public void Core_mentioning_what_is_built_on_it_is_caught(string body) =>
+    public void The_core_may_not_mention_its_users(string body) =>
         Assert.Contains("built on it", Assert.Single(Check("src/Retouch.Core/Io/A.cs", body)).Message);
 
     [Fact]
-    public void Arena_mentioning_training_is_caught() =>
+    public void The_arena_may_not_mention_training() =>
         Assert.Contains("arena", Assert.Single(Check("src/Retouch.Arena/Pages/Vote.cs", "using Retouch.Training;")).Message);
 
     [Theory]
     [InlineData("using Retouch.Training;")]
     [InlineData("class A { Training.Loop b; }")]
-    public void Evaluation_mentioning_training_is_caught(string body) =>
+    public void Evaluation_may_not_mention_training(string body) =>
         Assert.Contains("measured", Assert.Single(Check("src/Retouch.Evaluation/Studies/Taps.cs", body)).Message);
 
     [Fact]
-    public void Global_using_of_a_room_is_caught() =>
+    public void A_global_using_of_a_room_is_caught() =>
         Assert.Contains(
             "global using",
             Assert.Single(HouseRules.CheckSource("src/Retouch/Training/Usings.cs", "global using Retouch.Images;\n")).Message
@@ -210,7 +209,7 @@ public class HouseRulesTests
     [InlineData("Retouch.Core", "../Retouch.Torch/Retouch.Torch.csproj")]
     [InlineData("Retouch", "../Retouch.Evaluation/Retouch.Evaluation.csproj")]
     [InlineData("Retouch.Arena", "..\\Retouch.Cli\\Retouch.Cli.csproj")]
-    public void Project_referencing_against_the_walls_is_caught(string name, string reference) =>
+    public void A_forbidden_project_reference_is_caught(string name, string reference) =>
         Assert.Contains(
             "must not reference",
             Assert
@@ -224,11 +223,11 @@ public class HouseRulesTests
         );
 
     [Fact]
-    public void Project_with_project_wide_usings_is_caught() =>
+    public void A_project_with_project_wide_usings_is_caught() =>
         Assert.Single(HouseRules.CheckProject("src/Retouch/Retouch.csproj", "<Using Include=\"Retouch.Images\" />"));
 
     [Fact]
-    public void Code_only_keeps_lines_and_holes_and_blanks_the_rest()
+    public void Code_only_keeps_lines_and_interpolations()
     {
         const string text = "a(\"x\\\"y\"); // c\nb($\"{{z}} {v:N} {f(\"q\")}\"); /* d\ne */ g('\\'', $$\"\"\"k {{w}} {n}\"\"\");";
         var code = CSharpText.CodeOnly(text);

@@ -2,7 +2,7 @@ using Retouch.Core.Io;
 
 namespace Retouch.Tests.Architecture;
 
-/// <summary>The tree as it stands keeps the rules of the house.</summary>
+/// <summary>The repository follows its rules.</summary>
 public class RepositoryTests
 {
     private static string Root
@@ -79,7 +79,7 @@ public class RepositoryTests
     }
 
     [Fact]
-    public void Projects_keep_the_walls()
+    public void Project_references_are_permitted()
     {
         var files = Files("*.csproj").ToList();
         Assert.NotEmpty(files);

@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Tests.Architecture;
 
 /// <summary>
-/// What stands between a file and a network hands <see cref="ITensorSource.ReadOwned"/> on: by default it copies what
-/// <see cref="ITensorSource.Read"/> gives, and the pages of a mapped file would stay in memory beside the weights.
+/// Tensor sources forward <see cref="ITensorSource.ReadOwned"/>: its default copies the result of <see cref="ITensorSource.Read"/>, and
+/// the pages of a mapped file would stay in memory in addition to the weights.
 /// </summary>
 public sealed class TensorSourceTests
 {

@@ -6,14 +6,14 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Autoencoders;
 
-/// <summary>The asymmetric autoencoder against diffusers', with and without a mask.</summary>
+/// <summary>The asymmetric autoencoder against diffusers, with and without a mask.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class AsymmetricAutoencoderKlTests
 {
     private const string Case = "asymmetric_autoencoder_kl";
 
     [Fact]
-    public void Outputs_intermediates_and_gradients_are_diffusers()
+    public void Outputs_intermediates_and_gradients_equal_diffusers()
     {
         var before = Tensor.LiveCount;
         using (TensorScope.Enter())
@@ -43,7 +43,7 @@ public sealed class AsymmetricAutoencoderKlTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void A_mask_of_ones_changes_nothing_and_one_of_zeros_forgets_the_latent(bool checkpoint)
+    public void A_mask_of_ones_has_no_effect_and_zeros_discard_the_latent(bool checkpoint)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(Case);
@@ -64,7 +64,7 @@ public sealed class AsymmetricAutoencoderKlTests
     }
 
     [Fact]
-    public void The_full_size_network_has_the_published_keys_without_any_memory()
+    public void The_full_size_network_has_the_published_keys()
     {
         var manifest = Manifest.Open("asymmetric_vae_x_1_5");
         using var network = new AsymmetricAutoencoderKl(AsymmetricAutoencoderKlConfig.FromJson(manifest.Config));
@@ -87,7 +87,7 @@ public sealed class AsymmetricAutoencoderKlTests
     [InlineData("""{ "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"] }""", "up_block_types")]
     [InlineData("""{ "layers_per_up_block": 0 }""", "layers_per_up_block")]
     [InlineData("""{ "scaling_factor": 0 }""", "scaling_factor")]
-    public void What_the_network_has_not_is_refused_by_name(string json, string member)
+    public void Unsupported_members_are_rejected_by_name(string json, string member)
     {
         var error = Assert.Throws<InputException>(() =>
             AsymmetricAutoencoderKlConfig.FromJson(JsonNode.Parse(json)!.AsObject(), "vae/config.json")
@@ -97,7 +97,7 @@ public sealed class AsymmetricAutoencoderKlTests
     }
 
     [Fact]
-    public void Masks_that_do_not_fit_are_refused()
+    public void Masks_of_another_shape_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(Case);

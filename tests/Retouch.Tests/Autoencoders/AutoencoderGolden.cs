@@ -4,11 +4,11 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Autoencoders;
 
-/// <summary>What every autoencoder is held to that has a golden.</summary>
+/// <summary>Checks common to all autoencoders with a golden.</summary>
 internal static class AutoencoderGolden
 {
-    /// <summary>Checks every intermediate from now on that the case has.</summary>
-    /// <returns>The names of those that came by.</returns>
+    /// <summary>Checks all intermediates of the case from now on.</summary>
+    /// <returns>Names of the checked intermediates.</returns>
     public static HashSet<string> Watch(GoldenCase golden, IAutoencoder network)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
@@ -20,7 +20,7 @@ internal static class AutoencoderGolden
         return seen;
     }
 
-    /// <summary>Figures of the posterior, and what is drawn from it.</summary>
+    /// <summary>Checks statistics and samples of the posterior.</summary>
     public static void CheckPosterior(GoldenCase golden, Posterior posterior, Func<Tensor, Tensor> scale)
     {
         golden.Check("out.mean", posterior.Mean);
@@ -31,14 +31,14 @@ internal static class AutoencoderGolden
         golden.Check("out.scaled_latent", scale(sample));
     }
 
-    /// <summary>The decoded latent, that every intermediate was seen, and the gradients of both halves.</summary>
-    /// <param name="golden">The case.</param>
-    /// <param name="network">With the case's weights, watched.</param>
-    /// <param name="scale">From what the decoder takes to what the denoiser sees.</param>
-    /// <param name="seen">What <see cref="Watch"/> returned.</param>
-    /// <param name="image">The leaf that was encoded.</param>
-    /// <param name="encoded">What came of it.</param>
-    /// <param name="cotangent">Names the gradient at <paramref name="encoded"/>.</param>
+    /// <summary>Checks the decoded latent, the completeness of intermediates, and the gradients of both halves.</summary>
+    /// <param name="golden">Case.</param>
+    /// <param name="network">Network with the case's weights, observed.</param>
+    /// <param name="scale">Scale from the decoder's input to the denoiser's.</param>
+    /// <param name="seen">Result of <see cref="Watch"/>.</param>
+    /// <param name="image">Leaf that was encoded.</param>
+    /// <param name="encoded">Encoded result.</param>
+    /// <param name="cotangent">Name of the gradient at <paramref name="encoded"/>.</param>
     public static void CheckDecodingAndGradients(
         GoldenCase golden,
         IAutoencoder network,

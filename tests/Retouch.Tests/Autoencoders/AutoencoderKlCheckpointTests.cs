@@ -8,7 +8,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Autoencoders;
 
-/// <summary>Configurations and keys: what is read, what is written back, what is refused and how.</summary>
+/// <summary>Reading, writing and rejection of configurations and keys.</summary>
 public sealed class AutoencoderKlCheckpointTests
 {
     [Theory]
@@ -24,7 +24,7 @@ public sealed class AutoencoderKlCheckpointTests
     }
 
     [Fact]
-    public void Missing_members_take_the_defaults_of_diffusers()
+    public void Missing_members_have_diffusers_defaults()
     {
         var config = AutoencoderKlConfig.FromJson([]);
         Assert.Equal(
@@ -52,7 +52,7 @@ public sealed class AutoencoderKlCheckpointTests
     [InlineData("""{ "latents_mean": [0, 0, 0, 0] }""", "latents_std")]
     [InlineData("""{ "latents_mean": [0, 0], "latents_std": [1, 1] }""", "latent_channels")]
     [InlineData("""{ "latents_mean": [0, 0, 0, 0], "latents_std": [1, 1, 1, 1], "shift_factor": 0.1 }""", "shift_factor")]
-    public void What_the_network_has_not_is_refused_by_name(string json, string member)
+    public void Unsupported_members_are_rejected_by_name(string json, string member)
     {
         var error = Assert.Throws<InputException>(() => AutoencoderKlConfig.FromJson(JsonNode.Parse(json)!.AsObject(), "vae/config.json"));
         Assert.Contains("vae/config.json", error.Message, StringComparison.Ordinal);
@@ -60,7 +60,7 @@ public sealed class AutoencoderKlCheckpointTests
     }
 
     [Fact]
-    public void Attention_keys_of_old_checkpoints_are_understood()
+    public void Attention_keys_of_old_checkpoints_are_accepted()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
@@ -82,7 +82,7 @@ public sealed class AutoencoderKlCheckpointTests
     }
 
     [Fact]
-    public void Missing_unexpected_and_misshapen_keys_are_all_reported_at_once()
+    public void All_mismatched_keys_are_reported_at_once()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
@@ -91,7 +91,7 @@ public sealed class AutoencoderKlCheckpointTests
         tensors.Remove("decoder.conv_in.bias");
         tensors["encoder.conv_out.bias"] = Ops.Zeros([3L]);
         tensors["decoder.up_blocks.7.nothing"] = Ops.Zeros([1L]);
-        // Both names of one tensor: which of them counts is for the user to say.
+        // Both names of one tensor: the file is ambiguous.
         tensors["encoder.mid_block.attentions.0.query.bias"] = Ops.Zeros([32L]);
         using var network = New(golden);
         var error = Assert.Throws<InputException>(() => network.Load(new Source(tensors), Device.Cpu, null, "broken.safetensors"));
@@ -110,7 +110,7 @@ public sealed class AutoencoderKlCheckpointTests
     }
 
     [Fact]
-    public void Float16_is_refused_where_the_network_overflows_in_it()
+    public void Float16_is_rejected_for_overflowing_networks()
     {
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
         using var weights = SafetensorsFile.Open(golden.PathOf("diffusion_pytorch_model.safetensors"));
@@ -123,7 +123,7 @@ public sealed class AutoencoderKlCheckpointTests
     }
 
     [Fact]
-    public void Images_latents_and_taps_that_do_not_fit_are_refused()
+    public void Invalid_images_latents_and_taps_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");

@@ -5,20 +5,20 @@ using Retouch.Torch.Devices;
 
 namespace Retouch.Tests.Autoencoders;
 
-/// <summary>The KL autoencoder against diffusers', and what its decoder promises about depth, memory and recomputation.</summary>
+/// <summary>The KL autoencoder against diffusers, and its decoder's depth, memory and recomputation.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class AutoencoderKlTests
 {
     private const string Large = "autoencoder_kl_4level";
 
     [SharedFact("golden/" + Large)]
-    public void A_network_of_four_levels_is_diffusers_too() => Outputs_intermediates_and_gradients_are_diffusers(Large);
+    public void A_network_of_four_levels_equals_diffusers() => Outputs_intermediates_and_gradients_equal_diffusers(Large);
 
     [Theory]
     [InlineData("sd15_vae")]
     [InlineData("sdxl_vae")]
     [InlineData("sd3_vae")]
-    public void The_full_size_network_has_the_published_keys_without_any_memory(string name)
+    public void The_full_size_network_has_the_published_keys(string name)
     {
         var manifest = Manifest.Open(name);
         using var network = new AutoencoderKl(AutoencoderKlConfig.FromJson(manifest.Config));
@@ -26,7 +26,7 @@ public sealed class AutoencoderKlTests
     }
 
     [Fact]
-    public void Without_middle_attention_it_is_the_network_whose_attention_adds_nothing()
+    public void Disabled_mid_attention_equals_attention_with_zero_output()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -52,7 +52,7 @@ public sealed class AutoencoderKlTests
     [Theory]
     [InlineData("autoencoder_kl_2level")]
     [InlineData("autoencoder_kl_16ch_noquant")]
-    public void Outputs_intermediates_and_gradients_are_diffusers(string name)
+    public void Outputs_intermediates_and_gradients_equal_diffusers(string name)
     {
         var before = Tensor.LiveCount;
         using (TensorScope.Enter())
@@ -75,7 +75,7 @@ public sealed class AutoencoderKlTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Features_and_gradients_with_recomputation_are_the_same_to_the_bit(bool frozen)
+    public void Recomputation_preserves_features_and_gradients_bitwise(bool frozen)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_16ch_noquant");
@@ -116,7 +116,7 @@ public sealed class AutoencoderKlTests
     [InlineData(new[] { 4 }, false, 4)]
     [InlineData(new[] { 1 }, true, 4)]
     [InlineData(new int[0], true, 4)]
-    public void Nothing_deeper_than_what_is_asked_for_is_computed(int[] taps, bool rgb, int deepest)
+    public void Layers_beyond_the_requested_taps_are_not_computed(int[] taps, bool rgb, int deepest)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_16ch_noquant");
@@ -145,7 +145,7 @@ public sealed class AutoencoderKlTests
     }
 
     [Fact]
-    public void A_decode_leaves_behind_what_was_asked_for_and_nothing_else()
+    public void A_decode_keeps_only_the_requested_tensors()
     {
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
         using var network = Load(golden);
@@ -165,7 +165,7 @@ public sealed class AutoencoderKlTests
     }
 
     [Fact]
-    public void Looking_through_a_frozen_decoder_keeps_a_fraction_of_what_training_it_does()
+    public void A_frozen_decoder_saves_a_fraction_of_the_memory_of_a_trained_one()
     {
         using var generator = Generator.Create(Device.Cpu, 5);
         using var network = new AutoencoderKl(
@@ -197,7 +197,7 @@ public sealed class AutoencoderKlTests
     }
 
     [Fact]
-    public void Encoding_draws_the_posterior_from_the_generator_and_takes_the_mean_without_one()
+    public void Encoding_samples_the_posterior_or_returns_its_mean()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_16ch_noquant");
@@ -212,7 +212,7 @@ public sealed class AutoencoderKlTests
     }
 
     [Fact]
-    public void Latents_are_standardised_by_channel_where_the_configuration_says_so()
+    public void Latents_are_standardised_by_channel_if_configured()
     {
         using var scope = TensorScope.Enter();
         using var network = new AutoencoderKl(
@@ -232,7 +232,7 @@ public sealed class AutoencoderKlTests
     }
 
     [Fact]
-    public void In_bfloat16_the_image_stays_close_and_comes_out_as_float32()
+    public void In_bfloat16_the_image_is_close_and_float32()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
@@ -243,8 +243,8 @@ public sealed class AutoencoderKlTests
         Assert.Equal(DType.BFloat16, decoded.Features[0].DType);
         var reference = golden.Read("out.decoded");
         var error = ((decoded.Rgb - reference).Square().Mean() / reference.Square().Mean()).Sqrt().Item();
-        // Where the processor has no bfloat16 (AVX-512), each product is added to a sum that is rounded, its unit 2^-8: over K products
-        // of a random sign, K/2 such errors of u/√3 add up in quadrature, and so do the layers.
+        // On processors without bfloat16 (AVX-512), each product is added to a rounded sum with unit 2^-8: over K products of random sign,
+        // K/2 errors of u/√3 add in quadrature, and so do the layers.
         var products = network
             .Parameters.All.Where(static p => p.Name.StartsWith("decoder.", StringComparison.Ordinal) && p.Value.Shape.Length > 1)
             .Sum(static p => (double)p.Count / p.Value.Shape[0]);

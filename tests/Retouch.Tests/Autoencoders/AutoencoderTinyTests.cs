@@ -6,12 +6,12 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Autoencoders;
 
-/// <summary>The tiny autoencoder against diffusers', and what its decoder promises about depth and recomputation.</summary>
+/// <summary>The tiny autoencoder against diffusers, and its decoder's depth and recomputation.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class AutoencoderTinyTests
 {
     [Fact]
-    public void Outputs_intermediates_and_gradients_are_diffusers()
+    public void Outputs_intermediates_and_gradients_equal_diffusers()
     {
         var before = Tensor.LiveCount;
         using (TensorScope.Enter())
@@ -38,7 +38,7 @@ public sealed class AutoencoderTinyTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Features_and_gradients_with_recomputation_are_the_same_to_the_bit(bool frozen)
+    public void Recomputation_preserves_features_and_gradients_bitwise(bool frozen)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_tiny");
@@ -76,7 +76,7 @@ public sealed class AutoencoderTinyTests
     [InlineData(new[] { 1 }, false, 7)]
     [InlineData(new[] { 0, 3 }, false, 14)]
     [InlineData(new[] { 2 }, true, 15)]
-    public void Nothing_deeper_than_what_is_asked_for_is_computed(int[] taps, bool rgb, int deepest)
+    public void Layers_beyond_the_requested_taps_are_not_computed(int[] taps, bool rgb, int deepest)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_tiny");
@@ -94,7 +94,7 @@ public sealed class AutoencoderTinyTests
     }
 
     [Fact]
-    public void Taps_end_each_resolution()
+    public void Taps_are_the_ends_of_resolutions()
     {
         using var network = new AutoencoderTiny(new AutoencoderTinyConfig());
         Assert.Equal(
@@ -107,7 +107,7 @@ public sealed class AutoencoderTinyTests
     }
 
     [Fact]
-    public void The_full_size_network_has_the_published_keys_without_any_memory()
+    public void The_full_size_network_has_the_published_keys()
     {
         var manifest = Manifest.Open("taesd");
         using var network = new AutoencoderTiny(AutoencoderTinyConfig.FromJson(manifest.Config));
@@ -115,7 +115,7 @@ public sealed class AutoencoderTinyTests
     }
 
     [Fact]
-    public void Encoding_is_deterministic_and_scaling_is_undone_by_the_decoder()
+    public void Encoding_is_deterministic_and_the_decoder_reverses_the_scaling()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_tiny");
@@ -152,7 +152,7 @@ public sealed class AutoencoderTinyTests
     [InlineData("""{ "num_decoder_blocks": [1, 3], "decoder_block_out_channels": [64, 64] }""", "num_decoder_blocks")]
     [InlineData("""{ "scaling_factor": 0 }""", "scaling_factor")]
     [InlineData("""{ "latent_magnitude": 0 }""", "latent_magnitude")]
-    public void What_the_network_has_not_is_refused_by_name(string json, string member)
+    public void Unsupported_members_are_rejected_by_name(string json, string member)
     {
         var error = Assert.Throws<InputException>(() =>
             AutoencoderTinyConfig.FromJson(JsonNode.Parse(json)!.AsObject(), "vae/config.json")
@@ -162,7 +162,7 @@ public sealed class AutoencoderTinyTests
     }
 
     [Fact]
-    public void Images_and_latents_that_do_not_fit_are_refused()
+    public void Invalid_images_and_latents_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_tiny");

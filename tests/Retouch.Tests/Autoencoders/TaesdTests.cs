@@ -9,7 +9,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Autoencoders;
 
-/// <summary>Tiny autoencoders under their author's keys.</summary>
+/// <summary>Tiny autoencoders under their authors' keys.</summary>
 public sealed class TaesdTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -17,7 +17,7 @@ public sealed class TaesdTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void The_authors_keys_give_the_same_network_as_those_of_diffusers()
+    public void Original_keys_give_the_same_network_as_diffusers_keys()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_tiny");
@@ -55,7 +55,7 @@ public sealed class TaesdTests : IDisposable
     }
 
     [Fact]
-    public void Halves_of_something_else_are_refused()
+    public void Unrelated_files_are_rejected()
     {
         using var scope = TensorScope.Enter();
         SafetensorsWriter.Write(_folder["vae/x_encoder.safetensors"], [KeyValuePair.Create("0.weight", Ops.Zeros([4L, 3, 3, 3]))]);
@@ -89,7 +89,7 @@ public sealed class TaesdTests : IDisposable
         Check("taesd_diffusers", SharedFactAttribute.PathOf("golden", "taesd_real", "io.safetensors"), 1e-4);
     }
 
-    /// <summary>The weights' own range is [0, 1]; what stands in the file was computed with them alone.</summary>
+    /// <summary>The weights have the range [0, 1]; the file's values were computed with them alone.</summary>
     private static void Check(string model, string file, double tolerance)
     {
         using var scope = TensorScope.Enter();

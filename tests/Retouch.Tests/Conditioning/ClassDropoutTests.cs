@@ -3,7 +3,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Conditioning;
 
-/// <summary>Labels are dropped as often as asked, by the generator alone.</summary>
+/// <summary>Labels are dropped with the given probability, depending on the generator only.</summary>
 public sealed class ClassDropoutTests
 {
     private static readonly long[] Labels = [.. Enumerable.Range(0, 4000).Select(static k => (long)(k % 10))];
@@ -12,7 +12,7 @@ public sealed class ClassDropoutTests
     [InlineData(0.0, 0, 0)]
     [InlineData(0.1, 320, 480)]
     [InlineData(1.0, 4000, 4000)]
-    public void Labels_are_dropped_with_the_probability_and_the_others_stay(double probability, int least, int most)
+    public void Labels_are_dropped_with_the_given_probability(double probability, int least, int most)
     {
         var dropped = Drop(probability, 3);
         Assert.InRange(dropped.Count(static l => l == 10), least, most);
@@ -20,14 +20,14 @@ public sealed class ClassDropoutTests
     }
 
     [Fact]
-    public void The_seed_decides()
+    public void The_result_depends_on_the_seed_only()
     {
         Assert.Equal(Drop(0.5, 3), Drop(0.5, 3));
         Assert.NotEqual(Drop(0.5, 3), Drop(0.5, 4));
     }
 
     [Fact]
-    public void No_probability_is_refused()
+    public void Invalid_probabilities_are_rejected()
     {
         Assert.Throws<ArgumentOutOfRangeException>(static () => Drop(1.5, 3));
         Assert.Throws<ArgumentOutOfRangeException>(static () => Drop(-0.5, 3));

@@ -3,11 +3,11 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Conditioning;
 
-/// <summary>Conditions put together and taken apart.</summary>
+/// <summary>Concatenation and slicing of conditions.</summary>
 public sealed class ConditionTests
 {
     [Fact]
-    public void Every_member_goes_along()
+    public void Operations_apply_to_every_member()
     {
         using var scope = TensorScope.Enter();
         static Condition Make(float first) =>
@@ -29,7 +29,7 @@ public sealed class ConditionTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_named()
+    public void Mismatches_are_reported()
     {
         using var scope = TensorScope.Enter();
         var text = new Condition { Text = Ops.Zeros([1, 2, 3]) };

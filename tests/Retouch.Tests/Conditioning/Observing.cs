@@ -3,10 +3,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Conditioning;
 
-/// <summary>Watches a network's modules while it runs.</summary>
+/// <summary>Observes the modules of a network during a run.</summary>
 internal static class Observing
 {
-    /// <summary>What the modules showed, by path; the first time each. The copies belong to the caller's scope.</summary>
+    /// <summary>First output of each module, by path. The copies belong to the caller's scope.</summary>
     public static Dictionary<string, Tensor> Watch(ParameterStore store, Action run)
     {
         var seen = new Dictionary<string, Tensor>(StringComparer.Ordinal);
@@ -14,7 +14,7 @@ internal static class Observing
         run();
         store.Observer = null;
         using var scope = TensorScope.Enter();
-        // A clone made here belongs to a scope, one made in a module's scope was taken out of it.
+        // A clone created here belongs to a scope; one created in a module's scope was detached from it.
         var kept = seen.ToDictionary(static p => p.Key, p => scope.Keep(p.Value.Clone()), StringComparer.Ordinal);
         foreach (var value in seen.Values)
             value.Dispose();

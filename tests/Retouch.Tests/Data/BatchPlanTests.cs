@@ -14,7 +14,7 @@ public sealed class BatchPlanTests
         select (count, batch, (ulong)seed);
 
     [Fact]
-    public void Short_batches_show_every_sample_once_an_epoch() =>
+    public void Short_batches_contain_every_sample_once_per_epoch() =>
         ForAll(c =>
         {
             var plan = new BatchPlan(
@@ -33,7 +33,7 @@ public sealed class BatchPlanTests
         });
 
     [Fact]
-    public void Wrapping_batches_are_full_and_show_every_sample_equally_often() =>
+    public void Wrapping_batches_are_full_and_uniform() =>
         ForAll(c =>
         {
             var plan = new BatchPlan(
@@ -45,7 +45,7 @@ public sealed class BatchPlanTests
                     End = EpochEnd.Wrap,
                 }
             );
-            // As many batches as samples are exactly as many epochs as a batch has samples.
+            // As many batches as samples are as many epochs as the batch size.
             var batches = Take(plan, default, c.Count);
             return batches.All(b => b.Samples.Count == c.Batch)
                 && batches.SelectMany(b => b.Samples).CountBy(s => s.Index).All(p => p.Value == c.Batch)
@@ -53,7 +53,7 @@ public sealed class BatchPlanTests
         });
 
     [Fact]
-    public void Dropping_keeps_batches_within_their_epoch() =>
+    public void Dropping_confines_batches_to_their_epoch() =>
         ForAll(c =>
         {
             if (c.Batch > c.Count)
@@ -90,7 +90,7 @@ public sealed class BatchPlanTests
     [Theory]
     [InlineData(EpochEnd.DropRest)]
     [InlineData(EpochEnd.Wrap)]
-    public void Ranks_share_the_batch_of_one_process(EpochEnd end)
+    public void Ranks_split_the_batch_of_one_process(EpochEnd end)
     {
         var one = new BatchPlan(
             23,
@@ -128,7 +128,7 @@ public sealed class BatchPlanTests
     }
 
     [Fact]
-    public void Epochs_and_seeds_have_orders_of_their_own_and_unshuffled_ones_do_not()
+    public void Order_depends_on_epoch_and_seed_if_shuffled()
     {
         int[] Order(ulong seed, long epoch, bool shuffle = true)
         {
@@ -163,7 +163,7 @@ public sealed class BatchPlanTests
     }
 
     [Fact]
-    public void Impossible_plans_are_refused()
+    public void Impossible_plans_are_rejected()
     {
         Assert.Throws<UsageException>(() => new BatchPlan(5, new BatchPlanOptions { BatchSize = 6 }));
         Assert.Throws<UsageException>(() => new BatchPlan(5, new BatchPlanOptions { BatchSize = 0 }));

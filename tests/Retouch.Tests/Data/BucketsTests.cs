@@ -4,11 +4,11 @@ using Retouch.Images;
 
 namespace Retouch.Tests.Data;
 
-/// <summary>Pictures of several shapes in batches of one.</summary>
+/// <summary>Pictures of several shapes in batches of one shape.</summary>
 public sealed class BucketsTests
 {
     [Fact]
-    public void Sizes_have_about_the_squares_area()
+    public void Sizes_have_about_the_area_of_the_square()
     {
         var sizes = Buckets.Sizes(512, 64, 256, 1024);
         Assert.Contains(new BucketSize(512, 512), sizes);
@@ -30,19 +30,19 @@ public sealed class BucketsTests
     }
 
     [Fact]
-    public void A_picture_goes_to_the_nearest_shape_that_it_covers()
+    public void A_picture_belongs_to_the_nearest_covered_shape()
     {
         BucketSize[] sizes = [new(16, 16), new(24, 8), new(8, 24)];
         (int, int)[] pictures = [(100, 100), (300, 100), (90, 300), (20, 10), (4, 4)];
         Assert.Equal([0, 1, 2, 1, 0], Buckets.Assign(pictures, sizes, enlarging: true, 1)[..5]);
-        // 30 × 8 covers only the wide one.
+        // 30 × 8 covers the wide size only.
         Assert.Equal([1, 2], Buckets.Assign([(30, 8), (8, 30)], sizes, enlarging: false, 1));
-        // The tall one alone fills no batch of 2.
+        // The tall picture alone is not enough for a batch of 2.
         Assert.Equal([0, 0, 1, 1, 0], Buckets.Assign([(16, 16), (16, 16), (48, 16), (48, 16), (16, 48)], sizes, enlarging: false, 2));
     }
 
     [Fact]
-    public void Every_batch_is_of_one_group_and_goes_on_anywhere()
+    public void Every_batch_has_one_group_and_resumes_anywhere()
     {
         int[] groups = [.. Enumerable.Range(0, 41).Select(static k => k % 7 == 0 ? 2 : k % 2)];
         BatchPlan Plan(int rank = 0, int world = 1, int batch = 4) =>
@@ -60,7 +60,7 @@ public sealed class BucketsTests
         var whole = Take(plan, default, 30);
         Assert.All(whole, b => Assert.Single(b.Samples.Select(s => plan.GroupOf(s.Index)).Distinct()));
         Assert.All(whole, static b => Assert.Equal(4, b.Samples.Count));
-        // No sample twice in an epoch; over epochs, each is seen.
+        // No duplicates within an epoch; over epochs, all samples occur.
         foreach (var epoch in whole.GroupBy(static b => b.Epoch))
             Assert.Equal(epoch.Sum(static b => b.Samples.Count), epoch.SelectMany(static b => b.Samples).Distinct().Count());
         Assert.Equal(41, Take(plan, default, 100).SelectMany(static b => b.Samples).Select(static s => s.Index).Distinct().Count());
@@ -73,9 +73,9 @@ public sealed class BucketsTests
     }
 
     [Fact]
-    public void Batches_come_in_their_size_and_replacements_from_their_group()
+    public void Batches_have_their_size_and_replacements_their_group()
     {
-        // Broken ones are replaced by others of their group.
+        // Broken pictures are replaced by others of their group.
         var source = new FakeSource(20, static k => k is 3 or 4, width: 40, height: 40);
         var plan = new BatchPlan([.. Enumerable.Range(0, 20).Select(static k => k % 2)], new BatchPlanOptions { BatchSize = 5, Seed = 1 });
         var loader = new SampleLoader(source, plan, new Framing { Width = 16, Height = 16 }, new Quarantine(20, 0.5))

@@ -5,7 +5,7 @@ namespace Retouch.Tests.Data;
 public sealed class CachedPicturesTests
 {
     [Fact]
-    public void What_fits_is_read_once()
+    public void Pictures_within_the_budget_are_read_once()
     {
         var source = new FakeSource(4);
         // Three pictures of 8 * 8 * 3 bytes.
@@ -16,7 +16,7 @@ public sealed class CachedPicturesTests
                 Assert.True(cached.Load(i).Picture.SameAs(source.Load(i).Picture));
         }
 
-        // Twelve of the comparison; three that are kept, and the fourth in each round.
+        // Twelve for the comparison; three cached ones, and the fourth in each round.
         Assert.Equal(12 + 3 + 3, source.Loads);
         Assert.Equal(3 * 192, cached.KeptBytes);
         Assert.Equal((source[2], source.Count), (cached[2], cached.Count));

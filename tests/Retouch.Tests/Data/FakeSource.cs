@@ -4,7 +4,7 @@ using Retouch.Images;
 
 namespace Retouch.Tests.Data;
 
-/// <summary>Pictures of one colour each, some of them unreadable, with a gate that can hold the readers.</summary>
+/// <summary>Uniform pictures, some of them unreadable, with a gate that can block the readers.</summary>
 internal sealed class FakeSource(int count, Func<int, bool>? broken = null, int width = 8, int height = 8) : IPictureSource
 {
     private int _loads;
@@ -19,7 +19,7 @@ internal sealed class FakeSource(int count, Func<int, bool>? broken = null, int 
 
     public Sample this[int index] => new($"{index}.png", index % 2, $"picture {index}");
 
-    /// <summary>What every stamp ends with; a test changes it to change all pictures.</summary>
+    /// <summary>Suffix of all stamps; changing it changes all pictures.</summary>
     public string Version { get; set; } = "";
 
     public string Stamp(int index) => $"{index}{Version}";

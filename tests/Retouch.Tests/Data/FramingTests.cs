@@ -13,7 +13,7 @@ public sealed class FramingTests
     [InlineData(101, 67, 64, 32)]
     [InlineData(33, 97, 16, 48)]
     [InlineData(40, 40, 40, 40)]
-    public void Every_shape_gets_the_size(int width, int height, int toWidth, int toHeight)
+    public void Every_shape_is_framed_to_the_size(int width, int height, int toWidth, int toHeight)
     {
         var framing = new Framing
         {
@@ -31,7 +31,7 @@ public sealed class FramingTests
     }
 
     [Fact]
-    public void Centre_crops_of_the_resized_picture_are_what_is_asked_for()
+    public void Centre_crops_are_taken_after_the_resize()
     {
         var source = Source(97, 64);
         var framed = new Framing
@@ -40,14 +40,14 @@ public sealed class FramingTests
             Height = 32,
             Filter = ResizeFilter.Bicubic,
         }.Apply(source, 1, "x");
-        // 97 * 32 / 64 is 48.5, cut to 48.
+        // 97 * 32 / 64 is 48.5, truncated to 48.
         var expected = source.Picture.Resize(48, 32, ResizeFilter.Bicubic).Crop(8, 0, 32, 32);
         Assert.True(framed.Picture.SameAs(expected));
         Assert.Equal(new FrameRecord(97, 64, 8, 0, false), framed.Record);
     }
 
     [Fact]
-    public void Random_crops_reach_every_place_and_flips_have_their_share()
+    public void Random_crops_reach_every_position_and_flips_have_their_share()
     {
         var framing = new Framing
         {
@@ -67,7 +67,7 @@ public sealed class FramingTests
     }
 
     [Fact]
-    public void The_seed_alone_decides()
+    public void The_result_depends_on_the_seed_alone()
     {
         var framing = new Framing
         {
@@ -80,7 +80,7 @@ public sealed class FramingTests
     }
 
     [Fact]
-    public void Small_pictures_are_refused_unless_enlarging_is_allowed()
+    public void Small_pictures_are_rejected_unless_enlarging_is_allowed()
     {
         var framing = new Framing { Width = 32, Height = 32 };
         var error = Assert.Throws<InputException>(() => framing.Apply(Source(600, 18), 0, "strip.jpg"));
@@ -90,7 +90,7 @@ public sealed class FramingTests
     }
 
     [Fact]
-    public void Options_out_of_range_are_refused()
+    public void Options_out_of_range_are_rejected()
     {
         Assert.Throws<UsageException>(() => new Framing { Width = 0, Height = 8 }.Validate());
         Assert.Throws<UsageException>(() =>

@@ -14,7 +14,7 @@ public sealed class ImageFolderTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void The_folders_that_pictures_lie_in_are_classes_in_natural_order()
+    public void Folders_of_pictures_are_classes_in_natural_order()
     {
         AddPictures("b/2.png", "b/10.png", "B/1.PNG", "a10/a.png", "a9/a.png", "b/notes.md", "b/.hidden.png");
         var source = ImageFolder.Open(_folder.Path);
@@ -26,12 +26,12 @@ public sealed class ImageFolderTests : IDisposable
 
     [Theory]
     [InlineData(new[] { "all/cat/1.png", "all/dog/2.png" }, new[] { "cat", "dog" })]
-    [InlineData(new[] { "a/1.png", "a/deep/2.png", "b/3.png" }, new string[0])] // not at one depth
+    [InlineData(new[] { "a/1.png", "a/deep/2.png", "b/3.png" }, new string[0])] // at different depths
     [InlineData(new[] { "train/cat/1.png", "test/dog/2.png", "val/cat/3.png" }, new[] { "cat", "dog" })]
     [InlineData(new[] { "cat/train/1.png", "dog/test/2.png" }, new[] { "cat", "dog" })]
     [InlineData(new[] { "train2017/cat/1.png", "val2017/dog/2.png", "extra/dog/3.png" }, new[] { "cat", "dog" })]
     [InlineData(new[] { "train/1.png", "test/2.png" }, new string[0])]
-    [InlineData(new[] { "bus/1.png", "train/2.png" }, new[] { "bus", "train" })] // a thing
+    [InlineData(new[] { "bus/1.png", "train/2.png" }, new[] { "bus", "train" })] // a class
     [InlineData(new[] { "test tube/1.png", "cat/2.png", "train station/3.png" }, new[] { "cat", "test tube", "train station" })]
     public void Splits_are_no_classes(string[] names, string[] classes)
     {
@@ -40,7 +40,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void One_split_is_used_where_there_are_some()
+    public void One_split_is_used_if_there_are_several()
     {
         AddPictures("train/cat/1.png", "train/dog/2.png", "test/dog/3.png", "other/fox/4.png");
         var train = ImageFolder.OpenSplit(_folder.Path, split: null);
@@ -53,7 +53,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Folders_and_files_of_systems_are_passed_over()
+    public void Folders_and_files_of_systems_are_skipped()
     {
         AddPictures(
             "cat/1.png",
@@ -70,7 +70,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void What_is_left_out_is_counted_and_named_once()
+    public void Skipped_files_are_counted_and_named_once()
     {
         AddPictures("a.png", "a-masklabel.png", "b.jpg", "b_mask.png", "b_thumb.jpg", "c_mask.png", "d.JPE", "e.jfif", "d-mask.png");
         _folder.Add("f.jxl", "x");
@@ -127,12 +127,12 @@ public sealed class ImageFolderTests : IDisposable
         Assert.Contains("2 pictures have several captions, 5 in total", Assert.Single(source.Notes), StringComparison.Ordinal);
         var drawn = Enumerable.Range(0, 3000).Select(seed => source[1].WithDrawnCaption((ulong)seed).Caption).ToArray();
         Assert.Equal(source[1].WithDrawnCaption(7).Caption, drawn[7]);
-        // Each has a third of the draws, within four deviations of a binomial.
+        // Each has a third of the draws, within four standard deviations of a binomial.
         Assert.All(source[1].AllCaptions, c => Assert.InRange(drawn.Count(d => d == c), 1000 - 104, 1000 + 104));
     }
 
     [Fact]
-    public void Texts_of_another_encoding_are_refused_by_name()
+    public void Texts_of_another_encoding_are_rejected_by_name()
     {
         AddPictures("1.png", "2.png");
         _folder.Add("1.txt", [(byte)'c', (byte)'a', (byte)'f', 0xE9]);
@@ -144,7 +144,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Numbers_that_JSON_does_not_know_spoil_no_list()
+    public void Python_numbers_in_metadata_are_accepted()
     {
         AddPictures("1.png", "2.png");
         _folder.Add(
@@ -164,7 +164,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Without_a_folder_for_each_picture_there_are_no_labels()
+    public void Pictures_outside_class_folders_have_no_labels()
     {
         AddPictures("a/1.png", "b/2.png", "3.png");
         var source = ImageFolder.Open(_folder.Path);
@@ -173,7 +173,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Captions_come_from_metadata_and_else_from_text_files()
+    public void Captions_come_from_metadata_or_text_files()
     {
         AddPictures("1.png", "2.png", "3.png", "4.png", "5.png");
         _folder.Add("1.txt", "a cat\n on  a mat\n");
@@ -191,7 +191,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Metadata_may_stand_in_subfolders_and_name_labels()
+    public void Metadata_can_be_in_subfolders_and_name_labels()
     {
         AddPictures("train/x/1.png", "train/2.png", "3.png");
         _folder.Add(
@@ -207,7 +207,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Numbered_labels_borrow_the_names_of_their_folders()
+    public void Numbered_labels_are_named_after_their_folders()
     {
         AddPictures("pear/1.png", "apple/1.png");
         _folder.Add(
@@ -234,7 +234,7 @@ public sealed class ImageFolderTests : IDisposable
     [InlineData("{\"file_name\": \"1.png\", \"label\": 1}\n{\"file_name\": \"2.png\", \"label\": \"a\"}", "one kind")]
     [InlineData("{\"file_name\": \"1.png\", \"label\": 1}\n{\"file_name\": \"1.png\", \"label\": 2}", "has the label 1 in line 1")]
     [InlineData("{\"file_name\": \"1.png\", \"text\": [5]}", "list 'text'")]
-    public void Broken_metadata_are_refused_by_line(string content, string word)
+    public void Broken_metadata_are_rejected_by_line(string content, string word)
     {
         AddPictures("1.png", "2.png");
         _folder.Add("metadata.jsonl", content);
@@ -242,7 +242,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Loops_of_links_end_and_folders_are_listed_once()
+    public void Loops_of_links_are_detected()
     {
         AddPictures("a/1.png", "a/b/2.png");
         Directory.CreateSymbolicLink(Path.Combine(_folder.Path, "a/b/up"), _folder.Path);
@@ -253,7 +253,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Linked_folders_elsewhere_are_followed()
+    public void Links_to_other_folders_are_followed()
     {
         using var other = new TemporaryFolder();
         other.Add("1.png", Png);
@@ -262,7 +262,7 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
-    public void Nothing_to_read_is_told_with_what_was_looked_for()
+    public void An_empty_folder_is_reported_with_the_searched_formats()
     {
         _folder.Add("sub/readme.md", "x");
         _folder.Add("a.txt", "x");

@@ -15,7 +15,7 @@ public sealed class PrefetcherTests
     };
 
     [Fact]
-    public void Batches_do_not_depend_on_threads_nor_on_what_is_broken_where()
+    public void Batches_do_not_depend_on_threads_or_broken_pictures()
     {
         static bool Broken(int index) => index % 7 == 3;
         List<byte[]>[] runs =
@@ -42,7 +42,7 @@ public sealed class PrefetcherTests
     }
 
     [Fact]
-    public void A_resumed_run_sees_what_the_whole_one_would_have_seen()
+    public void A_resumed_run_reads_the_same_batches()
     {
         var options = new BatchPlanOptions { BatchSize = 4, Seed = 2 };
         List<PictureBatch> whole = [];
@@ -63,7 +63,7 @@ public sealed class PrefetcherTests
     }
 
     [Fact]
-    public void Planes_hold_what_the_pictures_held()
+    public void Planes_equal_the_pictures()
     {
         using var prefetcher = Make(new FakeSource(10), new BatchPlanOptions { BatchSize = 3, Shuffle = false });
         var batch = prefetcher.Next()!;
@@ -78,7 +78,7 @@ public sealed class PrefetcherTests
     }
 
     [Fact]
-    public void Ends_after_the_last_epoch_and_shows_every_sample_once()
+    public void Reading_ends_after_the_last_epoch()
     {
         using var prefetcher = Make(new FakeSource(11), new BatchPlanOptions { BatchSize = 4, End = EpochEnd.Short }, end: 1);
         List<string> ids = [];
@@ -90,7 +90,7 @@ public sealed class PrefetcherTests
     }
 
     [Fact]
-    public void Unusable_pictures_are_replaced_named_and_counted()
+    public void Unusable_pictures_are_replaced_and_reported()
     {
         var source = new FakeSource(40, index => index is 4 or 17);
         using var prefetcher = Make(
@@ -107,21 +107,21 @@ public sealed class PrefetcherTests
     }
 
     [Fact]
-    public void Too_many_unusable_pictures_reach_the_consumer()
+    public void Too_many_unusable_pictures_are_an_error()
     {
         using var prefetcher = Make(new FakeSource(40, index => index % 4 == 0), new BatchPlanOptions { BatchSize = 40 });
         Assert.Contains("pictures are unusable", Assert.Throws<InputException>(() => prefetcher.Next()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Nothing_readable_ends_too()
+    public void A_source_without_readable_pictures_ends()
     {
         using var prefetcher = Make(new FakeSource(3, _ => true), new BatchPlanOptions { BatchSize = 1 }, share: 1);
         Assert.Contains("No replacement", Assert.Throws<InputException>(() => prefetcher.Next()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Cancelling_leaves_the_batch_for_later()
+    public void A_cancelled_read_keeps_the_batch()
     {
         var source = new FakeSource(10);
         source.Gate.Reset();
@@ -134,17 +134,17 @@ public sealed class PrefetcherTests
     }
 
     [Fact]
-    public void No_more_is_read_than_was_asked_for()
+    public void Prefetching_is_bounded()
     {
         var source = new FakeSource(1000);
         using (var prefetcher = Make(source, new BatchPlanOptions { BatchSize = 10 }, workers: 3, ahead: 2))
             prefetcher.Next();
-        // One delivered, two ahead; disposing ends what has not begun.
+        // One delivered, two ahead; disposal cancels the others.
         Assert.InRange(source.Loads, 10, 30);
     }
 
     [Fact]
-    public void Waiting_is_measured_by_the_clock_it_was_given()
+    public void Waiting_is_measured_by_the_given_clock()
     {
         var clock = new SteppingTime();
         using var prefetcher = new Prefetcher(
@@ -159,7 +159,7 @@ public sealed class PrefetcherTests
     }
 
     [Fact]
-    public void Disposing_twice_is_fine_and_reading_afterwards_is_not()
+    public void Disposal_is_idempotent_and_ends_reading()
     {
         var prefetcher = Make(new FakeSource(10), new BatchPlanOptions { BatchSize = 2 });
         prefetcher.Dispose();

@@ -1,14 +1,13 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Data;
-using Retouch.Tests.Images;
 
 namespace Retouch.Tests.Data;
 
 public sealed class QuarantineTests
 {
     [Fact]
-    public void Is_listed_in_order_and_saved_a_line_each()
+    public void Entries_are_ordered_and_saved_one_per_line()
     {
         using var folder = new TemporaryFolder();
         var quarantine = new Quarantine(100, 0.02);
@@ -24,7 +23,7 @@ public sealed class QuarantineTests
     }
 
     [Fact]
-    public void Too_many_stop_the_run()
+    public void Too_many_entries_stop_the_run()
     {
         var quarantine = new Quarantine(40, 0.05);
         quarantine.Add(new QuarantinedPicture(0, "0.png", "'0.png' is cut."));

@@ -8,7 +8,7 @@ using Xunit.Sdk;
 
 namespace Retouch.Tests.Data;
 
-/// <summary>Tar shards, honest and hostile. The tars are written by System.Formats.Tar, or byte by byte where it would refuse to.</summary>
+/// <summary>Valid and hostile tar shards, written by System.Formats.Tar, or byte by byte where it refuses.</summary>
 public sealed class TarShardsTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -58,7 +58,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void Files_of_macOS_are_passed_over()
+    public void Files_of_macOS_are_skipped()
     {
         foreach (var place in (string[])["", "set/"])
         {
@@ -81,7 +81,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void Marks_and_numbers_of_Python_do_not_spoil_a_json()
+    public void Byte_order_marks_and_Python_numbers_are_accepted()
     {
         var source = TarShards.Open([
             Write(
@@ -103,7 +103,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void Splits_masks_and_other_formats_are_told_apart()
+    public void Splits_masks_and_other_formats_are_distinguished()
     {
         var source = TarShards.OpenSplit(
             [
@@ -129,7 +129,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void Names_and_folders_of_keys_are_classes()
+    public void Folders_of_keys_are_classes()
     {
         var named = TarShards.Open([
             Write("a.tar", TarEntryFormat.Ustar, ("1.png", Png(1)), ("1.cls", Utf8("dog")), ("2.png", Png(2)), ("2.cls", Utf8("cat"))),
@@ -148,7 +148,7 @@ public sealed class TarShardsTests : IDisposable
     [InlineData("a//b.png")]
     [InlineData("a\\b.png")]
     [InlineData("line\nbreak.png")]
-    public void Names_that_lead_elsewhere_are_refused(string name)
+    public void Path_traversal_in_names_is_rejected(string name)
     {
         var error = Assert.Throws<InputException>(() =>
             TarShards.Open([Write("a.tar", TarEntryFormat.Pax, ("1.png", Png(1)), (name, Png(2)))])
@@ -158,7 +158,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void Links_and_devices_are_refused()
+    public void Links_and_devices_are_rejected()
     {
         foreach (var type in (TarEntryType[])[TarEntryType.SymbolicLink, TarEntryType.HardLink, TarEntryType.Fifo])
         {
@@ -180,7 +180,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void A_tar_that_is_cut_off_anywhere_gives_an_error_or_whole_samples()
+    public void A_truncated_tar_gives_an_error_or_complete_samples()
     {
         var whole = File.ReadAllBytes(Write("whole.tar", TarEntryFormat.Ustar, ("1.png", Png(1)), ("2.png", Png(2))));
         var path = _folder["cut.tar"];
@@ -208,7 +208,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void Bytes_that_are_changed_at_random_give_an_error_or_samples_but_never_a_crash()
+    public void Mutated_tars_give_errors_or_samples()
     {
         var whole = File.ReadAllBytes(
             Write(
@@ -260,7 +260,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void An_extended_header_that_says_it_is_longer_than_any_is_refused()
+    public void An_extended_header_of_impossible_length_is_rejected()
     {
         var path = Write("long.tar", TarEntryFormat.Pax, ("1.png", Png(1)));
         var bytes = File.ReadAllBytes(path);
@@ -273,7 +273,7 @@ public sealed class TarShardsTests : IDisposable
     }
 
     [Fact]
-    public void What_makes_no_sense_is_named()
+    public void Invalid_shards_are_rejected()
     {
         void Refused(string message, params (string, byte[])[] files)
         {
@@ -300,14 +300,14 @@ public sealed class TarShardsTests : IDisposable
         Assert.Throws<InputException>(() => TarShards.Open([]));
         File.WriteAllBytes(_folder["zip.tar"], [0x1f, 0x8b, 8, 0, .. new byte[600]]);
         Assert.Throws<InputException>(() => TarShards.Open([_folder["zip.tar"]]));
-        // One broken picture is for the quarantine, not the end.
+        // One broken picture goes to quarantine without ending the run.
         var source = TarShards.Open([Write("y.tar", TarEntryFormat.Ustar, ("1.png", Utf8("no picture")), ("2.png", Png(2)))]);
         Assert.Contains("1.png", Assert.Throws<InputException>(() => source.Load(0)).Message, StringComparison.Ordinal);
         Assert.Equal(5, source.Load(1).FullWidth);
     }
 
     [SharedShardsFact]
-    public void Real_shards_are_read_and_a_real_cut_is_named()
+    public void Real_shards_are_read_and_a_truncated_one_is_reported()
     {
         var folder = SharedShardsFactAttribute.Folder!;
         var source = TarShards.Open([Path.Combine(folder, "shard-{000000..000001}.tar")]);
@@ -351,7 +351,7 @@ public sealed class TarShardsTests : IDisposable
     }
 }
 
-/// <summary>A test on the shards in the folder that RETOUCH_SHARED_DATA names.</summary>
+/// <summary>Test on the shards in the folder given by RETOUCH_SHARED_DATA.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 [TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
 internal sealed class SharedShardsFactAttribute : FactAttribute, ITraitAttribute

@@ -4,14 +4,14 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>What every denoiser is held to that has a golden.</summary>
+/// <summary>Checks common to all denoisers with a golden.</summary>
 internal static class DenoiserGolden
 {
-    /// <summary>Outputs, every intermediate that the case has, and the gradients of inputs and parameters.</summary>
-    /// <param name="golden">The case.</param>
-    /// <param name="network">With the case's weights.</param>
-    /// <param name="leaves">Inputs that the case has gradients of, without prefix.</param>
-    /// <param name="forward">The network's run on those.</param>
+    /// <summary>Checks outputs, all intermediates of the case, and the gradients of inputs and parameters.</summary>
+    /// <param name="golden">Case.</param>
+    /// <param name="network">Network with the case's weights.</param>
+    /// <param name="leaves">Inputs with gradients in the case, without prefix.</param>
+    /// <param name="forward">Runs the network on them.</param>
     public static void Check(
         GoldenCase golden,
         IDenoiser network,
@@ -40,7 +40,7 @@ internal static class DenoiserGolden
         golden.CheckGradients(network.Parameters);
     }
 
-    /// <summary>Every gradient and the output, for comparison to the bit.</summary>
+    /// <summary>All gradients and the output, for bitwise comparison.</summary>
     public static Dictionary<string, float[]> Gradients(IDenoiser network, Func<Tensor> forward, DType precision = DType.Float32)
     {
         using var scope = TensorScope.Enter();
@@ -57,7 +57,7 @@ internal static class DenoiserGolden
         return found;
     }
 
-    /// <summary>Asserts that two runs of <see cref="Gradients"/> are the same to the bit.</summary>
+    /// <summary>Asserts that two results of <see cref="Gradients"/> are bitwise equal.</summary>
     public static void CheckSame(Dictionary<string, float[]> expected, Dictionary<string, float[]> actual)
     {
         Assert.Equal(expected.Keys.Order(StringComparer.Ordinal), actual.Keys.Order(StringComparer.Ordinal));

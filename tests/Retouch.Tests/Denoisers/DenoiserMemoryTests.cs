@@ -9,7 +9,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>Training steps of every denoiser leave nothing behind.</summary>
+/// <summary>Training steps of every denoiser leak no tensors.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class DenoiserMemoryTests
 {

@@ -7,13 +7,13 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>DiT against diffusers' own run, and what must hold without it.</summary>
+/// <summary>DiT against diffusers, and properties that need no golden.</summary>
 public sealed class DiTTests
 {
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Outputs_intermediates_and_gradients_are_those_of_the_golden(bool checkpoint)
+    public void Outputs_intermediates_and_gradients_equal_the_golden(bool checkpoint)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("dit");
@@ -42,7 +42,7 @@ public sealed class DiTTests
     [InlineData(DType.Float32, false)]
     [InlineData(DType.BFloat16, false)]
     [InlineData(DType.BFloat16, true)]
-    public void Checkpointing_changes_no_bit(DType precision, bool backwardInside)
+    public void Activation_checkpointing_is_bitwise_exact(DType precision, bool backwardInside)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("dit");
@@ -54,14 +54,14 @@ public sealed class DiTTests
     }
 
     [Fact]
-    public void Gradients_in_mixed_precision_point_the_same_way()
+    public void Gradients_in_mixed_precision_have_the_same_direction()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("dit");
         var full = Gradients(golden, checkpoint: false);
         var mixed = Gradients(golden, checkpoint: false, DType.BFloat16);
         Assert.NotEqual(full["output"], mixed["output"]);
-        // A bias of the keys moves no attention weight: its gradient is rounding alone.
+        // A bias of the keys does not change attention weights: its gradient is rounding error.
         foreach (var (name, values) in full.Where(static p => !p.Key.EndsWith("to_k.bias", StringComparison.Ordinal)))
         {
             var dot = values.Zip(mixed[name]).Sum(static p => (double)p.First * p.Second);
@@ -71,7 +71,7 @@ public sealed class DiTTests
     }
 
     [Fact]
-    public void Predict_drops_the_learned_variance_and_takes_fractional_times()
+    public void Predict_drops_the_learned_variance_and_accepts_fractional_timesteps()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -87,7 +87,7 @@ public sealed class DiTTests
     }
 
     [Fact]
-    public void A_full_size_network_has_the_published_keys_without_any_memory()
+    public void A_full_size_network_has_the_published_keys()
     {
         using var golden = new StreamReader(ManifestPath());
         var manifest = JsonNode.Parse(golden.ReadToEnd())!;
@@ -99,7 +99,7 @@ public sealed class DiTTests
     }
 
     [Fact]
-    public void A_fresh_network_has_zero_output_and_the_identity_for_blocks()
+    public void A_new_network_has_zero_output_and_identity_blocks()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -120,7 +120,7 @@ public sealed class DiTTests
     }
 
     [Fact]
-    public void Other_sides_than_the_trained_ones_work_also_when_not_square()
+    public void Other_sizes_work_including_rectangles()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -150,7 +150,7 @@ public sealed class DiTTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_refused()
+    public void Invalid_inputs_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("dit");
@@ -185,7 +185,7 @@ public sealed class DiTTests
     [InlineData("dropout", "0.1")]
     [InlineData("patch_size", "3")]
     [InlineData("attention_head_dim", "9")]
-    public void A_bad_member_of_the_config_is_named(string name, string value)
+    public void An_invalid_member_of_the_config_is_named(string name, string value)
     {
         using var golden = GoldenCase.Open("dit");
         var json = golden.ReadObject("config.json");

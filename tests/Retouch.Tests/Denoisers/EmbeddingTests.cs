@@ -3,14 +3,14 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>Features of times and positions against their formulas.</summary>
+/// <summary>Embeddings of timesteps and positions against their formulas.</summary>
 public sealed class EmbeddingTests
 {
     [Theory]
     [InlineData(true, 0.0)]
     [InlineData(false, 0.0)]
     [InlineData(true, 1.0)]
-    public void Times_become_sines_and_cosines(bool cosineFirst, double shift)
+    public void Timesteps_are_embedded_as_sines_and_cosines(bool cosineFirst, double shift)
     {
         using var scope = TensorScope.Enter();
         var features = Sinusoid.Features(Tensor.From([0.0f, 3, 250.5f]), 32, cosineFirst, shift).ToArray<float>();
@@ -27,7 +27,7 @@ public sealed class EmbeddingTests
     }
 
     [Fact]
-    public void Positions_tell_the_column_first_and_then_the_row()
+    public void Position_embeddings_are_column_then_row()
     {
         using var scope = TensorScope.Enter();
         var table = PatchEmbedding.Positions(2, 3, 8, 3).ToArray<float>();

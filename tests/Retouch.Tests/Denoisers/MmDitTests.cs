@@ -20,7 +20,7 @@ public sealed partial class MmDitTests
     [InlineData(false, "rms_norm")]
     [InlineData(true, null)]
     [InlineData(true, "rms_norm")]
-    public void It_is_SD3_told_the_classes_embedding(bool shared, string? qkNorm)
+    public void It_equals_SD3_with_the_class_embedding(bool shared, string? qkNorm)
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -41,7 +41,7 @@ public sealed partial class MmDitTests
         Assert.True(expected.Max(Math.Abs) > 0.1);
         for (var k = 0; k < expected.Length; k++)
             Assert.Equal(expected[k], found[k], 1e-10);
-        // The labels matter, and "no class" is one of them.
+        // Labels have an effect, and "no class" is one of them.
         Assert.NotEqual(found, network.Forward(noisy, time, Tensor.From([1L, 5, 2])).ToArray<double>());
     }
 
@@ -49,7 +49,7 @@ public sealed partial class MmDitTests
     [Trait("speed", "slow")]
     [InlineData(false)]
     [InlineData(true)]
-    public void Gradients_are_those_of_finite_differences(bool shared)
+    public void Gradients_equal_finite_differences(bool shared)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -82,7 +82,7 @@ public sealed partial class MmDitTests
     [InlineData(false, DType.Float32)]
     [InlineData(true, DType.Float32)]
     [InlineData(true, DType.BFloat16)]
-    public void Checkpointing_changes_no_bit(bool shared, DType precision)
+    public void Activation_checkpointing_is_bitwise_exact(bool shared, DType precision)
     {
         using var scope = TensorScope.Enter();
         var runs = new[] { false, true }
@@ -103,7 +103,7 @@ public sealed partial class MmDitTests
         DenoiserGolden.CheckSame(runs[0], runs[1]);
     }
 
-    /// <summary>The counts that docs/denoisers.md states are those of the networks that docs/networks describe.</summary>
+    /// <summary>The parameter counts in docs/denoisers.md equal those of the configurations in docs/networks.</summary>
     [Fact]
     public void The_described_networks_have_the_stated_numbers_of_parameters()
     {
@@ -135,7 +135,7 @@ public sealed partial class MmDitTests
     }
 
     [Fact]
-    public void The_papers_size_is_met_within_half_a_percent()
+    public void The_paper_size_is_matched_within_half_a_percent()
     {
         using var network = new MmDitTransformer2D(new MmDitConfig { SharedStreams = true });
         Assert.Equal((28, 1536), (network.Config.NumLayers, network.Config.Width));
@@ -143,7 +143,7 @@ public sealed partial class MmDitTests
     }
 
     [Fact]
-    public void A_fresh_network_has_zero_output_and_learns()
+    public void A_new_network_has_zero_output_and_learns()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 7);
@@ -153,14 +153,14 @@ public sealed partial class MmDitTests
         var output = network.Forward(Ops.Randn([1, 4, 8, 8], generator), Tensor.From([3.0f]), Tensor.From([0L]));
         Assert.All(output.ToArray<float>(), static v => Assert.Equal(0, v));
         Autograd.Backward((output - 1).Square().Mean());
-        // Of a zero output the loss has the gradient −2/N an element, which each bias sums over its share of the N elements.
+        // For a zero output the loss has the gradient −2/N per element, which each bias sums over its share of the N elements.
         var bias = network.Parameters.Find("proj_out.bias")!.Value;
         Assert.All(bias.Grad!.ToArray<float>(), v => Assert.Equal(-2.0 / bias.Shape[0], v, 1e-6));
         Assert.True(network.Parameters.Find("proj_out.weight")!.Value.Grad!.Abs().Max().Item() > 0);
     }
 
     [Fact]
-    public void What_does_not_fit_is_refused()
+    public void Invalid_inputs_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 7);
@@ -203,7 +203,7 @@ public sealed partial class MmDitTests
             ClassEmbeddingDim = 12,
         };
 
-    /// <summary>Every parameter drawn anew, so that no gate is shut.</summary>
+    /// <summary>Randomises all parameters, so that no gate is closed.</summary>
     private static MmDitTransformer2D Random(MmDitConfig config, Generator generator, DType type)
     {
         using var scope = TensorScope.Enter();
@@ -215,7 +215,7 @@ public sealed partial class MmDitTests
         return network;
     }
 
-    /// <summary>What SD 3's parameter is where both streams have the shared weights, and each modulation's matrix is a diagonal.</summary>
+    /// <summary>SD 3's parameter for shared weights of both streams and diagonal modulation matrices.</summary>
     private static Tensor Dense(ParameterStore store, Parameter wanted)
     {
         var name = wanted.Name;
@@ -236,7 +236,7 @@ public sealed partial class MmDitTests
         var value = store.Find(name)!.Value;
         if (!name.Contains(".linear.", StringComparison.Ordinal) && !name.StartsWith("norm_out.", StringComparison.Ordinal))
             return value;
-        // The context's last modulation has two parts, the scale before the shift.
+        // The context's last modulation has two parts, scale before shift.
         var width = store.Find("proj_out.weight")!.Shape[1];
         if (wanted.Shape[0] == 2 * width && name.StartsWith("transformer_blocks", StringComparison.Ordinal))
             value = value.Narrow(0, 0, 2).Flip([0]);

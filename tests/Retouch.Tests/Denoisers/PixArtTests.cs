@@ -9,13 +9,13 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>PixArt against diffusers' own run, and what must hold without it.</summary>
+/// <summary>PixArt against diffusers, and properties that need no golden.</summary>
 public sealed class PixArtTests
 {
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Outputs_intermediates_and_gradients_are_those_of_the_golden(bool checkpoint)
+    public void Outputs_intermediates_and_gradients_equal_the_golden(bool checkpoint)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("pixart");
@@ -30,7 +30,7 @@ public sealed class PixArtTests
     }
 
     [Fact]
-    public void Without_a_mask_and_at_other_sides_the_golden_holds_too()
+    public void The_golden_holds_without_a_mask_and_at_other_sizes()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -49,7 +49,7 @@ public sealed class PixArtTests
     [Theory]
     [InlineData(DType.Float32)]
     [InlineData(DType.BFloat16)]
-    public void Checkpointing_changes_no_bit(DType precision)
+    public void Activation_checkpointing_is_bitwise_exact(DType precision)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("pixart");
@@ -101,11 +101,11 @@ public sealed class PixArtTests
     }
 
     /// <summary>
-    /// The size acts through the time's embedding alone: so a network that is not told it does the same with its bias moved by a sum made
-    /// here.
+    /// The size acts through the timestep embedding only: a network without size conditioning is equivalent if its bias includes the sum
+    /// computed here.
     /// </summary>
     [Fact]
-    public void The_pictures_size_is_embedded_side_by_side_and_then_the_ratio()
+    public void Size_embeddings_are_height_width_and_ratio()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -143,7 +143,7 @@ public sealed class PixArtTests
             Assert.Equal(expected[k], derived[k], 2e-4);
         Assert.True(expected.Zip(before).Max(static p => Math.Abs(p.First - p.Second)) > 0.01);
 
-        // diffusers gives the ratio as [batch, 1], by itself: it need not be that of the size.
+        // diffusers passes the ratio as a separate [batch, 1] tensor: it need not equal that of the size.
         double[] other = [.. moved[..^(moved.Length / 3)], .. Embed("aspect_ratio_embedder", 1.75)];
         Assert.Equal(moved.Length, other.Length);
         bias.CopyInPlace(start + Tensor.From(Array.ConvertAll(other, static v => (float)v)));
@@ -176,7 +176,7 @@ public sealed class PixArtTests
     }
 
     [Fact]
-    public void A_finer_grid_than_the_base_is_counted_in_units_of_the_interpolation()
+    public void Positions_of_a_finer_grid_are_interpolated()
     {
         using var scope = TensorScope.Enter();
         Assert.Equal(1, Tiny.Interpolation);
@@ -188,10 +188,10 @@ public sealed class PixArtTests
     [Theory]
     [InlineData("pixart_alpha_xl_2_1024", true)]
     [InlineData("pixart_alpha_xl_2_512", false)]
-    public void A_full_size_network_has_the_published_keys_without_any_memory(string name, bool size)
+    public void A_full_size_network_has_the_published_keys(string name, bool size)
     {
         var manifest = Manifest.Open(name);
-        // These folders were published under the class name that DiT's have too.
+        // These folders were published under the class name of DiT.
         Assert.Equal("Transformer2DModel", (string?)manifest.Config["_class_name"]);
         using var network = Assert.IsType<PixArtTransformer2D>(ComponentRegistry.Find(manifest.Config, name).Create(manifest.Config, name));
         Assert.Equal(size, network.Config.TakesSize);
@@ -201,7 +201,7 @@ public sealed class PixArtTests
     }
 
     [Fact]
-    public void A_fresh_network_has_zero_output_and_ignores_the_caption()
+    public void A_new_network_has_zero_output_and_ignores_the_caption()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -217,7 +217,7 @@ public sealed class PixArtTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_refused()
+    public void Invalid_inputs_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("pixart");
@@ -245,7 +245,7 @@ public sealed class PixArtTests
     [InlineData("patch_size", "3")]
     [InlineData("interpolation_scale", "-1")]
     [InlineData("use_additional_conditions", "true")]
-    public void A_bad_member_of_the_config_is_named(string name, string value)
+    public void An_invalid_member_of_the_config_is_named(string name, string value)
     {
         using var golden = GoldenCase.Open("pixart");
         var json = golden.ReadObject("config.json");

@@ -8,7 +8,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>The transformers of SD 3 and 3.5 against diffusers' own runs, and what must hold without them.</summary>
+/// <summary>The transformers of SD 3 and 3.5 against diffusers, and properties that need no golden.</summary>
 public sealed class Sd3Tests
 {
     [Theory]
@@ -16,7 +16,7 @@ public sealed class Sd3Tests
     [InlineData("sd3", true)]
     [InlineData("sd35", false)]
     [InlineData("sd35", true)]
-    public void Outputs_intermediates_and_gradients_are_those_of_the_golden(string name, bool checkpoint)
+    public void Outputs_intermediates_and_gradients_equal_the_golden(string name, bool checkpoint)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
@@ -33,7 +33,7 @@ public sealed class Sd3Tests
     [Theory]
     [InlineData("sd3")]
     [InlineData("sd35")]
-    public void At_other_sides_the_golden_holds_too(string name)
+    public void The_golden_holds_at_other_sizes(string name)
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -62,7 +62,7 @@ public sealed class Sd3Tests
     [InlineData("sd3", DType.Float32)]
     [InlineData("sd35", DType.Float32)]
     [InlineData("sd35", DType.BFloat16)]
-    public void Checkpointing_changes_no_bit(string name, DType precision)
+    public void Activation_checkpointing_is_bitwise_exact(string name, DType precision)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
@@ -89,7 +89,7 @@ public sealed class Sd3Tests
     }
 
     [Fact]
-    public void A_fresh_position_table_is_the_one_that_checkpoints_store()
+    public void A_new_position_table_equals_that_of_checkpoints()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("sd3");
@@ -105,7 +105,7 @@ public sealed class Sd3Tests
     }
 
     [Fact]
-    public void A_full_size_network_has_the_published_keys_without_any_memory()
+    public void A_full_size_network_has_the_published_keys()
     {
         var manifest = Manifest.Open("sd3_medium_transformer");
         using var network = Assert.IsType<Sd3Transformer2D>(ComponentRegistry.Find(manifest.Config, "a").Create(manifest.Config, "a"));
@@ -113,7 +113,7 @@ public sealed class Sd3Tests
     }
 
     [Fact]
-    public void A_fresh_network_has_zero_output()
+    public void A_new_network_has_zero_output()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -134,7 +134,7 @@ public sealed class Sd3Tests
     }
 
     [Fact]
-    public void What_does_not_fit_is_refused()
+    public void Invalid_inputs_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("sd3");
@@ -165,7 +165,7 @@ public sealed class Sd3Tests
     [InlineData("patch_size", "3")]
     [InlineData("pos_embed_max_size", "4")]
     [InlineData("num_layers", "0")]
-    public void A_bad_member_of_the_config_is_named(string name, string value)
+    public void An_invalid_member_of_the_config_is_named(string name, string value)
     {
         using var golden = GoldenCase.Open("sd35");
         var json = golden.ReadObject("config.json");

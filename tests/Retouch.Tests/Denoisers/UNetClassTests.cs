@@ -8,10 +8,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>U-Nets with classes and without text, and blocks that the goldens do not have, against closed forms.</summary>
+/// <summary>Class-conditional U-Nets without text, and blocks missing in the goldens, against closed forms.</summary>
 public sealed class UNetClassTests
 {
-    /// <summary>Three classes and "no class", self-attention over pixels: what diffusers loads too.</summary>
+    /// <summary>Three classes and "no class", self-attention over pixels; loadable in diffusers, too.</summary>
     internal static UNet2DConditionConfig Small =>
         new()
         {
@@ -26,7 +26,7 @@ public sealed class UNetClassTests
             MidBlockType = "UNetMidBlock2D",
         };
 
-    /// <summary>The same with transformers, whose blocks look at the picture alone.</summary>
+    /// <summary>The same with transformers, whose blocks attend to the picture only.</summary>
     private static UNet2DConditionConfig WithTransformers =>
         Small with
         {
@@ -37,7 +37,7 @@ public sealed class UNetClassTests
         };
 
     [Fact]
-    public void A_class_is_a_shift_of_the_time_and_the_last_row_is_no_class()
+    public void A_class_shifts_the_timestep_embedding()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -51,7 +51,7 @@ public sealed class UNetClassTests
         var (sample, time) = (Ops.Randn([1, 4, 8, 8], generator), Tensor.From([500L]));
         for (var label = 0; label <= 3; label++)
         {
-            // Adding a row of the table to the time's embedding is adding it to the bias that the embedding ends with.
+            // Adding a row of the table to the timestep embedding equals adding it to the embedding's last bias.
             var row = network.Parameters.Find("class_embedding.weight")!.Value.Select(0, label);
             plain
                 .Parameters.Find("time_embedding.linear_2.bias")!
@@ -89,7 +89,7 @@ public sealed class UNetClassTests
     }
 
     [Fact]
-    public void Attention_over_pixels_is_a_weighted_mean_for_each_head()
+    public void Attention_over_pixels_is_a_weighted_mean_per_head()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -161,7 +161,7 @@ public sealed class UNetClassTests
     }
 
     [Fact]
-    public void The_time_can_scale_and_shift_instead_and_sums_can_be_divided()
+    public void Timesteps_can_scale_and_shift_and_residuals_can_be_rescaled()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -183,7 +183,7 @@ public sealed class UNetClassTests
     }
 
     [Fact]
-    public void Halving_without_padding_looks_right_and_down()
+    public void Downsampling_without_padding_extends_right_and_down()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -247,7 +247,7 @@ public sealed class UNetClassTests
         return network;
     }
 
-    /// <summary>Random numbers everywhere, the same under the same key: no scale is one and no bias zero.</summary>
+    /// <summary>Random weights, equal for equal keys; no scale is one and no bias zero.</summary>
     private static void Fill(ParameterStore store)
     {
         using var scope = TensorScope.Enter();
@@ -267,12 +267,12 @@ public sealed class UNetClassTests
     }
 }
 
-/// <summary>What is not needed any more is freed.</summary>
+/// <summary>Tensors are freed after their last use.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class UNetMemoryTests
 {
     [Fact]
-    public void Without_gradients_the_maps_of_the_way_down_are_freed_on_the_way_up()
+    public void Without_gradients_skip_connections_are_freed_after_use()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -286,7 +286,7 @@ public sealed class UNetMemoryTests
                 alive.Add(Tensor.LiveCount);
         };
         network.Forward(sample, time, condition);
-        // Four blocks down and four up; each block of the up path frees the three maps that it takes.
+        // Four blocks down and four up; each block of the up path frees its three skip connections.
         Assert.Equal(8, alive.Count);
         for (var k = 0; k < 3; k++)
             Assert.Equal(3, alive[4 + k] - alive[5 + k]);

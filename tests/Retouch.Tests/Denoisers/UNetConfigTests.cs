@@ -5,7 +5,7 @@ using Retouch.Tests.Goldens;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary><c>config.json</c> of U-Nets: what is read, written back and refused.</summary>
+/// <summary><c>config.json</c> of U-Nets: reading, writing and rejection.</summary>
 public sealed class UNetConfigTests
 {
     [Theory]
@@ -40,7 +40,7 @@ public sealed class UNetConfigTests
     [InlineData("conv_in_kernel", "2")]
     [InlineData("cross_attention_dim", "[20, 20, 24]")]
     [InlineData("downsample_padding", "2")]
-    public void A_bad_member_is_named(string name, string value)
+    public void An_invalid_member_is_named(string name, string value)
     {
         using var golden = GoldenCase.Open("unet_sdxl");
         var json = golden.ReadObject("config.json");
@@ -63,7 +63,7 @@ public sealed class UNetConfigTests
     }
 
     [Fact]
-    public void Lists_by_block_and_within_blocks_survive_too()
+    public void Lists_by_block_survive_a_round_trip()
     {
         var json = JsonNode
             .Parse(
@@ -103,7 +103,7 @@ public sealed class UNetConfigTests
     }
 
     [Fact]
-    public void A_config_of_nothing_is_diffusers_defaults()
+    public void An_empty_config_has_diffusers_defaults()
     {
         var config = UNet2DConditionConfig.FromJson([]);
         Assert.Equal([1280], config.CrossAttentionDim!);

@@ -6,7 +6,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Denoisers;
 
-/// <summary>The U-Net against diffusers' own runs, and what must hold without them.</summary>
+/// <summary>The U-Net against diffusers, and properties that need no golden.</summary>
 public sealed class UNetTests
 {
     [Theory]
@@ -15,7 +15,7 @@ public sealed class UNetTests
     [InlineData("unet_sd15", true)]
     [InlineData("unet_sdxl", false)]
     [InlineData("unet_sdxl", true)]
-    public void Outputs_intermediates_and_gradients_are_those_of_the_golden(string name, bool checkpoint)
+    public void Outputs_intermediates_and_gradients_equal_the_golden(string name, bool checkpoint)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
@@ -46,7 +46,7 @@ public sealed class UNetTests
     [InlineData("unet_sd15", DType.Float32)]
     [InlineData("unet_sdxl", DType.Float32)]
     [InlineData("unet_sdxl", DType.BFloat16)]
-    public void Checkpointing_changes_no_bit(string name, DType precision)
+    public void Activation_checkpointing_is_bitwise_exact(string name, DType precision)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
@@ -60,7 +60,7 @@ public sealed class UNetTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Sides_that_cannot_be_halved_evenly_come_back_to_what_they_were(bool gradients)
+    public void Odd_sizes_are_restored(bool gradients)
     {
         using var scope = TensorScope.Enter();
         using var mode = gradients ? Autograd.WithGrad() : Autograd.NoGrad();
@@ -92,7 +92,7 @@ public sealed class UNetTests
     [InlineData("sd15_unet")]
     [InlineData("sd21_unet")]
     [InlineData("sdxl_unet")]
-    public void A_full_size_network_has_the_published_keys_without_any_memory(string name)
+    public void A_full_size_network_has_the_published_keys(string name)
     {
         var manifest = Manifest.Open(name);
         using var network = new UNet2DCondition(UNet2DConditionConfig.FromJson(manifest.Config));
@@ -100,7 +100,7 @@ public sealed class UNetTests
     }
 
     [Fact]
-    public void A_masked_token_counts_as_if_it_were_not_there()
+    public void A_masked_token_has_no_effect()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -115,7 +115,7 @@ public sealed class UNetTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_refused()
+    public void Invalid_inputs_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("unet_sdxl");

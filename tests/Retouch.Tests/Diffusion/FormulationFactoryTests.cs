@@ -4,7 +4,7 @@ using Retouch.Diffusion;
 
 namespace Retouch.Tests.Diffusion;
 
-/// <summary>scheduler_config.json, both ways.</summary>
+/// <summary>Reading and writing of scheduler_config.json.</summary>
 public sealed class FormulationFactoryTests
 {
     private const string StableDiffusion = """
@@ -17,7 +17,7 @@ public sealed class FormulationFactoryTests
         """;
 
     [Fact]
-    public void The_schedule_of_a_published_model_is_read_and_written_back()
+    public void Schedules_of_published_models_survive_a_round_trip()
     {
         var json = Parse(StableDiffusion);
         var ddpm = Assert.IsType<DdpmFormulation>(FormulationFactory.FromSchedulerConfig(json));
@@ -39,7 +39,7 @@ public sealed class FormulationFactoryTests
     [InlineData("zero-snr v")]
     [InlineData("cosine v")]
     [InlineData("flow")]
-    public void What_is_written_is_read_as_the_same(string name)
+    public void Written_values_are_read_back(string name)
     {
         var before = FormulationTests.Create(name);
         var after = FormulationFactory.FromSchedulerConfig(Parse(FormulationFactory.ToSchedulerConfig(before).ToJsonString()));
@@ -50,7 +50,7 @@ public sealed class FormulationFactoryTests
     }
 
     [Fact]
-    public void Variances_given_one_by_one_come_back()
+    public void Trained_betas_survive_a_round_trip()
     {
         var schedule = NoiseSchedule.FromBetas([0.1f, 0.2f, 0.3f, 0.5f], zeroTerminalSnr: true);
         var json = FormulationFactory.ToSchedulerConfig(new DdpmFormulation(schedule, PredictionType.Sample));
@@ -60,7 +60,7 @@ public sealed class FormulationFactoryTests
     }
 
     [Fact]
-    public void A_flow_keeps_its_shift_and_a_model_that_changes_its_family_changes_its_class()
+    public void A_flow_keeps_its_shift_and_another_family_changes_the_class()
     {
         var flow = Assert.IsType<FlowFormulation>(
             FormulationFactory.FromSchedulerConfig(
@@ -83,7 +83,7 @@ public sealed class FormulationFactoryTests
     }
 
     [Fact]
-    public void A_shift_that_grows_with_the_picture_is_read_and_written_back()
+    public void A_resolution_dependent_shift_survives_a_round_trip()
     {
         var json = Parse(
             """
@@ -92,7 +92,7 @@ public sealed class FormulationFactoryTests
             """
         );
         var flow = Assert.IsType<FlowFormulation>(FormulationFactory.FromSchedulerConfig(json));
-        // Trained unshifted; μ of 256 and 4096 tokens (32 and 128 by side of 2×2 latents) are the two numbers themselves.
+        // Trained unshifted; μ of 256 and 4096 tokens (latents of 32 and 128 with patches of 2×2) are the two numbers themselves.
         Assert.Equal(1, flow.Shift);
         Assert.Equal(Math.Exp(0.5), flow.ShiftFor(DynamicShift.Tokens(32, 32)), 12);
         Assert.Equal(Math.Exp(1.15), flow.ShiftFor(DynamicShift.Tokens(128, 128)), 12);

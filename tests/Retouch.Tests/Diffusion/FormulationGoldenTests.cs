@@ -5,13 +5,13 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Diffusion;
 
-/// <summary>The formulations against diffusers' numbers.</summary>
+/// <summary>Formulations against diffusers.</summary>
 public sealed class FormulationGoldenTests
 {
     [Theory]
     [InlineData("eps", PredictionType.Epsilon)]
     [InlineData("v", PredictionType.VPrediction)]
-    public void Ddpm_parametrisations_are_those_of_the_golden(string tag, PredictionType type)
+    public void Ddpm_parametrisations_equal_the_golden(string tag, PredictionType type)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("parametrisations");
@@ -35,7 +35,7 @@ public sealed class FormulationGoldenTests
     }
 
     [Fact]
-    public void Flow_is_that_of_the_golden()
+    public void The_flow_equals_the_golden()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("parametrisations");
@@ -55,7 +55,7 @@ public sealed class FormulationGoldenTests
     [InlineData("eps", PredictionType.Epsilon)]
     [InlineData("v", PredictionType.VPrediction)]
     [InlineData("x0", PredictionType.Sample)]
-    public void Min_snr_weights_are_those_of_the_golden(string tag, PredictionType type)
+    public void Min_snr_weights_equal_the_golden(string tag, PredictionType type)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("min_snr");
@@ -69,7 +69,7 @@ public sealed class FormulationGoldenTests
     [Theory]
     [InlineData(0.0, 1.0)]
     [InlineData(-0.5, 0.7)]
-    public void Logit_normal_is_that_of_the_golden(double mean, double deviation)
+    public void The_logit_normal_density_equals_the_golden(double mean, double deviation)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("timestep_sampling");
@@ -83,7 +83,7 @@ public sealed class FormulationGoldenTests
     [InlineData(0.0, "0.0")]
     [InlineData(0.8, "0.8")]
     [InlineData(1.29, "1.29")]
-    public void Mode_sampling_is_that_of_the_golden(double scale, string tag)
+    public void Mode_sampling_equals_the_golden(double scale, string tag)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("timestep_sampling");
@@ -93,7 +93,7 @@ public sealed class FormulationGoldenTests
     }
 
     [Fact]
-    public void Shift_and_flow_weightings_are_those_of_the_golden()
+    public void Shift_and_flow_weightings_equal_the_golden()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("timestep_sampling");

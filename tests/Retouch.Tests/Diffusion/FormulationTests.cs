@@ -5,14 +5,14 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Diffusion;
 
-/// <summary>What must hold of every formulation, whatever the numbers.</summary>
+/// <summary>Properties of all formulations.</summary>
 public sealed class FormulationTests
 {
     public static TheoryData<string> All => ["eps", "v", "sample", "zero-snr v", "cosine v", "flow"];
 
     [Theory]
     [MemberData(nameof(All))]
-    public void The_target_itself_is_read_as_what_was_mixed(string name)
+    public void The_target_gives_the_clean_latent_and_the_noise(string name)
     {
         using var scope = TensorScope.Enter();
         var formulation = Create(name);
@@ -20,7 +20,7 @@ public sealed class FormulationTests
         var noisy = Mixed(formulation, times, seed: 3);
         var estimate = formulation.Read(noisy.Value, noisy.Level, new Prediction(formulation.Target(noisy)));
         Close(noisy.Clean.Value, estimate.Z0.Value, 2e-3);
-        // At t = 0 a flow's ε̂ is still exact, since v carries it; a network that predicts z0 divides by b_t there.
+        // At t = 0 a flow's ε̂ is still exact, since v contains it; z0 prediction divides by b_t there.
         Close(noisy.Noise, estimate.Noise, 2e-3);
         Assert.Equal(0, formulation.Residual(noisy, estimate.Raw).Abs().Max().Item());
         Close(noisy.Value, formulation.Remix(noisy, estimate), 2e-3);
@@ -28,7 +28,7 @@ public sealed class FormulationTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public void The_prediction_of_an_estimate_is_read_as_that_estimate(string name)
+    public void Estimate_and_prediction_are_inverse(string name)
     {
         using var scope = TensorScope.Enter();
         var formulation = Create(name);
@@ -56,7 +56,7 @@ public sealed class FormulationTests
             var output = Ops.Randn(noisy.Value.Shape, generator);
             var reference = eps.Read(noisy.Value, noisy.Level, new Prediction(output));
             var (a, b) = (noisy.Level.A.View([-1L, 1, 1, 1]), noisy.Level.B.View([-1L, 1, 1, 1]));
-            // The v and the z0 that the same pair (ẑ0, ε̂) makes; float32 loses at most b/a of the digits.
+            // v and z0 of the same pair (ẑ0, ε̂); float32 loses at most b/a of the digits.
             var worst = noisy.Level.Sigma.Max().Item() * 1e-5;
             var v = new DdpmFormulation(schedule, PredictionType.VPrediction).Read(
                 noisy.Value,
@@ -83,7 +83,7 @@ public sealed class FormulationTests
     }
 
     [Fact]
-    public void Remix_differs_from_the_noisy_latent_as_the_paper_says()
+    public void The_remix_differs_from_the_noisy_latent_as_in_the_paper()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 9);
@@ -99,7 +99,7 @@ public sealed class FormulationTests
     }
 
     [Fact]
-    public void A_half_precision_output_is_read_in_float32_and_gradients_flow()
+    public void A_half_precision_output_is_converted_to_float32_with_gradients()
     {
         using var scope = TensorScope.Enter();
         var formulation = Create("eps");
@@ -118,7 +118,7 @@ public sealed class FormulationTests
     }
 
     [Fact]
-    public void A_shape_that_only_broadcasts_is_refused()
+    public void A_broadcasting_shape_is_rejected()
     {
         using var scope = TensorScope.Enter();
         var formulation = Create("v");
@@ -130,7 +130,7 @@ public sealed class FormulationTests
     }
 
     [Fact]
-    public void Epsilon_at_pure_noise_is_refused()
+    public void Epsilon_at_pure_noise_is_rejected()
     {
         var schedule = NoiseSchedule.ScaledLinear(zeroTerminalSnr: true);
         Assert.Equal(0, schedule.AlphasCumprod[^1]);
@@ -153,7 +153,7 @@ public sealed class FormulationTests
     }
 
     [Fact]
-    public void Times_are_drawn_from_the_density_and_from_the_seed_alone()
+    public void Timesteps_follow_the_density_and_the_seed()
     {
         using var first = Generator.Create(Device.Cpu, 1);
         using var second = Generator.Create(Device.Cpu, 1);
@@ -177,7 +177,7 @@ public sealed class FormulationTests
     [InlineData("uniform")]
     [InlineData("logit-normal")]
     [InlineData("mode")]
-    public void Densities_integrate_to_one_and_are_what_is_drawn(string name)
+    public void Densities_integrate_to_one_and_match_the_samples(string name)
     {
         var density = name switch
         {
@@ -197,7 +197,7 @@ public sealed class FormulationTests
     }
 
     [Fact]
-    public void Densities_shifts_and_schedules_that_make_no_sense_are_refused()
+    public void Invalid_densities_shifts_and_schedules_are_rejected()
     {
         Assert.Throws<UsageException>(() => TimestepDensity.Mode(1.8));
         Assert.Throws<UsageException>(() => TimestepDensity.LogitNormal(0, 0));
@@ -209,7 +209,7 @@ public sealed class FormulationTests
     }
 
     [Fact]
-    public void Points_between_steps_lie_between_them_and_come_back_from_their_sigma()
+    public void Fractional_timesteps_are_interpolated_and_invertible()
     {
         var ddpm = (DdpmFormulation)Create("v");
         foreach (var time in (double[])[0, 1, 333, 998, 999])

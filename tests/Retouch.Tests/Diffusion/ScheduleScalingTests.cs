@@ -13,7 +13,7 @@ public sealed class ScheduleScalingTests
     [InlineData("cosine v", 2)]
     [InlineData("zero-snr v", 2)]
     [InlineData("flow", 2)]
-    public void Every_sigma_is_multiplied_also_after_the_way_through_the_file(string name, double factor)
+    public void Every_sigma_is_multiplied_after_a_round_trip(string name, double factor)
     {
         var before = FormulationTests.Create(name);
         var scaled = ScheduleScaling.Scale(before, factor);
@@ -24,10 +24,10 @@ public sealed class ScheduleScalingTests
             Assert.Equal(before.GetType(), after.GetType());
             for (var k = 0; k < 1000; k += 37)
             {
-                // A flow's network receives the time of the new noise level, a DDPM network the original timestep.
+                // A flow's network receives the timestep of the new noise level, a DDPM network the original timestep.
                 double time = before is FlowFormulation ? 1000 * FlowFormulation.ShiftTime(k / 1000.0, factor) : k;
                 var (expected, found) = (factor * before.PointAt(k).Sigma, after.PointAt(time).Sigma);
-                // β is float32, its rounding adds up over the steps before; where next to nothing is left of the signal, 1 − ᾱ has no
+                // β is float32, and its rounding accumulates over the steps; with almost no remaining signal, 1 − ᾱ has no significant
                 // digits.
                 if (expected < 200)
                     Assert.InRange(found, expected * (1 - 2e-4), expected * (1 + 2e-4));
@@ -40,16 +40,16 @@ public sealed class ScheduleScalingTests
     }
 
     [Fact]
-    public void A_flows_shift_is_the_factor_of_Esser_et_al()
+    public void The_shift_of_a_flow_is_that_of_Esser_et_al()
     {
-        // Equation 23 at √(m/n) = 2: the middle of the way moves to 2/3.
+        // Equation 23 with √(m/n) = 2: the midpoint moves to 2/3.
         var scaled = Assert.IsType<FlowFormulation>(ScheduleScaling.Scale(new FlowFormulation(shift: 1.5), 2));
         Assert.Equal(3, scaled.Shift);
         Assert.Equal(2.0 / 3, FlowFormulation.ShiftTime(0.5, 2), 12);
     }
 
     [Fact]
-    public void One_changes_nothing_and_nonsense_is_refused()
+    public void Factor_one_has_no_effect_and_invalid_factors_are_rejected()
     {
         var before = FormulationTests.Create("eps");
         Assert.Same(((DdpmFormulation)before).Schedule, ((DdpmFormulation)ScheduleScaling.Scale(before, 1)).Schedule);

@@ -12,7 +12,7 @@ public sealed class BootstrapTests
     private static readonly FigureName[] Mean = [new("mean", Preference.Lower)];
 
     [Fact]
-    public void Intervals_of_a_mean_hold_the_truth_as_often_as_they_say()
+    public void Intervals_of_a_mean_have_their_nominal_coverage()
     {
         const int Trials = 600;
         var options = new BootstrapOptions { Resamples = 300, Confidence = 0.9 };
@@ -30,7 +30,7 @@ public sealed class BootstrapTests
             held += Bootstrap.Percentiles(replicates, 0, 0.9).Contains(2) ? 1 : 0;
         }
 
-        // 0.9 of 600 is 540, with a deviation of 7.3; the percentile interval of 60 values is about a hundredth short.
+        // 0.9 of 600 is 540, with a standard deviation of 7.3; the percentile interval of 60 values is too short by about a hundredth.
         Assert.InRange(held, 505, 565);
     }
 
@@ -49,7 +49,7 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void Pairs_cancel_what_they_share()
+    public void Paired_differences_cancel_common_variation()
     {
         var shared = Normal(1, 500, 0);
         var noise = Normal(2, 500, 0);
@@ -72,7 +72,7 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void The_seed_decides_everything()
+    public void The_seed_determines_the_result()
     {
         var scores = ImageScores.Averages(Mean, Normal(1, 50, 0));
         double[] Run(ulong seed, ulong stream) =>
@@ -83,7 +83,7 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void An_infinite_score_matters_only_where_it_is_drawn()
+    public void An_infinite_score_affects_only_its_resamples()
     {
         var scores = ImageScores.Averages(Mean, [1, double.PositiveInfinity, 3]);
         Assert.Equal([2.0], scores.Figures([1, 0, 1]));
@@ -93,7 +93,7 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void Options_out_of_range_are_refused()
+    public void Options_out_of_range_are_rejected()
     {
         Assert.Throws<UsageException>(() => new EvaluationOptions { Bootstrap = new BootstrapOptions { Resamples = 5 } }.Validate());
         Assert.Throws<UsageException>(() => new EvaluationOptions { Bootstrap = new BootstrapOptions { Confidence = 1 } }.Validate());
@@ -103,10 +103,10 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void Intervals_of_the_wavelet_distance_hold_the_true_distance()
+    public void Intervals_of_the_wavelet_distance_cover_the_true_distance()
     {
-        // Gray 4 x 4 pictures of white noise: every coefficient is normal with the noise's deviation, so the true distance is known.
-        // Colours hang together, which the covariance has to see: twelve coefficients, four of them independent.
+        // Gray 4 x 4 pictures of white noise: all coefficients are normal with the noise's deviation, so the true distance is known.
+        // Colours are correlated, which the covariance must represent: twelve coefficients, four of them independent.
         using var scope = TensorScope.Enter();
         const int Trials = 150,
             Count = 400;
@@ -114,7 +114,7 @@ public sealed class BootstrapTests
             DeviationB = 0.16;
         var plan = WaveletPlan.For(4, 4, 1);
         using var generator = Generator.Create(Device.Cpu, 1);
-        // The reference is taken as fixed: with many pictures, its own error is small.
+        // The reference is treated as fixed: with many pictures, its own error is small.
         using var reference = Gray(plan, generator, 60_000, DeviationB, out _);
         // Per packet tr(Σ) = 4 places · 3 colours · variance; the roots of both are proportional.
         var truth = 12 * Math.Pow(DeviationB - DeviationA, 2);
@@ -130,7 +130,7 @@ public sealed class BootstrapTests
             held += Bootstrap.Percentiles(replicates, 0, 0.95).Contains(truth) ? 1 : 0;
         }
 
-        // 0.95 of 150 is 142.5, with a deviation of 2.7.
+        // 0.95 of 150 is 142.5, with a standard deviation of 2.7.
         Assert.InRange(held, 134, 150);
     }
 

@@ -23,17 +23,17 @@ public sealed class EvaluatorTests
     };
 
     [Fact]
-    public void Sharper_pictures_are_found_better_than_blurred_ones_and_nothing_is_left_in_memory()
+    public void Sharp_pictures_are_better_than_blurred_ones_and_memory_is_freed()
     {
         var before = Tensor.LiveCount;
         using (TensorScope.Enter())
         {
             var real = TestTensors.Pictures(300, 16, 1);
-            var reference = Set("real", real);
+            var reference = TestTensors.Set("real", real);
             EvaluationProgress last = default;
             var result = Evaluator.Evaluate(
                 reference,
-                [Set("blurred", TestTensors.Blurred(real, 5)), Set("sharper", TestTensors.Blurred(real, 3))],
+                [TestTensors.Set("blurred", TestTensors.Blurred(real, 5)), TestTensors.Set("sharper", TestTensors.Blurred(real, 3))],
                 All,
                 p => last = p
             );
@@ -60,11 +60,11 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Batches_change_nothing_and_the_seed_gives_the_same_intervals()
+    public void Results_do_not_depend_on_the_batch_size()
     {
         using var scope = TensorScope.Enter();
-        var reference = Set("real", TestTensors.Pictures(90, 16, 1));
-        var other = Set("other", TestTensors.Pictures(90, 16, 2));
+        var reference = TestTensors.Set("real", TestTensors.Pictures(90, 16, 1));
+        var other = TestTensors.Set("other", TestTensors.Pictures(90, 16, 2));
         var one = Evaluator.Evaluate(reference, [other], All);
         var two = Evaluator.Evaluate(reference, [other], All with { BatchSize = 7 });
         Assert.Equal(one.Sets[0].Figures.Count, two.Sets[0].Figures.Count);
@@ -85,12 +85,12 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Few_pictures_are_warned_of()
+    public void Few_pictures_give_a_warning()
     {
         using var scope = TensorScope.Enter();
-        var many = Set("many", TestTensors.Pictures(2048, 8, 1));
-        var few = Set("few", TestTensors.Pictures(2047, 8, 2));
-        var fewest = Set("fewest", TestTensors.Pictures(48, 8, 3));
+        var many = TestTensors.Set("many", TestTensors.Pictures(2048, 8, 1));
+        var few = TestTensors.Set("few", TestTensors.Pictures(2047, 8, 2));
+        var fewest = TestTensors.Set("fewest", TestTensors.Pictures(48, 8, 3));
         var options = All with { Metrics = MetricCatalog.Of("fwd") };
         var warnings = Evaluator.Evaluate(many, [few, fewest], options).Warnings;
         Assert.Equal(2, warnings.Count);
@@ -100,51 +100,51 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void There_is_no_verdict_where_a_warning_voids_the_interval()
+    public void A_void_interval_gives_no_verdict()
     {
         using var scope = TensorScope.Enter();
         var real = TestTensors.Pictures(300, 16, 1);
-        var (reference, blurred, sharper) = (Set("real", real), TestTensors.Blurred(real, 5), TestTensors.Blurred(real, 3));
+        var (reference, blurred, sharper) = (TestTensors.Set("real", real), TestTensors.Blurred(real, 5), TestTensors.Blurred(real, 3));
         var options = All with { Metrics = MetricCatalog.Of("fwd", "spectrum") };
         Verdict[] Of(Tensor set, Tensor baseline, string figure, ImageSet? against = null) =>
             [
                 .. Evaluator
-                    .Evaluate(against ?? reference, [Set("baseline", baseline), Set("set", set)], options)
+                    .Evaluate(against ?? reference, [TestTensors.Set("baseline", baseline), TestTensors.Set("set", set)], options)
                     .Differences.Where(d => d.Figure == figure || d.Figure.StartsWith(figure + ".", StringComparison.Ordinal))
                     .Select(static d => d.Verdict),
             ];
         Assert.Contains(Verdict.Better, Of(sharper, blurred, "fwd"));
-        // Fewer pictures than coefficients, in the set, in the baseline, among the real ones: nothing follows, in no band.
+        // Fewer pictures than coefficients in the set, the baseline or the reference: no verdict, in any band.
         const int Few = 4;
         foreach (
             var verdicts in new[]
             {
                 Of(sharper.Narrow(0, 0, Few), blurred, "fwd"),
                 Of(sharper, blurred.Narrow(0, 0, Few), "fwd"),
-                Of(sharper, blurred, "fwd", Set("few real", real.Narrow(0, 0, Few))),
-                // Enough of them, but not as many as of the baseline: the distance depends on the number.
+                Of(sharper, blurred, "fwd", TestTensors.Set("few real", real.Narrow(0, 0, Few))),
+                // Sufficient, but not as many as the baseline: the distance depends on the number.
                 Of(sharper.Narrow(0, 0, 290), blurred, "fwd"),
             }
         )
             Assert.All(verdicts, static v => Assert.Equal(Verdict.Void, v));
-        // The spectrum has no such limit.
+        // The spectrum has no such limitation.
         Assert.DoesNotContain(Verdict.Void, Of(sharper.Narrow(0, 0, Few), blurred, "spectrum"));
     }
 
     [Fact]
-    public void Differences_below_the_smallest_worth_naming_are_not_named()
+    public void Differences_below_the_smallest_relevant_one_are_negligible()
     {
         using var scope = TensorScope.Enter();
         var real = TestTensors.Pictures(300, 16, 1);
         var blurred = TestTensors.Blurred(real, 3);
-        // A thousandth of the way back to the real pictures: pairs show it, nobody sees it.
+        // A thousandth of the way to the real pictures: significant in pairs, but invisible.
         var nearly = blurred + ((real - blurred) * 0.001);
         var options = All with { Metrics = MetricCatalog.Of("psnr") };
         Verdict Of(double smallest) =>
             Evaluator
                 .Evaluate(
-                    Set("real", real),
-                    [Set("blurred", blurred), Set("nearly", nearly)],
+                    TestTensors.Set("real", real),
+                    [TestTensors.Set("blurred", blurred), TestTensors.Set("nearly", nearly)],
                     options with
                     {
                         SmallestDifference = smallest,
@@ -160,27 +160,27 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void What_cannot_be_measured_is_refused()
+    public void Unsuitable_sets_are_rejected()
     {
         using var scope = TensorScope.Enter();
-        var reference = Set("real", TestTensors.Pictures(4, 16, 1));
+        var reference = TestTensors.Set("real", TestTensors.Pictures(4, 16, 1));
         void Refused<T>(ImageSet set, EvaluationOptions options, string message)
             where T : Exception => Assert.Contains(message, Assert.Throws<T>(() => Evaluator.Evaluate(reference, [set], options)).Message);
-        Refused<InputException>(Set("small", TestTensors.Pictures(4, 8, 1)), All, "8 x 8 pixels");
-        Refused<InputException>(Set("short", TestTensors.Pictures(3, 16, 1)), All, "same name");
-        Refused<InputException>(Set("one", TestTensors.Pictures(1, 16, 1)), All, "one picture");
+        Refused<InputException>(TestTensors.Set("small", TestTensors.Pictures(4, 8, 1)), All, "8 x 8 pixels");
+        Refused<InputException>(TestTensors.Set("short", TestTensors.Pictures(3, 16, 1)), All, "same name");
+        Refused<InputException>(TestTensors.Set("one", TestTensors.Pictures(1, 16, 1)), All, "one picture");
         Refused<UsageException>(reference, All with { Metrics = [] }, "No metric");
         Refused<UsageException>(reference, All with { Metrics = [new WaveletDistanceMetric { Level = 5 }] }, "level 5");
         Refused<UsageException>(reference, All with { BatchSize = 0 }, "--batch-size");
     }
 
     [Fact]
-    public void Cancelling_ends_it_and_frees_everything()
+    public void Cancellation_frees_all_tensors()
     {
         var before = Tensor.LiveCount;
         using (TensorScope.Enter())
         {
-            var set = Set("real", TestTensors.Pictures(20, 16, 1));
+            var set = TestTensors.Set("real", TestTensors.Pictures(20, 16, 1));
             using var source = new CancellationTokenSource();
             source.Cancel();
             Assert.Throws<OperationCanceledException>(() => Evaluator.Evaluate(set, [set], All, cancellation: source.Token));
@@ -190,14 +190,14 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Folders_give_the_levels_of_their_files_and_say_what_was_done()
+    public void Folders_give_the_levels_of_their_files_and_the_preparation()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
         var pictures = PictureTensors.ToPictures((TestTensors.Pictures(9, 20, 1) * 2) - 1);
         for (var i = 0; i < pictures.Count; i++)
             PictureFile.Save(pictures[i], folder[$"{i}.png"]);
-        var memory = Set("memory", TestTensors.Pictures(9, 20, 1));
+        var memory = TestTensors.Set("memory", TestTensors.Pictures(9, 20, 1));
         var files = ImageSet.Open(folder.Path);
         Assert.Equal((9, 20, 20, "all 9; as they are", "3"), (files.Count, files.Width, files.Height, files.Preparation, files.Id(3)));
         Assert.Equal(memory.Read(2, 5).ToArray<float>(), files.Read(2, 5).ToArray<float>());
@@ -238,7 +238,7 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Scenes_are_a_set_too()
+    public void Scenes_form_a_set()
     {
         using var scope = TensorScope.Enter();
         var scenes = ImageSet.From("scenes", new CachedPictures(new Retouch.Data.Scenes.ProceduralScenes(1, 32, 24), 0, 1 << 20));
@@ -252,10 +252,10 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Reconstructions_are_what_the_autoencoder_gives_back()
+    public void Reconstructions_equal_the_autoencoders_output()
     {
         using var scope = TensorScope.Enter();
-        var originals = Set("real", TestTensors.Pictures(6, 16, 1));
+        var originals = TestTensors.Set("real", TestTensors.Pictures(6, 16, 1));
         using var half = new HalvingAutoencoder();
         var set = new ReconstructedImages(originals, half, Device.Cpu);
         Assert.True(set.PairsWith(originals));
@@ -265,13 +265,11 @@ public sealed class EvaluatorTests
         var expected = PixelScores.SquaredError(set.Read(0, 6), originals.Read(0, 6)).Average(PixelScores.Psnr);
         TestTensors.Close(expected, psnr.Value, 1e-9);
         Assert.Throws<InputException>(() =>
-            new ReconstructedImages(Set("odd", TestTensors.Pictures(2, 8, 1).Narrow(3, 0, 7)), half, Device.Cpu).Read(0, 1)
+            new ReconstructedImages(TestTensors.Set("odd", TestTensors.Pictures(2, 8, 1).Narrow(3, 0, 7)), half, Device.Cpu).Read(0, 1)
         );
     }
 
-    private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);
-
-    /// <summary>Its latents are the means of 2 x 2 pixels.</summary>
+    /// <summary>Autoencoder whose latents are the means of 2 x 2 pixels.</summary>
     private sealed class HalvingAutoencoder : IAutoencoder
     {
         public int LatentChannels => 3;

@@ -4,7 +4,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;
 
-/// <summary>Statistics and the distance of normal distributions, against another implementation and closed forms.</summary>
+/// <summary>Statistics and distance of normal distributions against another implementation and closed forms.</summary>
 public sealed class FrechetDistanceTests
 {
     [Theory]
@@ -12,7 +12,7 @@ public sealed class FrechetDistanceTests
     [InlineData("a", "c", 1e-5, 0)]
     [InlineData("a", "a", 0, 1e-4)]
     [InlineData("lowrank_a", "lowrank_b", 1e-3, 0)]
-    public void The_golden_is_met(string first, string second, double relative, double absolute)
+    public void The_result_equals_the_golden(string first, string second, double relative, double absolute)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("frechet");
@@ -24,7 +24,7 @@ public sealed class FrechetDistanceTests
     }
 
     [Fact]
-    public void Independent_coordinates_give_the_sum_of_squared_differences_of_means_and_deviations()
+    public void Independent_coordinates_have_the_closed_form()
     {
         using var scope = TensorScope.Enter();
         double[] m1 = [0, 1, -2],
@@ -40,10 +40,10 @@ public sealed class FrechetDistanceTests
     }
 
     [Fact]
-    public void A_linear_map_that_is_symmetric_and_positive_costs_what_it_moves()
+    public void A_symmetric_positive_map_has_the_cost_of_its_transport()
     {
-        // x -> Mx is the optimal transport from N(0, C) to N(0, MCM) when M is symmetric positive definite (Brenier): it costs tr (I - M) C
-        // (I - M).
+        // x -> Mx is the optimal transport from N(0, C) to N(0, MCM) if M is symmetric positive definite (Brenier): its cost is tr (I - M)
+        // C (I - M).
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 5);
         var (c, m) = (Positive(generator, 6), Positive(generator, 6));
@@ -53,8 +53,8 @@ public sealed class FrechetDistanceTests
         var zero = Ops.Zeros([1, 6], dtype: DType.Float64);
         var (distance, derivative) = FrechetDistance.SquaredWithDerivative(zero, c.Unsqueeze(0), zero, moved.Unsqueeze(0));
         TestTensors.Close(expected, distance.Item(), 1e-10 * expected);
-        // Rounding moves the eigenvalues of C^½ MCM C^½ by about nε times the largest; the root of the smallest feels that most, and C^−½
-        // on both sides enlarges it.
+        // Rounding changes the eigenvalues of C^½ MCM C^½ by about nε times the largest; the square root of the smallest is most sensitive,
+        // and C^−½ on both sides amplifies the error.
         var (values, vectors) = c.LinalgEigh();
         var root = (vectors * values.Sqrt()).Matmul(vectors.T());
         var roots = root.Matmul(m).Matmul(root).LinalgEigh().Item1.ToArray<double>();
@@ -65,11 +65,11 @@ public sealed class FrechetDistanceTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public void As_many_features_as_FID_has_are_at_no_distance_from_themselves_with_fewer_pictures_than_features()
+    public void A_singular_covariance_of_FIDs_size_has_distance_zero_to_itself()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 7);
-        // Like Inception's: not negative, with mean 0.4 and deviation 0.3.
+        // Like Inception's: non-negative, with mean 0.4 and standard deviation 0.3.
         var x = ((Ops.Randn([300, 2048], generator) * 0.4) + 0.3).Relu();
         using var a = Statistics(x, 64);
         using var b = Statistics(x.Flip([0L]), 300);
@@ -78,7 +78,7 @@ public sealed class FrechetDistanceTests
     }
 
     [Fact]
-    public void The_derivative_is_that_of_finite_differences()
+    public void The_derivative_equals_finite_differences()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 9);
@@ -96,11 +96,11 @@ public sealed class FrechetDistanceTests
     [InlineData(1)]
     [InlineData(7)]
     [InlineData(500)]
-    public void Neither_order_nor_batches_matter(int batch)
+    public void The_result_does_not_depend_on_order_or_batches(int batch)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
-        // Far from zero, where sums of squares would lose half of their digits.
+        // Far from zero, where uncentred sums of squares lose half of their digits.
         var x = (Ops.Randn([500, 4], generator).To(DType.Float64) * 0.01) + 1000;
         using var whole = Statistics(x, 500);
         using var parts = Statistics(x.Flip([0L]), batch);

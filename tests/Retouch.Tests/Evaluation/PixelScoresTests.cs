@@ -6,7 +6,7 @@ namespace Retouch.Tests.Evaluation;
 public sealed class PixelScoresTests
 {
     [Fact]
-    public void A_chessboard_has_the_variance_of_eight_times_its_contrast()
+    public void A_checkerboard_has_the_variance_of_eight_times_its_contrast()
     {
         using var scope = TensorScope.Enter();
         var pixels = new double[3 * 10 * 10];
@@ -35,7 +35,7 @@ public sealed class PixelScoresTests
     [Theory]
     [InlineData(1)]
     [InlineData(51)]
-    public void An_offset_costs_its_decibels(int levels)
+    public void An_offset_has_the_closed_form(int levels)
     {
         using var scope = TensorScope.Enter();
         var x = Ops.Full([2, 3, 4, 5], 0.5, dtype: DType.Float64);

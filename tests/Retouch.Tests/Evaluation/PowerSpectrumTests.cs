@@ -55,10 +55,10 @@ public sealed class PowerSpectrumTests
         var profile = spectrum.MeanProfile();
         for (var k = 0; k < profile.Length; k++)
         {
-            // A ring's mean has a relative deviation of about 1/sqrt(independent values); neighbours under a window hang together: half of
-            // them count.
+            // A ring's mean has a relative standard deviation of about 1/sqrt(independent values); neighbours under a window are
+            // correlated, so half of them count.
             var deviation = Math.Sqrt(2 / (Count * 3.0 * members[k + 1] * (hann ? 0.25 : 0.5)));
-            // The window takes its mean out of the first ring too.
+            // The window also removes its mean from the first ring.
             TestTensors.Close(0.01, profile[k], 0.01 * ((5 * deviation) + (hann && k == 0 ? 0.3 : 0)), $"ring {k + 1}");
         }
     }
@@ -82,7 +82,7 @@ public sealed class PowerSpectrumTests
     [Theory]
     [InlineData(16, 16)]
     [InlineData(15, 22)]
-    public void The_map_is_the_whole_plane_with_zero_in_the_middle(int height, int width)
+    public void The_map_is_the_full_plane_with_zero_in_the_centre(int height, int width)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
@@ -101,7 +101,7 @@ public sealed class PowerSpectrumTests
     }
 
     [Fact]
-    public void The_error_of_a_set_against_itself_is_zero_and_of_half_the_contrast_log_four()
+    public void Half_the_contrast_has_an_error_of_log_four()
     {
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(20, 16, 1);
@@ -117,13 +117,13 @@ public sealed class PowerSpectrumTests
     }
 
     [Fact]
-    public void Blur_takes_the_energy_that_its_transfer_function_takes()
+    public void Blur_reduces_the_power_by_its_transfer_function()
     {
         using var scope = TensorScope.Enter();
         const int Size = 32;
         var x = TestTensors.Pictures(40, Size, 1);
-        // The mean of four neighbours, twice, borders joined: the power of frequency (u, v) is multiplied by cos⁴(πu)·cos⁴(πv), u and v in
-        // cycles a pixel.
+        // The mean of four neighbours, twice, with periodic borders: the power of frequency (u, v) is multiplied by cos⁴(πu)·cos⁴(πv), u
+        // and v in cycles per pixel.
         var blurred = x;
         for (var k = 0; k < 4; k++)
             blurred = (blurred + blurred.Roll([1L], [2L + (k % 2)])) * 0.5;
@@ -179,7 +179,7 @@ public sealed class PowerSpectrumTests
         return statistics;
     }
 
-    /// <summary>How many frequencies of a square picture are in each ring, counted over the whole plane.</summary>
+    /// <summary>Number of frequencies of a square picture in each ring, counted over the whole plane.</summary>
     private static Dictionary<int, int> Members(int size)
     {
         var members = new Dictionary<int, int>();

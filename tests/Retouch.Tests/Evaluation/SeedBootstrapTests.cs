@@ -7,9 +7,9 @@ public sealed class SeedBootstrapTests
     private static readonly BootstrapOptions Options = new() { Resamples = 4000 };
 
     [Fact]
-    public void Students_interval_is_the_textbooks()
+    public void Students_interval_equals_the_textbooks()
     {
-        // Three values with mean 2 and deviation 1; t(0.975; 2) = 4.302653 in any table.
+        // Three values with mean 2 and standard deviation 1; t(0.975; 2) = 4.302653 by tables.
         var estimate = SeedBootstrap.Mean([1, 2, 3], Still(1, 2, 3), Options);
         Assert.Equal(2, estimate.Value);
         Assert.Equal(2 - (4.302653 / Math.Sqrt(3)), estimate.OverSeeds!.Value.Low, 6);
@@ -17,7 +17,7 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void With_one_seed_the_interval_is_that_of_the_pictures()
+    public void One_seed_gives_the_interval_over_pictures()
     {
         double[] replicates = [.. Enumerable.Range(0, 101).Select(static k => (double)k)];
         var estimate = SeedBootstrap.Mean([50], [replicates], Options);
@@ -27,12 +27,12 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void Seeds_and_pictures_both_widen()
+    public void Seeds_and_pictures_both_widen_the_interval()
     {
-        // Two seeds that differ by 10 and pictures that do not: the mean of two draws is 0, 5 or 10.
+        // Two seeds with a difference of 10 and equal pictures: the mean of two draws is 0, 5 or 10.
         var seeds = SeedBootstrap.Mean([0, 10], Still(0, 10), Options);
         Assert.Equal((0, 10), (seeds.Interval.Low, seeds.Interval.High));
-        // Equal seeds with pictures that scatter together: the scatter stays, for the pictures are the same in both.
+        // Equal seeds with correlated pictures: the variation remains, since the pictures are the same in both.
         var random = new Random(1);
         double[] together = [.. Enumerable.Range(0, 4000).Select(_ => random.NextDouble())];
         var pictures = SeedBootstrap.Mean([0.5, 0.5], [together, together], Options);
@@ -41,7 +41,7 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void A_difference_keeps_only_what_is_not_shared()
+    public void A_paired_difference_cancels_common_variation()
     {
         var random = new Random(2);
         double[][] noise =
@@ -58,7 +58,7 @@ public sealed class SeedBootstrapTests
     }
 
     [Fact]
-    public void What_does_not_belong_together_is_refused()
+    public void Inconsistent_seeds_are_rejected()
     {
         Assert.Throws<ArgumentException>(() => SeedBootstrap.Mean([1, 2], Still(1), Options));
         Assert.Throws<ArgumentException>(() => SeedBootstrap.Difference([1], Still(1), [1, 2], Still(1, 2), Options));

@@ -2,19 +2,18 @@ using Retouch.Core.Errors;
 using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Patches;
-using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;
 
-/// <summary>The sliced Wasserstein distance: its one-dimensional core, its pyramid, and what it says of sets.</summary>
+/// <summary>The sliced Wasserstein distance: its one-dimensional core, its pyramid, and its values for sets.</summary>
 public sealed class SlicedWassersteinTests
 {
     [Fact]
-    public void In_one_dimension_it_is_the_cost_of_the_best_matching()
+    public void In_one_dimension_it_is_the_optimal_matching_cost()
     {
-        // Repeating both to the common size 12 makes the best matching the sorted one.
+        // With both repeated to the common size 12, the optimal matching is the sorted one.
         float[] a = [-1, 0, 0, 2.5f],
             b = [0.5f, 1, 4];
         var expected = a.SelectMany(static x => Enumerable.Repeat(x, 3))
@@ -28,14 +27,14 @@ public sealed class SlicedWassersteinTests
     }
 
     [Fact]
-    public void The_influence_is_the_change_when_a_value_counts_more()
+    public void The_influence_is_the_derivative_with_respect_to_a_values_weight()
     {
         float[] a = [-1, 0.2f, 0.7f, 2.5f],
             b = [0.5f, 1, 4];
         var influence = new double[4];
         SlicedWasserstein.Distance(a, b, influence);
         var mean = influence.Average();
-        // The value counts once more among many copies of all.
+        // One additional copy of the value among many copies of all.
         for (var k = 0; k < 4; k++)
         {
             const int Copies = 2000;
@@ -46,7 +45,7 @@ public sealed class SlicedWassersteinTests
     }
 
     [Fact]
-    public void The_pyramid_adds_up_to_the_picture_and_keeps_what_is_flat_in_its_last_level()
+    public void The_pyramid_sums_to_the_picture()
     {
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(2, 64, 1);
@@ -57,13 +56,13 @@ public sealed class SlicedWassersteinTests
         var back = LaplacianPyramid.Up(LaplacianPyramid.Up(levels[2]) + levels[1]) + levels[0];
         Assert.True(TestTensors.Furthest(back, x) < 1e-12);
         var flat = LaplacianPyramid.Of(Ops.Full([1, 3, 32, 32], 0.4, dtype: DType.Float64), 2);
-        // Away from the border, where the spread zeros have no mirror image.
+        // Away from the border, where the inserted zeros have no mirror image.
         Assert.True(flat[0].Narrow(2, 4, 24).Narrow(3, 4, 24).Abs().Max().Item() < 1e-12);
         Assert.True(TestTensors.Furthest(flat[1], Ops.Full([1, 3, 16, 16], 0.4, dtype: DType.Float64)) < 1e-12);
     }
 
     [Fact]
-    public void Blur_is_found_on_the_finest_level_and_neither_order_nor_batches_matter()
+    public void Blur_is_detected_on_the_finest_level()
     {
         using var scope = TensorScope.Enter();
         var options = new EvaluationOptions
@@ -80,26 +79,39 @@ public sealed class SlicedWassersteinTests
         var real = TestTensors.Pictures(60, 32, 1);
         var other = TestTensors.Pictures(60, 32, 2);
         var noisy = other + (Ops.Rand([60, 3, 32, 32], null) - 0.5).To(DType.Float64) * 0.2;
-        var result = Evaluator.Evaluate(Set("real", real), [Set("noisy", noisy), Set("other", other)], options);
+        var result = Evaluator.Evaluate(
+            TestTensors.Set("real", real),
+            [TestTensors.Set("noisy", noisy), TestTensors.Set("other", other)],
+            options
+        );
         Assert.Equal(["swd", "swd.32", "swd.16"], result.Sets[0].Figures.Select(static f => f.Name));
         Assert.All(result.Sets[0].Figures, static f => Assert.True(f.Interval.Contains(f.Value), f.ToString()));
         Assert.Equal(Verdict.Better, result.Differences.Single(static d => d.Figure == "swd.32").Verdict);
         var figures = result.Sets[1].Figures;
         TestTensors.Close(figures[0].Value, (figures[1].Value + figures[2].Value) / 2, 1e-12);
 
-        var shuffled = Evaluator.Evaluate(Set("real", real.Flip([0L])), [Set("other", other.Flip([0L]))], options with { BatchSize = 7 });
+        var shuffled = Evaluator.Evaluate(
+            TestTensors.Set("real", real.Flip([0L])),
+            [TestTensors.Set("other", other.Flip([0L]))],
+            options with
+            {
+                BatchSize = 7,
+            }
+        );
         Assert.All(
             shuffled.Sets[0].Figures.Zip(figures),
             static pair => TestTensors.Close(pair.First.Value, pair.Second.Value, 1e-5 * pair.First.Value, pair.First.Name)
         );
-        TestTensors.Close(0, Evaluator.Evaluate(Set("real", real), [Set("real", real)], options).Sets[0].Figures[0].Value, 1e-7);
-        var small = Set("small", TestTensors.Pictures(4, 4, 1));
+        TestTensors.Close(
+            0,
+            Evaluator.Evaluate(TestTensors.Set("real", real), [TestTensors.Set("real", real)], options).Sets[0].Figures[0].Value,
+            1e-7
+        );
+        var small = TestTensors.Set("small", TestTensors.Pictures(4, 4, 1));
         Assert.Contains(
             "swd",
             Assert.Throws<UsageException>(() => Evaluator.Evaluate(small, [small], options)).Message,
             StringComparison.Ordinal
         );
     }
-
-    private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);
 }

@@ -4,12 +4,11 @@ using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
 using Retouch.Images;
-using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;
 
-/// <summary>Two-dimensional spectra, of signals whose spectra are known.</summary>
+/// <summary>Two-dimensional spectra of signals with known spectra.</summary>
 public sealed class SpectrumMapTests
 {
     private const int Size = 32;
@@ -19,7 +18,7 @@ public sealed class SpectrumMapTests
     [InlineData(-6, 2)]
     [InlineData(0, 9)]
     [InlineData(7, 0)]
-    public void A_grating_is_two_points_opposite_each_other(int across, int down)
+    public void A_grating_gives_two_opposite_points(int across, int down)
     {
         using var scope = TensorScope.Enter();
         var map = Map(Grating(across, down, 0.2), hann: false);
@@ -55,7 +54,7 @@ public sealed class SpectrumMapTests
         var found = SpectrumMap.Difference(SpectrumMap.LogRatio(set, real), SpectrumMap.LogRatio(base_, real));
         double[] expected = [Math.Log10(2), Math.Log10(0.5), 0, 1];
         Assert.All(found.Cast<double>().Zip(expected), static pair => Assert.Equal(pair.Second, pair.First, 12));
-        // Drawn: twice the power is full red, half of it full blue, the same white.
+        // Rendered: twice the power is full red, half of it full blue, equal power white.
         var picture = SpectrumMap.Draw(found, SpectrumMap.DifferenceRange);
         Assert.Equal(
             [new Rgb(255, 0, 0), new Rgb(0, 0, 255), Rgb.White, new Rgb(255, 0, 0)],
@@ -65,9 +64,10 @@ public sealed class SpectrumMapTests
     }
 
     [Fact]
-    public void A_window_spreads_a_grating_over_its_neighbours_as_the_windows_own_spectrum_says()
+    public void A_window_spreads_a_grating_by_its_own_spectrum()
     {
-        // cos^2 shares a wave out as 1/2 to its place and 1/4 to each side, in both directions; the sum of the squared window is (3/8 N)^2.
+        // cos^2 splits a wave into 1/2 at its frequency and 1/4 on each side, in both directions; the sum of the squared window is (3/8
+        // N)^2.
         using var scope = TensorScope.Enter();
         var map = Map(Grating(6, -7, 0.2), hann: true);
         double[] share = [0.25, 0.5, 0.25];
@@ -96,7 +96,8 @@ public sealed class SpectrumMapTests
         );
         statistics.Add((Ops.Randn([Count, 3, Size, Size], generator) * 0.1) + 0.5);
         var map = statistics.MeanMap();
-        // Each value is a mean of 1800 exponentials (of squares of normals where a frequency is its own mirror image): 6 deviations.
+        // Each value is a mean of 1800 exponentials (of squared normals at frequencies that are their own mirror image): 6 standard
+        // deviations.
         for (var y = 0; y < Size; y++)
         {
             for (var x = 0; x < Size; x++)
@@ -111,7 +112,7 @@ public sealed class SpectrumMapTests
     }
 
     [Fact]
-    public void The_difference_of_maps_is_written_as_numbers_and_as_a_picture()
+    public void A_difference_of_maps_is_written_as_npy_and_png()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -123,7 +124,7 @@ public sealed class SpectrumMapTests
         var real = TestTensors.Pictures(20, Size, 1);
         var set = ImageSet.From("half", ((((real - 0.5) * 0.5) + 0.5) * 2) - 1);
         var map = Evaluator.Evaluate(ImageSet.From("real", (real * 2) - 1), [set], options).Sets[0].SpectrumMap!;
-        // Half the contrast is a quarter of the power, but for rounding to 8 bits.
+        // Half the contrast is a quarter of the power, up to rounding to 8 bits.
         TestTensors.Close(-Math.Log10(4), map[Size / 2, (Size / 2) + 2], 0.01);
         SpectrumMap.Save(map, folder["map"]);
         using var stream = File.OpenRead(folder["map.npy"]);

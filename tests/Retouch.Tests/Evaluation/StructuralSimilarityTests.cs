@@ -4,7 +4,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;
 
-/// <summary>SSIM against closed forms and against its definition written out pixel by pixel.</summary>
+/// <summary>SSIM against closed forms and against its definition, pixel by pixel.</summary>
 public sealed class StructuralSimilarityTests
 {
     [Fact]
@@ -13,16 +13,16 @@ public sealed class StructuralSimilarityTests
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(2, 24, 1);
         Assert.All(StructuralSimilarity.Of(x, x), static s => TestTensors.Close(1, s, 1e-12));
-        // Without contrast only the comparison of brightness is left: (2ab + C1)/(a^2 + b^2 + C1).
+        // Without contrast only the luminance term remains: (2ab + C1)/(a^2 + b^2 + C1).
         Tensor Flat(double level) => Ops.Full([1, 3, 16, 16], level, dtype: DType.Float64);
         TestTensors.Close(((2 * 0.2 * 0.7) + 1e-4) / (0.04 + 0.49 + 1e-4), StructuralSimilarity.Of(Flat(0.2), Flat(0.7))[0], 1e-12);
-        // A picture turned inside out about its middle grey keeps the variance and turns the covariance's sign round.
+        // Inverting a picture about its mean preserves the variance and negates the covariance.
         var inside = StructuralSimilarity.Of(x, 1 - x);
         Assert.All(inside, static s => Assert.True(s < 0.2, $"{s}"));
     }
 
     [Fact]
-    public void The_definition_pixel_by_pixel_gives_the_same()
+    public void It_equals_the_definition_pixel_by_pixel()
     {
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(1, 19, 1);
@@ -31,7 +31,7 @@ public sealed class StructuralSimilarityTests
     }
 
     [Fact]
-    public void Pictures_below_the_window_are_refused()
+    public void Pictures_below_the_window_are_rejected()
     {
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(1, 8, 1);

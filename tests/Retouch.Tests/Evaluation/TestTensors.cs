@@ -1,10 +1,11 @@
+using Retouch.Evaluation.Pictures;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation;
 
 internal static class TestTensors
 {
-    /// <summary>Colourful pictures in [0, 1] with structure at several scales, [count, 3, size, size].</summary>
+    /// <summary>Random pictures in [0, 1] with structure at several scales, [count, 3, size, size].</summary>
     public static Tensor Pictures(int count, int size, ulong seed)
     {
         using var scope = TensorScope.Enter();
@@ -15,7 +16,10 @@ internal static class TestTensors
         return scope.Keep(sum.Clamp(0, 1));
     }
 
-    /// <summary>Pictures smoothed by a square of the given side, borders repeated.</summary>
+    /// <summary>Set of pictures in [0, 1].</summary>
+    public static ImageSet Set(string name, Tensor pictures) => ImageSet.From(name, (pictures * 2) - 1);
+
+    /// <summary>Pictures blurred by a box filter of the given side, with replicated borders.</summary>
     public static Tensor Blurred(Tensor pictures, int side) =>
         side == 1 ? pictures : pictures.Pad([side / 2, side / 2, side / 2, side / 2], "replicate").AvgPool2d([side, side], [1, 1]);
 

@@ -17,14 +17,8 @@ public sealed class VerdictTests
     [InlineData(1, 1.99, Preference.Higher, false, Verdict.Negligible)]
     [InlineData(-1, -1.99, Preference.Higher, false, Verdict.Negligible)]
     [InlineData(-1, -50, Preference.Lower, true, Verdict.Void)]
-    public void A_difference_is_named_where_its_interval_and_its_size_allow(
-        int side,
-        double difference,
-        Preference better,
-        bool isVoid,
-        Verdict expected
-    ) =>
-        // Two hundredths of a baseline of 100, on whichever side of 0 that lies.
+    public void A_verdict_requires_significance_and_size(int side, double difference, Preference better, bool isVoid, Verdict expected) =>
+        // Two hundredths of a baseline of 100, on either side of 0.
         Assert.Equal(
             (expected, expected),
             (VerdictRule.Of(side, difference, 100, better, 0.02, isVoid), VerdictRule.Of(side, difference, -100, better, 0.02, isVoid))
@@ -34,6 +28,6 @@ public sealed class VerdictTests
     [InlineData(-0.01)]
     [InlineData(1)]
     [InlineData(double.NaN)]
-    public void A_share_out_of_range_is_refused(double smallest) =>
+    public void A_share_out_of_range_is_rejected(double smallest) =>
         Assert.Throws<UsageException>(() => new EvaluationOptions { SmallestDifference = smallest }.Validate());
 }

@@ -8,7 +8,7 @@ namespace Retouch.Tests.Evaluation;
 public sealed class WaveletDistanceTests
 {
     [Fact]
-    public void Packets_keep_the_sum_of_squares_and_a_flat_picture_is_in_the_first()
+    public void Packets_preserve_the_sum_of_squares()
     {
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(2, 32, 1);
@@ -22,10 +22,10 @@ public sealed class WaveletDistanceTests
     }
 
     [Fact]
-    public void Every_pattern_of_signs_is_the_packet_of_its_sign_changes()
+    public void Every_Walsh_pattern_belongs_to_its_packet()
     {
-        // Walsh functions ordered by the number of sign changes: the packet at (row, column) answers to row changes downwards and column
-        // changes across.
+        // Walsh functions ordered by the number of sign changes: the packet at (row, column) corresponds to row changes vertically and
+        // column changes horizontally.
         using var scope = TensorScope.Enter();
         const int Level = 3;
         for (var packet = 0; packet < 64; packet++)
@@ -55,7 +55,7 @@ public sealed class WaveletDistanceTests
     }
 
     [Fact]
-    public void A_level_that_does_not_fit_is_refused()
+    public void An_invalid_level_is_rejected()
     {
         Assert.Throws<UsageException>(() => WaveletPlan.For(33, 32));
         Assert.Throws<UsageException>(() => WaveletPlan.For(32, 32, 6));
@@ -63,7 +63,7 @@ public sealed class WaveletDistanceTests
     }
 
     [Fact]
-    public void A_set_is_no_distance_from_itself_and_further_the_more_it_is_blurred()
+    public void The_distance_is_zero_to_itself_and_increases_with_blur()
     {
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(96, 16, 7);
@@ -76,7 +76,7 @@ public sealed class WaveletDistanceTests
     }
 
     [Fact]
-    public void The_value_is_the_mean_of_single_packets_distances()
+    public void The_value_is_the_mean_over_packets()
     {
         using var scope = TensorScope.Enter();
         Tensor x = TestTensors.Pictures(60, 8, 7),
@@ -101,7 +101,7 @@ public sealed class WaveletDistanceTests
     }
 
     [Fact]
-    public void Logarithms_are_another_distance()
+    public void Logarithms_give_another_distance()
     {
         using var scope = TensorScope.Enter();
         var x = TestTensors.Pictures(40, 8, 7);
@@ -116,7 +116,7 @@ public sealed class WaveletDistanceTests
     [Theory]
     [InlineData(5)]
     [InlineData(96)]
-    public void Neither_order_nor_batches_matter(int batch)
+    public void The_result_does_not_depend_on_order_or_batches(int batch)
     {
         using var scope = TensorScope.Enter();
         Tensor x = TestTensors.Pictures(96, 16, 7),
@@ -128,7 +128,7 @@ public sealed class WaveletDistanceTests
     }
 
     [Fact]
-    public void Influence_is_what_leaving_a_picture_out_changes()
+    public void Influence_approximates_the_change_without_a_picture()
     {
         using var scope = TensorScope.Enter();
         const int Count = 1500;

@@ -6,8 +6,8 @@ using Retouch.Torch;
 namespace Retouch.Tests.Extensions;
 
 /// <summary>
-/// A method of sampling that no other file knows of: the tests of convergence order find it, and hold it to its order. Two-step
-/// Adams–Bashforth in σ with uneven steps: ε̂ + h/(2·h')·(ε̂ − ε̂'), primes meaning the step before.
+/// A sampling method defined outside the library: the convergence tests find it and check its order. Two-step Adams–Bashforth in σ with
+/// uneven steps: ε̂ + h/(2·h')·(ε̂ − ε̂'), where primes denote the previous step.
 /// </summary>
 public sealed record AdamsBashforth2 : Solver
 {

@@ -8,7 +8,6 @@ using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training;
-using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training;
@@ -16,7 +15,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Tests.Extensions;
 
-/// <summary>A denoiser that no other file knows of is trained, saved, loaded and sampled like those of the library.</summary>
+/// <summary>A denoiser defined outside the library is trained, saved, loaded and sampled like the others.</summary>
 public sealed class NewDenoiserTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -32,7 +31,7 @@ public sealed class NewDenoiserTests : IDisposable
         );
 
     [Fact]
-    public void It_computes_what_its_weights_say()
+    public void It_computes_the_function_of_its_weights()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -40,7 +39,7 @@ public sealed class NewDenoiserTests : IDisposable
         using var generator = Generator.Create(Device.Cpu, 2);
         network.Parameters.Initialise(generator, Device.Cpu);
         var weights = network.Parameters.All.ToDictionary(static p => p.Name, static p => p.Value);
-        // The middle of a 3 × 3 kernel alone: each pixel by itself, the sum by hand.
+        // Only the centre of a 3 × 3 kernel: each pixel separately, the sum by hand.
         foreach (var name in (string[])["first.weight", "second.weight"])
         {
             var kernel = weights[name].Clone();
@@ -60,14 +59,12 @@ public sealed class NewDenoiserTests : IDisposable
     [Fact]
     public void It_is_saved_trained_loaded_and_sampled()
     {
-        using (var golden = GoldenCase.Open("training_dit_lpl"))
         using (var generator = Generator.Create(Device.Cpu, 1))
         {
             var network = new TwoConvolutions(6);
             network.Parameters.Initialise(generator, Device.Cpu);
             var scheduler = new JsonObject { ["_class_name"] = "FlowMatchEulerDiscreteScheduler" };
-            var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
-            using var made = LatentDiffusionPipeline.Create(autoencoder, network, scheduler);
+            using var made = LatentDiffusionPipeline.Create(TinyModel.Autoencoder(), network, scheduler);
             made.Save(_folder["start"]);
         }
 
@@ -110,7 +107,7 @@ public sealed class NewDenoiserTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Convolution, SiLU, convolution; blind to time and condition.</summary>
+    /// <summary>Convolution, SiLU, convolution; independent of timestep and condition.</summary>
     private sealed class TwoConvolutions : IDenoiser
     {
         public const string ClassName = "RetouchTestConvolutions";

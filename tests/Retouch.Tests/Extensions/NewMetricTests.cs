@@ -7,7 +7,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Extensions;
 
-/// <summary>A metric that no other file knows of is listed, measured and put into the protocol like those of the library.</summary>
+/// <summary>A metric defined outside the library is listed, measured and part of the protocol like the others.</summary>
 public sealed class NewMetricTests
 {
     static NewMetricTests() => MetricCatalog.Register(new Colourfulness());
@@ -17,17 +17,20 @@ public sealed class NewMetricTests
     {
         Assert.IsType<Colourfulness>(Assert.Single(MetricCatalog.Of(Colourfulness.Key)));
         Assert.Contains(Colourfulness.Key, MetricCatalog.Listed(static _ => true));
-        // In the order of the catalogue, whatever the order of the names.
+        // In the order of the catalogue, regardless of the order of the names.
         Assert.Equal(["sharpness", Colourfulness.Key], MetricCatalog.Of(Colourfulness.Key, "sharpness").Select(static m => m.Name));
         Assert.Throws<ArgumentException>(static () => MetricCatalog.Register(new Colourfulness()));
     }
 
     [Fact]
-    public void It_is_measured_as_its_formula_says()
+    public void It_equals_its_formula()
     {
         using var scope = TensorScope.Enter();
-        var (reference, pictures) = (Set("real", TestTensors.Pictures(5, 16, 1)), Set("set", TestTensors.Pictures(7, 16, 2)));
-        var grey = Set("grey", Ops.Full([4, 3, 16, 16], 0.4, dtype: DType.Float64));
+        var (reference, pictures) = (
+            TestTensors.Set("real", TestTensors.Pictures(5, 16, 1)),
+            TestTensors.Set("set", TestTensors.Pictures(7, 16, 2))
+        );
+        var grey = TestTensors.Set("grey", Ops.Full([4, 3, 16, 16], 0.4, dtype: DType.Float64));
         var options = new EvaluationOptions
         {
             Metrics = MetricCatalog.Of("sharpness", Colourfulness.Key),
@@ -55,8 +58,6 @@ public sealed class NewMetricTests
         images.Narrow(1, 0, 1).Narrow(2, 0, 1).CopyInPlace(Ops.Ones([1, 1, 1, 2], dtype: DType.Float64));
         TestTensors.Close(1.3 * 63.75 * Math.Sqrt(5), Colourfulness.Of(images)[0], 1e-9);
     }
-
-    private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);
 
     /// <summary>The published formula, pixel by pixel.</summary>
     private static double Expected(ImageSet set)

@@ -6,7 +6,7 @@ using Retouch.Tests.Training.Telemetry;
 namespace Retouch.Tests.Fuzzing;
 
 /// <summary>
-/// The short version of bench/fuzz.sh: every reader of untrusted files on mutated ones; and that the fuzzer detects planted defects.
+/// Short version of bench/fuzz.sh: every reader of untrusted files on mutated files; and the fuzzer on planted defects.
 /// </summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class ReaderTests : IDisposable
@@ -20,7 +20,7 @@ public sealed class ReaderTests : IDisposable
     [Theory]
     [Trait("speed", "slow")]
     [MemberData(nameof(Readers))]
-    public void Broken_files_are_read_or_refused_and_nothing_else(string reader)
+    public void Broken_files_are_read_or_rejected(string reader)
     {
         var target = FuzzTarget.All(GoldenCase.Root()).Single(t => t.Name == reader);
         const int Files = 750;
@@ -32,7 +32,7 @@ public sealed class ReaderTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Readers))]
-    public void Whole_files_are_accepted_or_refused_with_a_reason(string reader)
+    public void Complete_files_are_accepted_or_rejected_with_a_reason(string reader)
     {
         var target = FuzzTarget.All(GoldenCase.Root()).Single(t => t.Name == reader);
         var folder = Directory.CreateDirectory(_folder["whole"]).FullName;
@@ -46,7 +46,7 @@ public sealed class ReaderTests : IDisposable
             }
             catch (RetouchException e)
             {
-                // The member, tensor or file that is refused.
+                // The rejected member, tensor or file.
                 Assert.Matches("'[^']+'", e.Message);
                 why += e.Message + "\n";
             }
@@ -56,7 +56,7 @@ public sealed class ReaderTests : IDisposable
     }
 
     [Fact]
-    public void Crashes_and_allocations_are_found_and_their_inputs_kept()
+    public void Crashes_and_allocations_are_detected_and_their_inputs_kept()
     {
         var crash = New()
             .Run(
@@ -91,7 +91,7 @@ public sealed class ReaderTests : IDisposable
     }
 
     [Fact]
-    public void An_input_that_does_not_end_is_reported_and_nothing_waits_for_it()
+    public void An_endless_input_is_reported_without_waiting()
     {
         using var end = new ManualResetEventSlim();
         var result = new Fuzzer(TimeProvider.System, _folder["scratch"], _folder["findings"], TimeSpan.FromSeconds(0.3)).Run(

@@ -6,13 +6,12 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Tests.Goldens;
 
 /// <summary>
-/// A folder of tests/goldens: inputs and outputs that another library computed, with the tolerances that its rounding justifies.
-/// A tensor passes when |x − reference| ≤ atol + rtol·|reference| for every element; what has no tolerance (integers, masks) is compared
-/// exactly.
+/// A folder of tests/goldens: inputs and outputs computed by another library, with tolerances derived from its rounding. A tensor passes
+/// if |x − reference| ≤ atol + rtol·|reference| for all elements; tensors without a tolerance (integers, masks) are compared exactly.
 /// </summary>
 internal sealed class GoldenCase : IDisposable
 {
-    /// <summary>Share of a mask's elements that may differ: a comparison with a threshold flips under rounding.</summary>
+    /// <summary>Share of a mask's elements that may differ, since comparisons with a threshold are sensitive to rounding.</summary>
     private const double MaskShare = 0.001;
 
     private readonly SafetensorsFile _io;
@@ -34,7 +33,7 @@ internal sealed class GoldenCase : IDisposable
 
     public double RelativeTolerance { get; }
 
-    /// <summary>Names in io.safetensors that start with a prefix, without it: <c>Names("mid.")</c> gives module paths.</summary>
+    /// <summary>Names in io.safetensors with a prefix, which is removed: <c>Names("mid.")</c> gives module paths.</summary>
     public IEnumerable<string> Names(string prefix) =>
         _io
             .Names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal))
@@ -42,26 +41,29 @@ internal sealed class GoldenCase : IDisposable
             .Order(StringComparer.Ordinal);
 
     /// <summary>Opens <c>tests/goldens/&lt;name&gt;</c>.</summary>
-    public static GoldenCase Open(string name) => new(Path.Combine(Root(), name));
+    public static GoldenCase Open(string name) => new(FolderOf(name));
 
-    /// <summary>Opens a case that is too large for the repository.</summary>
+    /// <summary>Path of <c>tests/goldens/&lt;name&gt;</c>.</summary>
+    public static string FolderOf(string name) => Path.Combine(Root(), name);
+
+    /// <summary>Opens a case outside the repository, because of its size.</summary>
     public static GoldenCase OpenFolder(string folder) => new(folder);
 
     public string PathOf(string file) => Path.Combine(Folder, file);
 
-    /// <summary>A JSON file of the folder, config.json for instance.</summary>
+    /// <summary>A JSON file of the folder, such as config.json.</summary>
     public JsonObject ReadObject(string file) => JsonNode.Parse(File.ReadAllText(PathOf(file)))!.AsObject();
 
     public bool Has(string name) => _io.Entries.ContainsKey(name);
 
-    /// <summary>A tensor of io.safetensors, a copy that the open scope (or the caller) owns.</summary>
+    /// <summary>A tensor of io.safetensors, copied into the open scope, or owned by the caller.</summary>
     public Tensor Read(string name)
     {
         using var scope = TensorScope.Enter();
         return scope.Keep(_io.Read(name).Clone());
     }
 
-    /// <summary>A tensor that gradients flow to.</summary>
+    /// <summary>A tensor that requires gradients.</summary>
     public Tensor ReadLeaf(string name)
     {
         var leaf = Read(name);
@@ -69,14 +71,14 @@ internal sealed class GoldenCase : IDisposable
         return leaf;
     }
 
-    /// <summary>Fills a network with the case's weights (float32 on the CPU unless told).</summary>
+    /// <summary>Loads the case's weights into a network (float32 on the CPU by default).</summary>
     public void LoadInto(ParameterStore store, DType? dtype = null, string file = "diffusion_pytorch_model.safetensors")
     {
         using var weights = SafetensorsFile.Open(PathOf(file));
         store.Load(weights, Device.Cpu, dtype, $"{Path.GetFileName(Folder)}/{file}");
     }
 
-    /// <summary>Asserts that a tensor is the case's tensor of that name, within its tolerance.</summary>
+    /// <summary>Asserts that a tensor equals the case's tensor of that name, within its tolerance.</summary>
     public void Check(string name, Tensor actual)
     {
         var atol = (double?)_tensors[name]?["atol"];
@@ -87,7 +89,7 @@ internal sealed class GoldenCase : IDisposable
         double Excess(int k) => Math.Abs(found[k] - expected[k]) - ((atol ?? 0) + (rtol * Math.Abs(expected[k])));
         for (var k = 0; k < expected.Length; k++)
         {
-            // Written so that a NaN is wrong.
+            // Written so that NaN fails.
             if (Excess(k) <= 0)
                 continue;
             wrong++;
@@ -102,7 +104,7 @@ internal sealed class GoldenCase : IDisposable
         );
     }
 
-    /// <summary>Asserts that a mask of 0 and 1 is the case's, but for one element in a thousand.</summary>
+    /// <summary>Asserts that a mask of 0 and 1 equals the case's, except for one element in a thousand.</summary>
     public void CheckMask(string name, Tensor actual)
     {
         var (expected, found) = Values(name, actual);
@@ -111,10 +113,10 @@ internal sealed class GoldenCase : IDisposable
     }
 
     /// <summary>
-    /// Asserts that every gradient named in grads.json is what the case has: its L2 norm and its dot product with cos(0.37·i), i counting
-    /// elements in row-major order.
+    /// Asserts that every gradient listed in grads.json equals the case's: its L2 norm and its dot product with cos(0.37·i), where i is the
+    /// row-major index of an element.
     /// </summary>
-    /// <param name="store">The network after the backward pass of Σ⟨output, cotangent⟩.</param>
+    /// <param name="store">Parameters after the backward pass of Σ⟨output, cotangent⟩.</param>
     public void CheckGradients(ParameterStore store)
     {
         var failures = new List<string>();
@@ -126,7 +128,7 @@ internal sealed class GoldenCase : IDisposable
             var tolerance = (double)node!["tol"]!;
             if (store.Find(name)?.Value.Grad is not { } gradient)
             {
-                // Nothing flows to it, and the reference says the same with zeros.
+                // No gradient here, and zeros in the reference.
                 if (store.Find(name) is not null && (double)node["l2"]! == 0)
                     continue;
                 failures.Add($"{name}: no gradient");

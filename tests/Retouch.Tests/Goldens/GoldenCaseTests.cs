@@ -4,7 +4,7 @@ using Xunit.Sdk;
 
 namespace Retouch.Tests.Goldens;
 
-/// <summary>The harness itself: it must not pass what is wrong.</summary>
+/// <summary>The harness itself must detect errors.</summary>
 public sealed class GoldenCaseTests
 {
     [Fact]
@@ -29,7 +29,7 @@ public sealed class GoldenCaseTests
     }
 
     [Fact]
-    public void Missing_and_wrong_gradients_are_named()
+    public void Missing_and_wrong_gradients_are_reported()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");

@@ -13,10 +13,10 @@ internal sealed class Manifest
 
     private Manifest(JsonNode json) => _json = json;
 
-    /// <summary>A copy of its config.json.</summary>
+    /// <summary>Copy of config.json.</summary>
     public JsonObject Config => _json["config"]!.DeepClone().AsObject();
 
-    /// <summary>Trained elements.</summary>
+    /// <summary>Number of trained elements.</summary>
     public long ParameterCount => (long)_json["parameter_count"]!;
 
     /// <summary>"key [shape]", buffers included.</summary>
@@ -39,8 +39,8 @@ internal sealed class Manifest
     }
 
     /// <summary>
-    /// Asserts that a network has exactly the published keys and shapes and as many parameters, in whatever order, and no memory for them
-    /// yet.
+    /// Asserts that a network has exactly the published keys and shapes, in any order, the same number of parameters, and no allocated
+    /// memory.
     /// </summary>
     public void Check(ParameterStore store)
     {

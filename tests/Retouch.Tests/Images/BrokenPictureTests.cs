@@ -10,9 +10,9 @@ public sealed class BrokenPictureTests
 
     [Theory]
     [MemberData(nameof(Written))]
-    public void Cut_files_are_refused_wherever_they_end(PictureFormat format)
+    public void Truncated_files_are_rejected(PictureFormat format)
     {
-        // Noise, so that the pixel data dominates and every cut falls into it or the header.
+        // Noise, so that pixel data dominate and every truncation affects them or the header.
         var noise = new Picture(48, 48);
         var random = new Random(5);
         random.NextBytes(noise.Pixels);
@@ -26,7 +26,7 @@ public sealed class BrokenPictureTests
     }
 
     [Fact]
-    public void Broken_deflate_data_is_refused()
+    public void Broken_deflate_data_are_rejected()
     {
         var noise = new Picture(48, 48);
         new Random(6).NextBytes(noise.Pixels);
@@ -37,9 +37,9 @@ public sealed class BrokenPictureTests
     }
 
     [Fact]
-    public void Bombs_are_refused_from_the_header()
+    public void Decompression_bombs_are_rejected_by_the_header()
     {
-        // A header of 60000 x 60000 pixels over the data of one.
+        // A header of 60000 x 60000 pixels with the data of one.
         var png = PictureTestFiles.Png(60000, 60000, 8, 2, new byte[60000]);
         var error = Assert.Throws<InputException>(() => PictureFile.Decode(png, "bomb.png"));
         Assert.Contains("60000 x 60000", error.Message, StringComparison.Ordinal);
@@ -57,7 +57,7 @@ public sealed class BrokenPictureTests
     }
 
     [Fact]
-    public void A_picture_of_no_width_is_refused() =>
+    public void A_picture_of_zero_width_is_rejected() =>
         Assert.Throws<InputException>(() => PictureFile.Decode(PictureTestFiles.Png(0, 1, 8, 2, [0, 0, 0]), "none.png"));
 
     [Theory]
@@ -65,7 +65,7 @@ public sealed class BrokenPictureTests
     [InlineData("RIFF\u0024\0\0\0WAVEfmt ")]
     [InlineData("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"10\" height=\"10\"></svg>")]
     [InlineData("%PDF-1.4\n1 0 obj\n<<>>\nendobj\n")]
-    public void Other_content_is_refused_by_kind(string content)
+    public void Other_content_is_rejected_by_type(string content)
     {
         using var folder = new TemporaryFolder();
         var path = folder.Add("x.jpg", content);
@@ -75,7 +75,7 @@ public sealed class BrokenPictureTests
     }
 
     [Fact]
-    public void Missing_empty_and_folders_are_told_apart()
+    public void Missing_and_empty_files_and_folders_are_distinguished()
     {
         using var folder = new TemporaryFolder();
         string Message(string path) => Assert.Throws<InputException>(() => PictureFile.Load(path)).Message;
@@ -87,7 +87,7 @@ public sealed class BrokenPictureTests
     [Fact]
     public void Bitmaps_of_8_24_and_32_bits_are_read()
     {
-        // Rows stand from the bottom and are padded to 4 bytes; bytes are B, G, R.
+        // Rows are stored bottom-up and padded to 4 bytes; bytes are B, G, R.
         var rgb = PictureFile.Decode(PictureTestFiles.Bmp(1, 2, 24, [3, 2, 1, 0, 6, 5, 4, 0]), "24.bmp").Picture;
         Assert.Equal(new byte[] { 4, 5, 6, 1, 2, 3 }, rgb.Pixels.ToArray());
         var topDown = PictureFile.Decode(PictureTestFiles.Bmp(1, -2, 32, [3, 2, 1, 0, 6, 5, 4, 0]), "32.bmp").Picture;
@@ -98,7 +98,7 @@ public sealed class BrokenPictureTests
     }
 
     [Fact]
-    public void Broken_bitmaps_are_refused_with_the_reason()
+    public void Broken_bitmaps_are_rejected_with_the_reason()
     {
         string Message(byte[] bmp) => Assert.Throws<InputException>(() => PictureFile.Decode(bmp, "x.bmp")).Message;
         var good = PictureTestFiles.Bmp(2, 2, 24, new byte[16]);

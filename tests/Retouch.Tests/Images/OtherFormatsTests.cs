@@ -4,10 +4,10 @@ using Retouch.Images;
 
 namespace Retouch.Tests.Images;
 
-/// <summary>GIF and AVIF, and TIFFs whose samples or bands are not what they seem.</summary>
+/// <summary>GIF and AVIF, and TIFFs with unusual samples or bands.</summary>
 public sealed class OtherFormatsTests
 {
-    // Four quarters of one colour each, written by libheif with AV1.
+    // Four uniform quarters, written by libheif with AV1.
     private const string Avif =
         "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZgAAASttZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAAA5waXRtAAAAAAABAAAA"
         + "NGlsb2MAAAAAREAAAgABAAAAAAFPAAEAAAAAAAAANQACAAAAAAGEAAEAAAAAAAAAvgAAADhpaW5mAAAAAAACAAAAFWluZmUCAAAAAAEAAGF2MDEAAAAAFWlu"
@@ -18,9 +18,9 @@ public sealed class OtherFormatsTests
         + "AwABAAAA//8AAAKgBAABAAAACAAAAAOgBAABAAAACAAAAAAAAAA=";
 
     [Fact]
-    public void A_gif_is_read_by_its_first_picture()
+    public void The_first_frame_of_a_gif_is_read()
     {
-        // Two pixels of a palette of four colours; the codes clear, 0, 1, end in three bits each.
+        // Two pixels of a palette of four colours; the codes clear, 0, 1, end have three bits each.
         byte[] gif =
         [
             .. "GIF89a"u8,
@@ -67,7 +67,7 @@ public sealed class OtherFormatsTests
     }
 
     [Fact]
-    public void An_avif_is_read_where_libvips_reads_it()
+    public void An_avif_is_read_if_libvips_supports_it()
     {
         if (!PictureFile.HasPictureExtension("a.avif"))
             return;
@@ -94,7 +94,7 @@ public sealed class OtherFormatsTests
     [InlineData(1, 32, 1, "32-bit integers")]
     [InlineData(3, 16, 2, "signed")]
     [InlineData(5, 8, 1, "it has 5 bands")]
-    public void Samples_without_a_white_and_bands_without_a_colour_are_refused(int bands, int bits, int format, string words)
+    public void Samples_without_a_white_point_and_extra_bands_are_rejected(int bands, int bits, int format, string words)
     {
         var tiff = Tiff(bands, bits, format, new byte[bands * bits / 8 * 4], extra: bands > 4 ? 0 : null);
         var message = Assert.Throws<InputException>(() => PictureFile.Decode(tiff, "a.tif")).Message;
@@ -102,7 +102,7 @@ public sealed class OtherFormatsTests
         Assert.Contains("a.tif", message, StringComparison.Ordinal);
     }
 
-    /// <summary>A fourth band is alpha where the file says so; a near infrared is none (Pillow reads the same: RGBX, RGBa, RGBA).</summary>
+    /// <summary>A fourth band is alpha if declared; near infrared is not (as in Pillow: RGBX, RGBa, RGBA).</summary>
     [Theory]
     [InlineData(0, 100, 50, 20)]
     [InlineData(1, 230, 180, 150)] // multiplied already: 100 + 255 · (1 − 125/255)
@@ -117,11 +117,11 @@ public sealed class OtherFormatsTests
     }
 
     /// <summary>A little-endian TIFF of 2 × 2 pixels in one strip, interleaved.</summary>
-    /// <param name="bands">Samples a pixel.</param>
-    /// <param name="bits">Of a sample.</param>
+    /// <param name="bands">Samples per pixel.</param>
+    /// <param name="bits">Bits per sample.</param>
     /// <param name="format">SampleFormat: 1 unsigned, 2 signed, 3 floating.</param>
     /// <param name="pixels">All samples.</param>
-    /// <param name="extra">ExtraSamples for the bands beyond three; null leaves the tag out.</param>
+    /// <param name="extra">ExtraSamples for the bands beyond three; null omits the tag.</param>
     private static byte[] Tiff(int bands, int bits, int format, byte[] pixels, int? extra)
     {
         var file = new MemoryStream();

@@ -10,7 +10,7 @@ public sealed class PictureFileTests
     [InlineData("ünïcode é with spaces.webp", 100, 0)]
     [InlineData("a.JPG", 95, 3)]
     [InlineData("a.webp", 90, 8)]
-    public void What_is_saved_is_loaded(string name, int quality, int tolerance)
+    public void Saved_pictures_are_loaded_unchanged(string name, int quality, int tolerance)
     {
         using var folder = new TemporaryFolder();
         var picture = PictureTestFiles.Gradient(61, 43);
@@ -24,7 +24,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void Content_decides_not_the_name()
+    public void The_format_is_detected_from_the_content()
     {
         using var folder = new TemporaryFolder();
         var path = folder.Add("jpeg.png", PictureFile.Encode(PictureTestFiles.Gradient(16, 16), PictureFormat.Jpeg));
@@ -32,7 +32,7 @@ public sealed class PictureFileTests
         Assert.Equal(16, PictureFile.Load(path).Width);
     }
 
-    // Corners of the upright picture among the stored ones, by EXIF orientation: top-left of the result stood at ...
+    // Corners of the upright picture among the stored ones, by EXIF orientation: stored position of the result's top-left corner ...
     [Theory]
     [InlineData(1, 0, 0, false)]
     [InlineData(2, 1, 0, false)]
@@ -65,7 +65,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void Alpha_is_laid_over_white()
+    public void Alpha_is_composited_over_white()
     {
         byte[] rows = [255, 0, 255, 0, 10, 20, 30, 255, 100, 0, 200, 128];
         var loaded = PictureFile.Decode(PictureTestFiles.Png(3, 1, 8, 6, rows), "alpha.png");
@@ -79,7 +79,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void Palettes_are_looked_up()
+    public void Palettes_are_applied()
     {
         var png = PictureTestFiles.Png(2, 1, 8, 3, [1, 0], ("PLTE", [10, 20, 30, 200, 100, 50]));
         var picture = PictureFile.Decode(png, "palette.png").Picture;
@@ -87,7 +87,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void Cmyk_without_a_profile_multiplies_ink()
+    public void Cmyk_without_a_profile_is_converted()
     {
         var tiff = PictureTestFiles.Tiff(2, 1, 4, photometric: 5, [255, 0, 100, 0, 0, 51, 102, 128]);
         var picture = PictureFile.Decode(tiff, "cmyk.tif").Picture;
@@ -97,7 +97,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void Profiles_are_turned_into_srgb()
+    public void Profiles_are_converted_to_srgb()
     {
         byte[] rows = [55, 55, 55, 255, 255, 255];
         var linear = PictureTestFiles.Png(
@@ -117,7 +117,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void A_profile_that_is_srgb_or_broken_changes_nothing()
+    public void An_srgb_or_broken_profile_has_no_effect()
     {
         byte[] rows = [55, 77, 99, 200, 100, 1];
         foreach (var profile in new[] { PictureTestFiles.GammaProfile(1.0, "sRGB IEC61966-2.1"), new byte[300] })
@@ -128,7 +128,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void Shrinking_while_reading_keeps_the_wanted_side_and_tells_the_full_size()
+    public void Shrinking_on_load_keeps_the_side_and_reports_the_full_size()
     {
         var jpeg = PictureFile.Encode(PictureTestFiles.Gradient(640, 480), PictureFormat.Jpeg);
         var quarter = PictureFile.Decode(jpeg, "large.jpg", new PictureReading { MinSide = 120 });
@@ -139,7 +139,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void Many_threads_get_their_own_pictures_and_their_own_reasons()
+    public void Threads_get_their_own_pictures_and_errors()
     {
         var good = PictureFile.Encode(PictureTestFiles.Gradient(80, 60), PictureFormat.Png);
         var cutPng = good[..(good.Length / 2)];
@@ -166,7 +166,7 @@ public sealed class PictureFileTests
     }
 
     [Fact]
-    public void What_is_not_written_is_refused()
+    public void Unsupported_formats_are_rejected()
     {
         var picture = PictureTestFiles.Gradient(4, 4);
         Assert.Contains(".gif", Assert.Throws<UsageException>(() => PictureFile.Save(picture, "x.gif")).Message, StringComparison.Ordinal);

@@ -7,7 +7,7 @@ namespace Retouch.Tests.Images;
 public sealed class PictureTensorsTests
 {
     [Fact]
-    public void Every_level_comes_back()
+    public void Every_level_survives_a_round_trip()
     {
         var all = new Picture(16, 16);
         for (var i = 0; i < 256; i++)
@@ -30,14 +30,14 @@ public sealed class PictureTensorsTests
     }
 
     [Fact]
-    public void What_lies_outside_is_clamped()
+    public void Values_out_of_range_are_clamped()
     {
         using var images = Tensor.From(new[] { -7f, 7f, float.NaN, float.PositiveInfinity, 0f, 0.999f }, 1, 3, 1, 2);
         Assert.Equal(new byte[] { 0, 0, 128, 255, 255, 255 }, PictureTensors.ToPictures(images)[0].Pixels.ToArray());
     }
 
     [Fact]
-    public void Shapes_must_fit()
+    public void Invalid_shapes_are_rejected()
     {
         Assert.Throws<ArgumentException>(() => PictureTensors.ToTensor([new Picture(2, 2), new Picture(3, 2)]));
         Assert.Throws<ArgumentException>(() => PictureTensors.ToTensor([]));

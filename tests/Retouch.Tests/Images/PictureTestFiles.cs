@@ -5,25 +5,7 @@ using Retouch.Images;
 
 namespace Retouch.Tests.Images;
 
-/// <summary>A folder of its own, gone at the end of the test.</summary>
-internal sealed class TemporaryFolder : IDisposable
-{
-    public string Path { get; } = Directory.CreateTempSubdirectory("retouch-test-").FullName;
-
-    public string Add(string name, byte[] content)
-    {
-        var path = System.IO.Path.Combine(Path, name);
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
-        File.WriteAllBytes(path, content);
-        return path;
-    }
-
-    public string Add(string name, string content) => Add(name, Encoding.UTF8.GetBytes(content));
-
-    public void Dispose() => Directory.Delete(Path, recursive: true);
-}
-
-/// <summary>Pictures and files of pictures, made byte by byte where the product itself does not write such files.</summary>
+/// <summary>Pictures and picture files, written byte by byte where the product does not write such files.</summary>
 internal static class PictureTestFiles
 {
     /// <summary>Smooth enough for JPEG, different at every corner.</summary>
@@ -71,7 +53,7 @@ internal static class PictureTestFiles
         return png.ToArray();
     }
 
-    /// <summary>An iCCP chunk's data: name, compression method, deflated profile.</summary>
+    /// <summary>Data of an iCCP chunk: name, compression method, deflated profile.</summary>
     public static byte[] ProfileChunk(byte[] profile)
     {
         using var chunk = new MemoryStream();
@@ -81,7 +63,7 @@ internal static class PictureTestFiles
         return chunk.ToArray();
     }
 
-    /// <summary>A version 2 display profile with the sRGB primaries (D50) and a pure power as its curve.</summary>
+    /// <summary>A version 2 display profile with sRGB primaries (D50) and a power function as its curve.</summary>
     public static byte[] GammaProfile(double gamma, string description)
     {
         static byte[] Xyz(double x, double y, double z)
@@ -136,7 +118,7 @@ internal static class PictureTestFiles
         return profile;
     }
 
-    /// <summary>The JPEG with an EXIF segment that holds nothing but the orientation.</summary>
+    /// <summary>The JPEG with an EXIF segment that contains only the orientation.</summary>
     public static byte[] WithOrientation(byte[] jpeg, int orientation)
     {
         byte[] exif =
@@ -216,7 +198,7 @@ internal static class PictureTestFiles
         return tiff.ToArray();
     }
 
-    /// <summary>A bitmap without compression; <paramref name="rows"/> come as they stand in the file.</summary>
+    /// <summary>An uncompressed bitmap; <paramref name="rows"/> are in file order.</summary>
     public static byte[] Bmp(int width, int height, int bits, byte[] rows, byte[]? palette = null, uint compression = 0)
     {
         palette ??= [];
@@ -247,7 +229,7 @@ internal static class PictureTestFiles
         png.Write(number);
     }
 
-    // CRC-32 of ISO 3309, bit by bit: files here are small.
+    // CRC-32 of ISO 3309, bit by bit, since files are small.
     private static uint Crc(ReadOnlySpan<byte> data)
     {
         var crc = uint.MaxValue;

@@ -28,7 +28,7 @@ public sealed class PictureTests
     }
 
     [Fact]
-    public void Flip_mirrors_and_twice_is_nothing()
+    public void Flipping_is_an_involution()
     {
         var picture = PictureTestFiles.Gradient(5, 3);
         var flipped = picture.FlipHorizontal();

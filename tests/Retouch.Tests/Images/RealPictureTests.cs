@@ -5,7 +5,7 @@ using Xunit.Sdk;
 
 namespace Retouch.Tests.Images;
 
-/// <summary>A test that needs the folder of real pictures which RETOUCH_SHARED_DATA names.</summary>
+/// <summary>Test that needs the folder of real pictures given by RETOUCH_SHARED_DATA.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 [TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
 public sealed class RealPicturesFactAttribute : FactAttribute, ITraitAttribute
@@ -28,7 +28,7 @@ public sealed class RealPicturesFactAttribute : FactAttribute, ITraitAttribute
 public sealed class RealPictureTests
 {
     [RealPicturesFact]
-    public void Odd_pictures_come_out_as_Pillow_sees_them()
+    public void Unusual_pictures_equal_Pillows_result()
     {
         var folder = Path.Combine(RealPicturesFactAttribute.Folder!, "odd_images");
         using var index = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "index.json")));
@@ -89,7 +89,7 @@ public sealed class RealPictureTests
     }
 
     [RealPicturesFact]
-    public void Bad_files_are_refused_and_the_valid_ones_among_them_read()
+    public void Invalid_files_are_rejected_and_valid_ones_read()
     {
         var folder = Path.Combine(RealPicturesFactAttribute.Folder!, "bad_images");
         string[] readable = ["jpeg_named.png", "png_named.jpg", "one_pixel_1x1.png"];

@@ -8,7 +8,7 @@ namespace Retouch.Tests.Images;
 public sealed class ResamplingTests
 {
     [Fact]
-    public void Gives_the_bytes_of_Pillow()
+    public void The_bytes_equal_Pillows()
     {
         using var golden = JsonDocument.Parse(File.ReadAllBytes(GoldenFile("pil_resize", "case.json")));
         var cases = 0;
@@ -30,14 +30,14 @@ public sealed class ResamplingTests
     [InlineData(131, 97, 64, 86, 64)]
     [InlineData(50, 40, 64, 80, 64)]
     [InlineData(64, 64, 64, 64, 64)]
-    public void Short_side_decides_and_the_long_side_is_cut(int width, int height, int side, int toWidth, int toHeight)
+    public void The_shorter_side_is_resized_and_the_longer_side_cropped(int width, int height, int side, int toWidth, int toHeight)
     {
         var resized = PictureTestFiles.Gradient(width, height).ResizeShortSide(side, ResizeFilter.Bicubic);
         Assert.Equal((toWidth, toHeight), (resized.Width, resized.Height));
     }
 
     [Fact]
-    public void One_colour_stays_that_colour()
+    public void A_uniform_colour_is_unchanged()
     {
         var sizes = Gen.Choose(1, 40);
         var cases =
@@ -73,7 +73,7 @@ public sealed class ResamplingTests
         throw new FileNotFoundException($"tests/goldens/{name}/{file} is not above {AppContext.BaseDirectory}.");
     }
 
-    // The formula that stands in the case's params.
+    // The formula in the case's params.
     private static Picture GoldenInput(int width, int height)
     {
         var picture = new Picture(width, height);

@@ -12,7 +12,7 @@ public sealed class DecodePlanTests
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(4)]
-    public void Micro_batches_change_nothing(int decodeBatch)
+    public void Micro_batches_do_not_change_the_result(int decodeBatch)
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -32,7 +32,7 @@ public sealed class DecodePlanTests
     }
 
     [Fact]
-    public void The_injected_gradient_is_that_of_the_plain_graph()
+    public void The_injected_gradient_equals_that_of_the_full_graph()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -54,7 +54,7 @@ public sealed class DecodePlanTests
     }
 
     [Fact]
-    public void Only_samples_under_the_gate_are_decoded()
+    public void Only_samples_below_the_gate_are_decoded()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -69,7 +69,7 @@ public sealed class DecodePlanTests
     }
 
     [Fact]
-    public void Without_active_samples_nothing_is_decoded_and_the_term_is_zero()
+    public void Without_active_samples_the_decoder_does_not_run()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -92,7 +92,7 @@ public sealed class DecodePlanTests
     }
 
     [Fact]
-    public void Nothing_deeper_than_the_deepest_tap_is_computed()
+    public void Layers_beyond_the_deepest_tap_are_not_computed()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -144,7 +144,7 @@ public sealed class DecodePlanTests
     }
 
     [Fact]
-    public void With_a_gate_those_above_it_are_decoded_without_the_taps()
+    public void Samples_above_the_gate_are_decoded_without_taps()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -164,7 +164,7 @@ public sealed class DecodePlanTests
     }
 
     [Fact]
-    public void The_image_alone_can_be_the_layer()
+    public void The_image_can_be_the_only_layer()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -203,7 +203,7 @@ public sealed class DecodePlanTests
     }
 
     [Fact]
-    public void Features_of_a_narrow_type_are_compared_in_float32()
+    public void Low_precision_features_are_compared_in_float32()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();

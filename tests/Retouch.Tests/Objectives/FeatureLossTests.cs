@@ -34,7 +34,7 @@ public sealed class FeatureLossTests
     [Theory]
     [Trait("speed", "slow")]
     [MemberData(nameof(Cases))]
-    public void Values_and_gradients_are_those_of_the_formula(
+    public void Values_and_gradients_equal_the_formula(
         StatisticsSource? statistics,
         bool masked,
         double through,
@@ -90,7 +90,7 @@ public sealed class FeatureLossTests
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Maps(outliers: false);
-        // A pixel whose channels are all zero has a norm without gradient, were it not for the floor.
+        // Without the floor, the norm of an all-zero channel vector would have no gradient.
         for (var c = 0; c < Channels; c++)
             estimate[(c * Height * Width) + 4] = target[(c * Height * Width) + 9] = 0;
         var leaf = Tensor.From(estimate, Samples, Channels, Height, Width);
@@ -120,10 +120,10 @@ public sealed class FeatureLossTests
     }
 
     [Fact]
-    public void A_map_without_kept_pixels_adds_nothing_and_stays_finite()
+    public void A_fully_masked_map_contributes_zero()
     {
         using var scope = TensorScope.Enter();
-        // Constant: its quantiles are its values, and nothing lies strictly between them.
+        // Constant: its quantiles equal its values, and no value lies strictly between them.
         var leaf = Ops.Full([1L, 1, 5, 5], 2.0, dtype: DType.Float64);
         leaf.RequiresGrad = true;
         foreach (var (kept, fused) in new[] { (false, false), (true, false), (false, true), (true, true) })
@@ -145,7 +145,7 @@ public sealed class FeatureLossTests
     [InlineData(double.PositiveInfinity, false)]
     [InlineData(double.NaN, true)]
     [InlineData(double.PositiveInfinity, true)]
-    public void What_is_not_finite_is_no_outlier_but_shows(double planted, bool fused)
+    public void Non_finite_values_are_not_masked(double planted, bool fused)
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Maps(outliers: false);
@@ -164,7 +164,7 @@ public sealed class FeatureLossTests
     private static FeatureTerms Compare(bool fused, Tensor target, Tensor estimate, FeatureSettings settings) =>
         fused ? FusedFeatureLoss.Compare(target, estimate, settings) : FeatureLoss.Compare(target, estimate, settings);
 
-    /// <summary>Standardised by these statistics; features as they are where null.</summary>
+    /// <summary>Standardised by these statistics; unchanged if null.</summary>
     internal static FeatureSettings Settings(StatisticsSource? statistics, bool masked, bool kept, double through = 1) =>
         new(
             statistics is null ? Normalisation.None : Normalisation.Standardise,
@@ -184,7 +184,7 @@ public sealed class FeatureLossTests
         var estimate = (target + (0.3 * Ops.Randn(target.Shape, generator, dtype: DType.Float64)) + 0.2).ToArray<double>();
         if (outliers)
         {
-            // Three by three: what is smaller is filled again by closing. In a corner, two by two are enough.
+            // Three by three: smaller holes are filled by closing. In a corner, two by two are sufficient.
             for (var k = 0; k < 9; k++)
                 estimate[((10 + (k / 3)) * Width) + 8 + (k % 3)] = 50 + k;
             foreach (var corner in new[] { 0, 1, Width, Width + 1 })

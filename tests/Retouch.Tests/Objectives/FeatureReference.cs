@@ -2,10 +2,10 @@ using Retouch.Objectives.LatentPerceptual;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>[LPL] eq. 2 for one map, written as loops over doubles, without anything of the product.</summary>
+/// <summary>Independent implementation of [LPL] eq. 2 for one map, as loops over doubles.</summary>
 internal static class FeatureReference
 {
-    /// <summary>Which pixels are kept; null keeps all.</summary>
+    /// <summary>Unmasked pixels; null for all.</summary>
     public static bool[] Mask(double[] f, int height, int width, MaskSettings? s)
     {
         if (s is null)
@@ -20,7 +20,7 @@ internal static class FeatureReference
         return Pool(Pool(kept, height, width, s.Closing, any: true), height, width, s.Opening, any: false);
     }
 
-    /// <summary>The loss of one map; with the statistics of a <c>frozen</c> estimate, or else with the estimate's own.</summary>
+    /// <summary>Loss of one map, with the statistics of a <c>frozen</c> estimate, or of the estimate itself.</summary>
     public static double Loss(double[] target, double[] estimate, bool[] mask, FeatureSettings s, double[]? frozen = null)
     {
         var floor = 1e-6 + (s.Floor * Moments(target, mask).Variance);

@@ -5,11 +5,11 @@ namespace Retouch.Tests.Objectives;
 /// <summary>Gradients against central differences, in float64.</summary>
 internal static class FiniteDifferences
 {
-    /// <summary>Asserts that a gradient is what central differences give, to a millionth of its largest element.</summary>
-    /// <param name="x">What is moved, element by element; afterwards as before.</param>
-    /// <param name="gradient">At <paramref name="x"/>.</param>
-    /// <param name="value">The function, of whatever <paramref name="x"/> holds.</param>
-    /// <param name="stride">Stride over the elements to check.</param>
+    /// <summary>Asserts that a gradient equals central differences, to a millionth of its largest element.</summary>
+    /// <param name="x">Perturbed tensor, restored afterwards.</param>
+    /// <param name="gradient">Gradient at <paramref name="x"/>.</param>
+    /// <param name="value">Function of the current <paramref name="x"/>.</param>
+    /// <param name="stride">Stride over the checked elements.</param>
     public static void Check(Tensor x, double[] gradient, Func<double> value, int stride = 1)
     {
         const double H = 1e-6;

@@ -3,7 +3,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>The fused kernel gives what separate operators give.</summary>
+/// <summary>The fused kernel equals separate operators.</summary>
 public sealed class FusedFeatureLossTests
 {
     public static TheoryData<DType, long, long, MaskSource, int, int, bool> Cases()
@@ -30,15 +30,7 @@ public sealed class FusedFeatureLossTests
     [Theory]
     [Trait("speed", "slow")]
     [MemberData(nameof(Cases))]
-    public void It_agrees_with_separate_operators(
-        DType dtype,
-        long height,
-        long width,
-        MaskSource source,
-        int closing,
-        int opening,
-        bool kept
-    )
+    public void It_equals_separate_operators(DType dtype, long height, long width, MaskSource source, int closing, int opening, bool kept)
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Features(dtype, height, width);
@@ -82,12 +74,12 @@ public sealed class FusedFeatureLossTests
     }
 
     [Fact]
-    public void Quantiles_of_awkward_maps_are_exact()
+    public void Quantiles_of_difficult_maps_are_exact()
     {
         using var scope = TensorScope.Enter();
         var settings = FeatureLossTests.Settings(null, true, false) with { Mask = new MaskSettings(MaskSource.Estimate, 0.02, 0, 1, 1) };
         using var generator = Generator.Create(Device.Cpu, 4);
-        // No margin, no windows: what is kept is what lies strictly between the quantiles, so that one wrong rank shows.
+        // No margin, no windows: pixels strictly between the quantiles are kept, so that a single wrong rank is visible.
         foreach (
             var map in new[]
             {
@@ -106,7 +98,7 @@ public sealed class FusedFeatureLossTests
     }
 
     [Fact]
-    public void Maps_that_are_not_contiguous_are_read_in_order()
+    public void Non_contiguous_maps_are_read_in_order()
     {
         using var scope = TensorScope.Enter();
         var (target, estimate) = Features(DType.Float64, 16, 16);
@@ -144,7 +136,7 @@ public sealed class FusedFeatureLossTests
             );
     }
 
-    /// <summary>Five maps a sample: plain, far from zero, with a blob of outliers, with single outliers, constant.</summary>
+    /// <summary>Five maps per sample: plain, far from zero, with a cluster of outliers, with single outliers, constant.</summary>
     private static (Tensor Target, Tensor Estimate) Features(DType dtype, long height, long width)
     {
         using var generator = Generator.Create(Device.Cpu, 3);

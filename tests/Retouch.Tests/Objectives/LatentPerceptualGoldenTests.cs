@@ -7,7 +7,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>The loss behind a real decoder, against an independent implementation.</summary>
+/// <summary>The loss with a real decoder against an independent implementation.</summary>
 public sealed class LatentPerceptualGoldenTests
 {
     private static readonly int[] AllTaps = [0, 1, 2, 3, 4];
@@ -79,7 +79,7 @@ public sealed class LatentPerceptualGoldenTests
     [InlineData("squared", FeatureDifference.Squared, DepthWeighting.Inverse)]
     [InlineData("absolute", FeatureDifference.Absolute, DepthWeighting.Inverse)]
     [InlineData("uniform", FeatureDifference.Squared, DepthWeighting.Uniform)]
-    public void The_preset_reference_is_the_public_script(string variant, FeatureDifference difference, DepthWeighting depth)
+    public void The_preset_reference_equals_the_public_script(string variant, FeatureDifference difference, DepthWeighting depth)
     {
         using var scope = TensorScope.Enter();
         using var inputs = GoldenCase.Open("lpl_outliers");

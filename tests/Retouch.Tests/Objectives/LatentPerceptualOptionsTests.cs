@@ -4,13 +4,13 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>What each option of the latent perceptual loss does to its value.</summary>
+/// <summary>Effect of each option of the latent perceptual loss on its value.</summary>
 public sealed class LatentPerceptualOptionsTests
 {
     private static readonly double[] Times = [0.2, 0.6];
 
     [Fact]
-    public void Layers_are_added_up_or_averaged()
+    public void Layers_are_summed_or_averaged()
     {
         var sum = Raw(new() { Weight = 1 });
         Assert.Equal(sum / 3, Raw(new() { Weight = 1, LayerReduction = LayerReduction.Mean }), 1e-12);
@@ -42,7 +42,7 @@ public sealed class LatentPerceptualOptionsTests
     }
 
     [Fact]
-    public void Masks_begin_at_the_tap_that_is_named()
+    public void Masks_begin_at_the_given_tap()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -59,7 +59,7 @@ public sealed class LatentPerceptualOptionsTests
     }
 
     [Fact]
-    public void A_map_whose_target_is_constant_is_left_out()
+    public void A_map_with_a_constant_target_is_excluded()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -80,12 +80,12 @@ public sealed class LatentPerceptualOptionsTests
         };
         var two = Loss(byTarget, flat: true);
         Assert.InRange(two, 0, Loss(byTarget, flat: false));
-        // Divided by its variance of 0 and the absolute floor, the flat map would be a million times the others.
+        // Divided by its variance of 0 and the absolute floor, the constant map would be a million times the others.
         Assert.True(two < 100, $"The loss is {two}.");
     }
 
     [Fact]
-    public void The_floor_bounds_a_map_in_which_the_estimate_hardly_varies()
+    public void The_floor_bounds_the_weight_of_nearly_constant_maps()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);

@@ -4,7 +4,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>The gradient of the total at the prediction is what central differences of the total give.</summary>
+/// <summary>The gradient of the total at the prediction equals central differences of the total.</summary>
 public sealed class ObjectiveGradientTests
 {
     private static readonly double[] Times = [0.2, 0.7, 0.9];

@@ -9,7 +9,7 @@ public sealed class ObjectiveLeakTests
     private static readonly double[] Times = [0.9, 0.2, 0.6, 0.95, 0.1];
 
     [Fact]
-    public void Without_recording_values_are_the_same_and_no_tensor_is_left()
+    public void Without_gradients_values_are_equal_and_tensors_freed()
     {
         using var outer = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();

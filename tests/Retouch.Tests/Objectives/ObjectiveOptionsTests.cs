@@ -215,7 +215,7 @@ public sealed class ObjectiveOptionsTests
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public void What_is_wrong_or_does_nothing_is_named(string member, LatentPerceptualOptions options)
+    public void Invalid_and_ineffective_options_are_named(string member, LatentPerceptualOptions options)
     {
         var problem = Assert.Single(Problems("objectives", new ObjectiveOptions { Perceptual = options }));
         Assert.Matches($"^objectives\\.perceptual\\.{member}:? ", problem);
@@ -226,7 +226,7 @@ public sealed class ObjectiveOptionsTests
         Assert.Empty(Problems("objectives", new ObjectiveOptions { Perceptual = new(), Pixel = new() }));
 
     [Fact]
-    public void All_problems_are_told_at_once()
+    public void All_problems_are_reported_together()
     {
         var options = new ObjectiveOptions
         {
@@ -240,7 +240,7 @@ public sealed class ObjectiveOptionsTests
     }
 
     [Fact]
-    public void A_decoder_that_nobody_looks_at_needs_no_options()
+    public void An_unused_decoder_needs_no_options()
     {
         Assert.Equal(2, Problems("o", new ObjectiveOptions { DecodeBatch = 4, CheckpointDecoder = true }).Count);
         Assert.Single(Problems("o", new ObjectiveOptions { LatentWeight = 0 }));
@@ -298,7 +298,7 @@ public sealed class ObjectiveOptionsTests
     }
 
     [Fact]
-    public void What_does_not_fit_the_decoder_is_refused()
+    public void Options_that_do_not_match_the_decoder_are_rejected()
     {
         using var decoder = new ScriptedDecoder();
         Assert.Contains(
@@ -329,7 +329,7 @@ public sealed class ObjectiveOptionsTests
     }
 
     [Fact]
-    public void Images_are_asked_for_by_whom_needs_them()
+    public void Images_are_requested_by_the_terms_that_need_them()
     {
         Assert.False(new ObjectiveOptions { Pixel = new() }.NeedsImages);
         Assert.True(new ObjectiveOptions { Pixel = new() { Estimate = PixelEstimate.X0 } }.NeedsImages);

@@ -65,7 +65,7 @@ public sealed class ObjectiveSetTests
     }
 
     [Fact]
-    public void Sample_reduction_divides_by_the_batch_or_by_the_active()
+    public void Sample_reduction_divides_by_the_batch_or_the_active_samples()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -139,7 +139,7 @@ public sealed class ObjectiveSetTests
     }
 
     [Fact]
-    public void The_gradient_ratio_is_that_of_the_norms_at_the_prediction()
+    public void The_gradient_ratio_is_the_ratio_of_norms_at_the_prediction()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -181,7 +181,7 @@ public sealed class ObjectiveSetTests
     }
 
     [Fact]
-    public void Features_that_are_not_finite_are_counted_and_reach_the_total()
+    public void Non_finite_features_are_counted_and_propagate()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -208,7 +208,7 @@ public sealed class ObjectiveSetTests
         };
         var set = new ObjectiveSet(options, decoder);
         LossTerms Evaluate(ObjectiveSet s, double error) => s.Evaluate(new Step(Times, error: error).Inputs());
-        // The weight of a step is made of the steps before it.
+        // The weight of a step depends on the previous steps.
         Assert.Equal([1, 0, 0], Evaluate(set, 0.5).Terms.Select(static t => t.Share));
         Assert.Equal([0.5, 0.2, 0.3], Evaluate(set, 0.5).Terms.Select(static t => Math.Round(t.Share, 12)));
         Evaluate(set, 1.5);
@@ -227,7 +227,7 @@ public sealed class ObjectiveSetTests
     }
 
     [Fact]
-    public void Steps_without_active_samples_do_not_count_for_an_auto_weight()
+    public void Steps_without_active_samples_are_ignored_by_auto_weights()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -239,13 +239,13 @@ public sealed class ObjectiveSetTests
     }
 
     [Fact]
-    public void Processes_of_a_distributed_run_scale_alike()
+    public void Processes_of_a_distributed_run_have_equal_scales()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var options = new ObjectiveOptions { Perceptual = new() { Weight = TermWeight.Auto } };
         double[] errors = [0.2, 0.9];
-        // What an average over both would give, found from each alone.
+        // Average over both processes, computed from each alone.
         var seen = errors
             .Select(e =>
             {

@@ -12,7 +12,7 @@ public sealed class OutlierMaskTests
     [InlineData("f2")]
     [InlineData("f3")]
     [InlineData("f4")]
-    public void Masks_and_thresholds_are_the_golden_ones(string map)
+    public void Masks_and_thresholds_equal_the_golden(string map)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("lpl_mask");

@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Tests.Objectives;
 
 /// <summary>
-/// A small decoder with four taps (scales 1, 2, 4, 4) and an image at scale 4, that writes down what it was asked for. Smooth, so that
-/// differences of its losses can be taken.
+/// A small decoder with four taps (scales 1, 2, 4, 4) and an image at scale 4 that records its calls. Smooth, for finite differences of
+/// its losses.
 /// </summary>
 internal sealed class ScriptedDecoder : IAutoencoder
 {
@@ -31,13 +31,13 @@ internal sealed class ScriptedDecoder : IAutoencoder
 
     public ParameterStore Parameters { get; } = new();
 
-    /// <summary>Every decode: how many samples, what was asked, whether it was recorded.</summary>
+    /// <summary>All decodes: number of samples, request, whether gradients were recorded.</summary>
     public List<(long Samples, TapRequest Request, bool Recorded)> Calls { get; } = [];
 
-    /// <summary>How often each stage ran, the image last.</summary>
+    /// <summary>Number of runs of each stage, the image last.</summary>
     public int[] Stages { get; } = new int[5];
 
-    /// <summary>Latents that were decoded, by their first element.</summary>
+    /// <summary>Decoded latents, by their first element.</summary>
     public List<double> Seen { get; } = [];
 
     public Latent Encode(Tensor images, Generator? generator) => throw new NotSupportedException();

@@ -5,7 +5,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>One step's inputs for a straight flow (z_t = (1 − t)·z0 + t·ε, target ε − z0), in float64 and with gradient at the
+/// <summary>Inputs of one step for a straight flow (z_t = (1 − t)·z0 + t·ε, target ε − z0), in float64 and with gradient at the
 /// prediction.</summary>
 internal sealed class Step
 {
@@ -14,11 +14,11 @@ internal sealed class Step
     private readonly NoiseLevel _level;
     private readonly Tensor? _images;
 
-    /// <param name="times">t of each sample.</param>
+    /// <param name="times">Timestep of each sample.</param>
     /// <param name="side">Side of the latents.</param>
     /// <param name="images">Whether the step has images, of four times the side.</param>
-    /// <param name="outliers">Whether some latents are planted far outside.</param>
-    /// <param name="error">How far the prediction is off.</param>
+    /// <param name="outliers">Whether some latents are planted outliers.</param>
+    /// <param name="error">Error of the prediction.</param>
     public Step(double[] times, long side = 6, bool images = false, bool outliers = false, double error = 0.5)
     {
         using var generator = Generator.Create(Device.Cpu, 7);
@@ -28,7 +28,7 @@ internal sealed class Step
         if (outliers)
         {
             var all = _clean.Span<double>();
-            // In corners, whose features reach over less than the quantile of a map.
+            // In corners, whose features extend over less than the quantile of a map.
             for (var k = 0; k < times.Length; k++)
                 all[(int)(2 * side * side) * k] = 40 - (90 * (k % 2));
         }
@@ -50,7 +50,7 @@ internal sealed class Step
         return new ObjectiveInputs(Flow, noisy, Flow.Read(noisy.Value, noisy.Level, new Prediction(Prediction)), _images);
     }
 
-    /// <summary>A micro-batch of these samples, as a step that accumulates it has it.</summary>
+    /// <summary>A micro-batch of these samples, as in gradient accumulation.</summary>
     public ObjectiveInputs Part(int from, int count, StepPosition position)
     {
         NoiseLevel Levels(int start) =>
@@ -79,7 +79,7 @@ internal sealed class Step
         return (total.Item(), Autograd.Grad([total], [Prediction])[0]!.ToArray<double>());
     }
 
-    /// <summary>Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th
+    /// <summary>Asserts that the gradient of the total equals central differences, in every <paramref name="stride"/>-th
     /// direction.</summary>
     public void CheckGradient(ObjectiveSet set, int stride = 5)
     {

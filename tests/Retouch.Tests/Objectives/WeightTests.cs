@@ -4,10 +4,10 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
 
-/// <summary>Weights that are measured, what is said of fixed ones, and that cutting a step into micro-batches changes nothing.</summary>
+/// <summary>Measured weights, reports on fixed ones, and equivalence of micro-batches.</summary>
 public sealed class WeightTests
 {
-    // Under τ = 3 lie all but 0.99 and 0.9.
+    // All but 0.99 and 0.9 are below τ = 3.
     private static readonly double[] Times = [0.2, 0.5, 0.6, 0.3, 0.9, 0.99];
 
     public static TheoryData<ObjectiveOptions> Cut() =>
@@ -62,12 +62,12 @@ public sealed class WeightTests
 
     [Theory]
     [MemberData(nameof(Cut))]
-    public void A_step_in_micro_batches_is_one_big_batch(ObjectiveOptions options)
+    public void A_step_in_micro_batches_equals_one_large_batch(ObjectiveOptions options)
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
         var (whole, cut) = (new ObjectiveSet(options, decoder), new ObjectiveSet(options, decoder));
-        // The last micro-batch has no sample under the gate; three steps, so that measured weights take part.
+        // The last micro-batch has no sample below the gate; three steps, so that measured weights take part.
         for (var n = 0; n < 3; n++)
         {
             var step = new Step(Times, error: 0.3 + (0.2 * n));
@@ -97,7 +97,7 @@ public sealed class WeightTests
     }
 
     [Fact]
-    public void A_fixed_weight_that_drowns_the_diffusion_loss_is_said_once()
+    public void A_dominating_fixed_weight_is_reported_once()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -120,7 +120,7 @@ public sealed class WeightTests
     }
 
     [Fact]
-    public void The_loss_sets_in_late_and_rises()
+    public void The_loss_starts_late_with_a_ramp()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();

@@ -9,7 +9,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>Component folders as diffusers writes them, read and written back.</summary>
+/// <summary>Component folders in diffusers' layout, read and written back.</summary>
 public sealed class ComponentFolderTests : IDisposable
 {
     private const string Weights = "diffusion_pytorch_model.safetensors";
@@ -32,7 +32,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void What_is_read_and_written_is_the_same_byte_for_byte()
+    public void A_round_trip_is_byte_identical()
     {
         var config = Path.Combine(Model, "config.json");
         File.WriteAllText(
@@ -47,7 +47,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void The_folder_that_was_read_can_be_written()
+    public void A_read_folder_can_be_overwritten()
     {
         using var component = ComponentFolder.Load(Model, Device.Cpu);
         ComponentFolder.Save(Model, component);
@@ -55,7 +55,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void A_network_made_here_is_read_back()
+    public void A_new_network_survives_a_round_trip()
     {
         using var generator = Generator.Create(Device.Cpu, 1);
         using var component = Component.Create(
@@ -82,7 +82,7 @@ public sealed class ComponentFolderTests : IDisposable
     [Theory]
     [InlineData(DType.BFloat16, 0.004)]
     [InlineData(DType.Float16, 0.0005)]
-    public void Weights_are_stored_in_the_type_asked_for(DType type, double tolerance)
+    public void Weights_are_stored_in_the_requested_type(DType type, double tolerance)
     {
         using var scope = TensorScope.Enter();
         using (var component = ComponentFolder.Load(Model, Device.Cpu))
@@ -101,7 +101,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void Weights_beyond_float16_are_refused_and_the_old_folder_stays()
+    public void Weights_beyond_float16_are_rejected_and_the_old_folder_is_kept()
     {
         using var component = ComponentFolder.Load(Model, Device.Cpu);
         using var large = Ops.Full([32], 1e5);
@@ -114,7 +114,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void An_average_of_the_weights_is_stored_in_their_place()
+    public void A_weight_average_is_stored_instead_of_the_weights()
     {
         using var component = ComponentFolder.Load(Model, Device.Cpu);
         using var average = Ops.Full([32], 0.25);
@@ -131,7 +131,7 @@ public sealed class ComponentFolderTests : IDisposable
     [InlineData(null, "diffusion_pytorch_model.safetensors.index.json")]
     [InlineData("fp16", "diffusion_pytorch_model.safetensors.index.fp16.json")]
     [InlineData("fp16", "diffusion_pytorch_model.safetensors.fp16.index.json")]
-    public void Shards_are_read_as_one(string? variant, string index)
+    public void Shards_are_read_as_one_file(string? variant, string index)
     {
         Shard(index);
         using var component = ComponentFolder.Load(Model, Device.Cpu, variant: variant);
@@ -142,7 +142,7 @@ public sealed class ComponentFolderTests : IDisposable
     [Theory]
     [InlineData("fp16")]
     [InlineData(null)]
-    public void The_only_variant_is_taken(string? variant)
+    public void The_only_variant_is_used(string? variant)
     {
         File.Move(Path.Combine(Model, Weights), Path.Combine(Model, "diffusion_pytorch_model.fp16.safetensors"));
         using var component = ComponentFolder.Load(Model, Device.Cpu, variant: variant);
@@ -161,7 +161,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void All_shards_that_are_missing_are_named()
+    public void All_missing_shards_are_named()
     {
         Shard("diffusion_pytorch_model.safetensors.index.json");
         File.Delete(Path.Combine(Model, "part-0.safetensors"));
@@ -189,7 +189,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void Keys_that_do_not_fit_are_all_named()
+    public void All_mismatched_keys_are_named()
     {
         var config = Path.Combine(Model, "config.json");
         File.WriteAllText(
@@ -210,7 +210,7 @@ public sealed class ComponentFolderTests : IDisposable
     [Theory]
     [InlineData("UNet3DConditionModel", "DiTTransformer2DModel")]
     [InlineData("", "_class_name")]
-    public void An_unknown_class_is_refused_with_what_is_supported(string name, string expected)
+    public void An_unknown_class_is_rejected_with_the_supported_ones(string name, string expected)
     {
         var json = _golden.ReadObject("config.json");
         json["_class_name"] = name.Length == 0 ? null : name;
@@ -223,7 +223,7 @@ public sealed class ComponentFolderTests : IDisposable
     }
 
     [Fact]
-    public void Missing_files_are_named_with_what_is_there()
+    public void Missing_files_are_named_with_the_existing_ones()
     {
         File.Move(Path.Combine(Model, Weights), Path.Combine(Model, "weights.bin"));
         var error = Assert.Throws<InputException>(() => ComponentFolder.Load(Model, Device.Cpu)).Message;

@@ -4,7 +4,7 @@ using Retouch.Pipelines.Diffusers;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>What nobody changes keeps its bytes.</summary>
+/// <summary>Unchanged members keep their bytes.</summary>
 public sealed class ConfigDocumentTests
 {
     private const string Text = """
@@ -18,12 +18,12 @@ public sealed class ConfigDocumentTests
         """;
 
     [Fact]
-    public void Equal_states_change_nothing_at_all()
+    public void Equal_values_preserve_the_bytes()
     {
         var document = ConfigDocument.Parse(Text, "x");
         var same = document.Change(document.Json, document.Json);
         Assert.Equal(Text, same.Text);
-        // Numbers are compared by value, however they are written.
+        // Numbers are compared by value, regardless of their notation.
         Assert.Equal(Text, document.Change(new JsonObject { ["eps"] = JsonNode.Parse("1e-05") }, new JsonObject { ["eps"] = 1e-5 }).Text);
     }
 
@@ -52,7 +52,7 @@ public sealed class ConfigDocumentTests
     [InlineData("{\"a\": 1, \"a\": 2}")]
     [InlineData("{\"a\": ")]
     [InlineData("")]
-    public void What_is_no_object_is_refused_with_its_name(string text) =>
+    public void Values_other_than_objects_are_rejected(string text) =>
         Assert.Contains(
             "m/config.json",
             Assert.Throws<InputException>(() => ConfigDocument.Parse(text, "m/config.json")).Message,

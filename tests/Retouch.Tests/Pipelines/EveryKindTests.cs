@@ -8,19 +8,19 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>What must hold for every kind of component, on the weights of whichever golden has it.</summary>
+/// <summary>Properties of all types of components, with the weights of their goldens.</summary>
 public sealed class EveryKindTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>Goldens that are component folders of a kind that is supported.</summary>
+    /// <summary>Goldens that are folders of supported components.</summary>
     public static TheoryData<string> Cases => [.. Find().Keys.Order(StringComparer.Ordinal)];
 
     public void Dispose() => _folder.Dispose();
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void What_is_read_and_written_is_the_same_byte_for_byte(string name)
+    public void A_round_trip_is_byte_identical(string name)
     {
         var (model, stem) = Copy(name);
         var weights = stem + ".safetensors";
@@ -43,7 +43,7 @@ public sealed class EveryKindTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Missing_unexpected_and_misshapen_keys_are_all_reported_at_once(string name)
+    public void All_mismatched_keys_are_reported_at_once(string name)
     {
         using var scope = TensorScope.Enter();
         var (model, stem) = Copy(name);
@@ -70,10 +70,10 @@ public sealed class EveryKindTests : IDisposable
     }
 
     [Fact]
-    public void Every_kind_has_a_golden()
+    public void Every_component_has_a_golden()
     {
         var found = Find().Values.ToHashSet();
-        // A network of our own has no other library's.
+        // The project's own network has no counterpart in another library.
         Assert.Empty(
             ComponentRegistry
                 .Kinds.Where(k => !found.Contains(k) && !k.ClassNames[0].StartsWith("Retouch", StringComparison.Ordinal))
@@ -84,7 +84,7 @@ public sealed class EveryKindTests : IDisposable
     [Theory]
     [InlineData("vae")]
     [InlineData("vae_sharded")]
-    public void Pickled_weights_are_read_where_there_are_no_safetensors(string folder)
+    public void Pickled_weights_are_read_without_safetensors(string folder)
     {
         using var component = ComponentFolder.Load(Path.Combine(GoldenCase.Root(), "pickle", folder), Device.Cpu);
         var all = ComponentRegistry.Of(component.Network).Parameters(component.Network).All;
@@ -111,7 +111,7 @@ public sealed class EveryKindTests : IDisposable
             }
             catch (InputException)
             {
-                // The configuration of something else.
+                // Configuration of another class.
             }
         }
 

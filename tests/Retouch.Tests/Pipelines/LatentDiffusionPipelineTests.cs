@@ -11,7 +11,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>Whole pipelines in the layout of diffusers.</summary>
+/// <summary>Whole pipelines in diffusers' layout.</summary>
 public sealed class LatentDiffusionPipelineTests : IDisposable
 {
     private const string Index = """
@@ -49,7 +49,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Everything_comes_back_as_it_was()
+    public void A_pipeline_survives_a_round_trip()
     {
         using (var pipeline = LatentDiffusionPipeline.Load(Model, Device.Cpu))
         {
@@ -63,7 +63,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     }
 
     [Fact]
-    public void The_folder_that_was_read_can_be_written_over_itself()
+    public void A_pipeline_folder_can_be_overwritten_by_itself()
     {
         var copy = _folder["before"];
         using var pipeline = LatentDiffusionPipeline.Load(Model, Device.Cpu);
@@ -75,7 +75,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     }
 
     [Fact]
-    public void Changes_reach_the_files_and_nothing_else_does()
+    public void Changes_are_written_and_other_files_are_unchanged()
     {
         using var pipeline = LatentDiffusionPipeline.Load(Model, Device.Cpu);
         Assert.Equal(PredictionType.Epsilon, Assert.IsType<DdpmFormulation>(pipeline.CreateFormulation()).Prediction);
@@ -107,7 +107,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     }
 
     [Fact]
-    public void A_pipeline_made_here_is_read_back()
+    public void A_new_pipeline_is_read_back()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -147,7 +147,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     }
 
     [Fact]
-    public void All_that_is_missing_is_named_at_once()
+    public void All_missing_files_are_named_at_once()
     {
         Directory.Move(Path.Combine(Model, "transformer"), Path.Combine(Model, "transfomer"));
         File.Delete(Path.Combine(Model, "scheduler", "scheduler_config.json"));
@@ -162,7 +162,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     }
 
     [Fact]
-    public void Components_that_do_not_belong_together_are_refused()
+    public void Incompatible_components_are_rejected()
     {
         Directory.Delete(Path.Combine(Model, "vae"), recursive: true);
         CopyComponent("autoencoder_kl_16ch_noquant", "vae");
@@ -181,7 +181,7 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
     }
 
     [Fact]
-    public void A_component_that_vanished_stops_the_save_and_the_old_folder_stays()
+    public void A_vanished_component_fails_the_save_and_keeps_the_old_folder()
     {
         using var pipeline = LatentDiffusionPipeline.Load(Model, Device.Cpu);
         pipeline.Save(_folder["copy"]);

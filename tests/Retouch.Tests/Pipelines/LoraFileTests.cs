@@ -16,7 +16,7 @@ public sealed class LoraFileTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-lora-").FullName;
 
     [Fact]
-    public void Keys_are_those_that_diffusers_reads()
+    public void Keys_are_those_of_diffusers()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("sd3");
@@ -25,7 +25,7 @@ public sealed class LoraFileTests : IDisposable
         var path = Path.Combine(_folder, LoraFile.Name);
         LoraFile.Write(path, adapters, "transformer");
         using var file = SafetensorsFile.Open(path);
-        // Eight layers a block, seven in the last, whose context ends; each with two parts.
+        // Eight layers per block, seven in the last, whose context ends; each with two factors.
         Assert.Equal(2 * (8 + 8 + 7), file.Names.Count());
         Assert.Equal([2, 32], file.ShapeOf("transformer.transformer_blocks.0.attn.to_q.lora_A.weight"));
         Assert.Equal([32, 2], file.ShapeOf("transformer.transformer_blocks.0.attn.to_q.lora_B.weight"));
@@ -36,7 +36,7 @@ public sealed class LoraFileTests : IDisposable
     [Theory]
     [InlineData(2.0)]
     [InlineData(5.0)]
-    public void What_is_written_computes_the_same_when_read(double alpha)
+    public void Written_adapters_are_read_back(double alpha)
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -88,7 +88,7 @@ public sealed class LoraFileTests : IDisposable
                 var name = underscores ? path.Replace('.', '_') : path;
                 var a = adapters.Parameters.Find($"{path}.lora_A.weight")!.Value.Clone();
                 var b = adapters.Parameters.Find($"{path}.lora_B.weight")!.Value.Clone();
-                // One as the 1×1 convolutions that some files hold.
+                // One as 1×1 convolutions, as in some files.
                 tensors.Add(new(string.Format(null, down, name), underscores ? a.Unsqueeze(2).Unsqueeze(3) : a));
                 tensors.Add(new(string.Format(null, up, name), underscores ? b.Unsqueeze(2).Unsqueeze(3) : b));
                 tensors.Add(new(string.Format(null, alpha, name), Ops.ScalarTensor(1.0, dtype: DType.Float32)));
@@ -103,7 +103,7 @@ public sealed class LoraFileTests : IDisposable
     }
 
     [Fact]
-    public void What_does_not_fit_is_named()
+    public void Mismatches_are_reported()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("sd3");
@@ -116,7 +116,7 @@ public sealed class LoraFileTests : IDisposable
         Refused("duplicate in different layouts", (Q + ".lora_A.weight", a), (Q + ".lora_B.weight", b), (Q[12..] + ".lora.up.weight", b));
         Refused("wrong shape", (Q + ".lora_A.weight", a), (Q + ".lora_B.weight", Ops.Zeros([31, 2])));
         Refused("no adapters");
-        // A refused file leaves nothing behind.
+        // A rejected file has no effect.
         golden.Check("out.sample", Forward(network, golden));
         using var still = LowRankAdapters.Attach(network.Parameters, new AdapterOptions());
 
@@ -130,14 +130,14 @@ public sealed class LoraFileTests : IDisposable
         }
     }
 
-    /// <summary>With activations recomputed, adapters get the same gradients, in every denoiser that has blocks.</summary>
+    /// <summary>With activation checkpointing, adapters get the same gradients, in every denoiser with blocks.</summary>
     [Theory]
     [Trait("speed", "slow")]
     [InlineData("dit")]
     [InlineData("pixart")]
     [InlineData("sd35")]
     [InlineData("unet_sd15")]
-    public void Checkpointing_changes_no_bit_of_an_adapters_gradient(string name)
+    public void Activation_checkpointing_preserves_adapter_gradients(string name)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
@@ -158,7 +158,7 @@ public sealed class LoraFileTests : IDisposable
     }
 
     [Fact]
-    public void A_merged_U_Net_computes_what_it_did_with_its_adapters()
+    public void A_merged_U_Net_equals_the_adapted_one()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -176,7 +176,7 @@ public sealed class LoraFileTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>Adapters with a B that is not zero.</summary>
+    /// <summary>Adapters with non-zero B.</summary>
     private static LowRankAdapters Fresh(IDenoiser network, AdapterOptions options)
     {
         using var scope = TensorScope.Enter();

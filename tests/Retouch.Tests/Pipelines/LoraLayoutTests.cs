@@ -11,7 +11,7 @@ using Retouch.Torch.Safetensors;
 namespace Retouch.Tests.Pipelines;
 
 /// <summary>
-/// Adapters as other programs write them: where their scale stands, and what their layers are called. Merged, W is W + s·B·A.
+/// Adapter files of other programs: position of their scale and names of their layers. Merged, W is W + s·B·A.
 /// </summary>
 public sealed class LoraLayoutTests : IDisposable
 {
@@ -54,7 +54,7 @@ public sealed class LoraLayoutTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Headers))]
-    public void The_scale_is_what_the_header_says(string member, string value, double scale)
+    public void The_scale_follows_the_header(string member, string value, double scale)
     {
         var (a, b) = Factors(Query);
         Write([($"unet.{Query}.lora_A.weight", a), ($"unet.{Query}.lora_B.weight", b)], (member, value));
@@ -62,7 +62,7 @@ public sealed class LoraLayoutTests : IDisposable
     }
 
     [Fact]
-    public void An_alpha_tensor_goes_before_the_header_and_a_contradiction_is_named()
+    public void An_alpha_tensor_overrides_the_header_with_a_note()
     {
         var (a, b) = Factors(Query);
         Write(
@@ -86,7 +86,7 @@ public sealed class LoraLayoutTests : IDisposable
     [InlineData("lora_adapter_metadata", """{"unet.lora_alpha": 1, "unet.use_dora": true}""", "DoRA")]
     [InlineData("lora_adapter_metadata", """{"unet.lora_alpha": 1, "unet.alpha_pattern": {"(": 1}}""", "is not a supported regular")]
     [InlineData("lora_adapter_metadata", "{", "cannot be read")]
-    public void A_header_that_makes_no_sense_is_refused(string member, string value, string words)
+    public void An_invalid_header_is_rejected(string member, string value, string words)
     {
         var (a, b) = Factors(Query);
         Write([($"unet.{Query}.lora_A.weight", a), ($"unet.{Query}.lora_B.weight", b)], (member, value));
@@ -99,7 +99,7 @@ public sealed class LoraLayoutTests : IDisposable
     [InlineData("unet.{0}.processor.{1}_lora.down.weight", "unet.{0}.processor.{1}_lora.up.weight")]
     [InlineData("base_model.model.{2}.lora_A.weight", "base_model.model.{2}.lora_B.weight")]
     [InlineData("base_model.model.{2}.lora_A.default.weight", "base_model.model.{2}.lora_B.default.weight")]
-    public void Layers_are_found_by_all_their_names(string down, string up)
+    public void Layers_are_found_under_all_names(string down, string up)
     {
         foreach (var path in (string[])[Query, Out])
         {
@@ -113,7 +113,7 @@ public sealed class LoraLayoutTests : IDisposable
     }
 
     [Fact]
-    public void Pefts_own_folder_has_its_scale_beside_the_file()
+    public void A_peft_folder_has_its_scale_in_the_config()
     {
         var (a, b) = Factors(Query);
         var tensors = new Dictionary<string, Tensor>
@@ -133,16 +133,16 @@ public sealed class LoraLayoutTests : IDisposable
     }
 
     /// <summary>
-    /// LoCon's adapters of up- and downsamplers, under both families of names; beside the frozen network they compute what they merge to.
+    /// LoCon adapters of up- and downsamplers, under both families of names; unmerged they equal the merged network.
     /// </summary>
     [Theory]
     [InlineData("up_blocks.0.upsamplers.0.conv", "up_blocks_0_upsamplers_0_conv")]
     [InlineData("up_blocks.0.upsamplers.0.conv", "output_blocks_1_1_conv")]
     [InlineData("down_blocks.0.downsamplers.0.conv", "input_blocks_2_0_op")]
-    public void Convolutions_that_change_the_size_have_adapters(string path, string name)
+    public void Resampling_convolutions_have_adapters(string path, string name)
     {
         var original = LoraTarget.Denoiser(_network);
-        // The golden's blocks may have more layers than those that the names above are of: ask for the network's own.
+        // The golden's blocks may have more layers than the names above: use the network's own.
         if (!name.Contains("samplers", StringComparison.Ordinal))
             name = original.NamesOf(path).Last(n => n.StartsWith("lora_unet_", StringComparison.Ordinal))["lora_unet_".Length..];
         var (a, b) = Factors(path);
@@ -160,7 +160,7 @@ public sealed class LoraLayoutTests : IDisposable
     }
 
     [Fact]
-    public void Other_kinds_of_adapters_are_named()
+    public void Other_types_of_adapters_are_named()
     {
         Write([($"lora_unet_{Query.Replace('.', '_')}.hada_w1_a", Ops.Zeros([4, 4]))], ("ss_network_module", "lycoris.kohya"));
         var message = Assert.Throws<InputException>(() => LoraFile.Check(File, LoraTarget.Denoiser(_network))).Message;
@@ -194,7 +194,7 @@ public sealed class LoraLayoutTests : IDisposable
         SafetensorsWriter.Write(File, tensors.Select(static t => KeyValuePair.Create(t.Key, t.Value)), metadata);
     }
 
-    /// <summary>s in W' − W = s·B·A, by least squares, after merging; the weight is put back unless it is to be kept.</summary>
+    /// <summary>s in W' − W = s·B·A by least squares after merging; the weight is restored unless it is to be kept.</summary>
     private double MergedScale(string path, Tensor down, Tensor up, string? from = null, bool keep = false)
     {
         var weight = _network.Parameters.Find($"{path}.weight")!;

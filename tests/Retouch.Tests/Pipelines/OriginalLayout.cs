@@ -5,8 +5,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Tests.Pipelines;
 
 /// <summary>
-/// Keys and shapes of single files, made as the original code builds its networks (from its own parameters, in its own order), without
-/// looking at diffusers: what the mapping is checked against.
+/// Keys and shapes of single files, derived from the original code's parameters and order, independently of diffusers, as reference for
+/// the mapping.
 /// </summary>
 internal sealed class OriginalLayout : ITensorSource
 {
@@ -190,7 +190,7 @@ internal sealed class OriginalLayout : ITensorSource
         }
     }
 
-    /// <summary>transformers' CLIPTextModel, as it was when such files were written: with the numbers of the positions.</summary>
+    /// <summary>transformers' CLIPTextModel at the time of such files: with position ids.</summary>
     public OriginalLayout Clip(string root, long width, int layers, long vocabulary = 49408)
     {
         Add(root + ".text_model.embeddings.position_ids", 1, 77);

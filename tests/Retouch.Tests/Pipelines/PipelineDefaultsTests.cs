@@ -7,13 +7,13 @@ using Retouch.Tests.Goldens;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>Default sampling and training settings of published models; on their shapes, without weights.</summary>
+/// <summary>Default sampling and training settings of published models, by their shapes, without weights.</summary>
 public sealed class PipelineDefaultsTests
 {
     private const string Ddpm = """{ "_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear" }""";
     private const string Flow = """{ "_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0 }""";
 
-    // diffusers 0.40: the defaults of guidance_scale of each family's pipeline; for classes those of the paper on the latent perceptual
+    // diffusers 0.40: the defaults of guidance_scale of each family's pipeline; for classes that of the paper on the latent perceptual
     // loss.
     [Theory]
     [InlineData("sd15_unet", Ddpm, 512, 7.5)]
@@ -24,21 +24,21 @@ public sealed class PipelineDefaultsTests
     [InlineData("dit_xl_2_256", Ddpm, 256, 1.5)]
     [InlineData("dit_xl_2_256", Ddpm, 512, 2)]
     [InlineData("dit_xl_2_256", Ddpm, 64, 1.5)]
-    public void Guidance_is_the_familys(string name, string scheduler, int size, double expected)
+    public void Default_guidance_is_that_of_the_family(string name, string scheduler, int size, double expected)
     {
         using var pipeline = Make(Manifest.Open(name).Config, scheduler);
         Assert.Equal(expected, pipeline.DefaultGuidance(size, size));
     }
 
     [Fact]
-    public void The_larger_guidance_begins_nearer_to_512_by_the_number_of_pixels()
+    public void Guidance_for_512_applies_to_similar_pixel_counts()
     {
         using var pipeline = Make(Manifest.Open("dit_xl_2_256").Config, Ddpm);
         Assert.Equal((1.5, 2), (pipeline.DefaultGuidance(640, 224), pipeline.DefaultGuidance(640, 256)));
     }
 
     [Fact]
-    public void What_is_told_nothing_is_not_guided()
+    public void Unconditional_models_are_not_guided()
     {
         var config = Manifest.Open("sd15_unet").Config;
         foreach (var kind in (string[])["down_block_types", "up_block_types"])
@@ -57,7 +57,7 @@ public sealed class PipelineDefaultsTests
     [InlineData("sd3_medium_transformer", Ddpm, TimestepDensityKind.Uniform)]
     [InlineData("dit_xl_2_256", Flow, TimestepDensityKind.Uniform)]
     [InlineData("sd15_unet", Ddpm, TimestepDensityKind.Uniform)]
-    public void Flows_of_MM_DiTs_are_trained_by_mode_sampling(string name, string scheduler, TimestepDensityKind expected)
+    public void Flows_of_MM_DiTs_use_mode_sampling(string name, string scheduler, TimestepDensityKind expected)
     {
         using var pipeline = Make(Manifest.Open(name).Config, scheduler);
         Assert.Equal(expected, pipeline.DefaultDensity.Kind);
@@ -66,7 +66,7 @@ public sealed class PipelineDefaultsTests
     }
 
     [Fact]
-    public void A_scaled_schedule_stands_in_the_schedulers_configuration()
+    public void A_scaled_schedule_is_part_of_the_scheduler_configuration()
     {
         using var pipeline = Make(Manifest.Open("sd3_medium_transformer").Config, Flow);
         pipeline.ScaleSchedule(2);

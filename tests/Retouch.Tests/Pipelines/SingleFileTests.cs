@@ -12,7 +12,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>Checkpoints in the original layout become diffusers folders.</summary>
+/// <summary>Conversion of checkpoints in the original layout to diffusers folders.</summary>
 public sealed class SingleFileTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-single-").FullName;
@@ -27,7 +27,7 @@ public sealed class SingleFileTests : IDisposable
     [InlineData(SingleFileKind.StableDiffusion1, "sd15_unet", "sd15_vae")]
     [InlineData(SingleFileKind.StableDiffusion2, "sd21_unet", "sd15_vae")]
     [InlineData(SingleFileKind.StableDiffusionXl, "sdxl_unet", "sdxl_vae")]
-    public void A_published_model_is_recognised_and_every_tensor_finds_its_place(SingleFileKind kind, string unet, string vae)
+    public void A_published_model_is_recognised_and_fully_mapped(SingleFileKind kind, string unet, string vae)
     {
         var layout = FullSize(kind);
         var model = SingleFileModel.Read(layout, "model.safetensors");
@@ -37,7 +37,7 @@ public sealed class SingleFileTests : IDisposable
             var component = model.Components.Single(c => c.Name == name);
             var found = component.Keys.Select(k => $"{k.Key} [{string.Join(',', k.Value.ShapeFrom(layout.ShapeOf(k.Value.Key))!)}]");
             Assert.Equal(manifest.Tensors.Order(StringComparer.Ordinal), found.Order(StringComparer.Ordinal));
-            // One origin each: nothing is taken twice, nothing is forgotten.
+            // One origin each: no duplicates, no omissions.
             Assert.Equal(component.Keys.Count, component.Keys.Select(static k => k.Value.Key).Distinct().Count());
             foreach (var (member, value) in manifest.Config.Where(static p => p.Key != "sample_size" || p.Value is not null))
             {
@@ -162,7 +162,7 @@ public sealed class SingleFileTests : IDisposable
     }
 
     [Fact]
-    public void Well_known_names_are_translated_as_everybody_knows_them()
+    public void Known_names_are_mapped()
     {
         var one = Origins(SingleFileKind.StableDiffusion1);
         Assert.Equal(
@@ -231,7 +231,7 @@ public sealed class SingleFileTests : IDisposable
     [InlineData(SingleFileKind.StableDiffusion2, null)]
     [InlineData(SingleFileKind.StableDiffusion2, "epsilon")]
     [InlineData(SingleFileKind.StableDiffusionXl, null)]
-    public void A_small_model_goes_over_byte_for_byte_and_loads(SingleFileKind kind, string? prediction)
+    public void A_small_model_is_converted_byte_for_byte_and_loads(SingleFileKind kind, string? prediction)
     {
         using var scope = TensorScope.Enter();
         var stored = WriteSmall(kind);
@@ -284,7 +284,7 @@ public sealed class SingleFileTests : IDisposable
     }
 
     [Fact]
-    public void Tokenizers_are_copied_and_a_wrong_folder_is_refused()
+    public void Tokenizers_are_copied_and_a_wrong_folder_is_rejected()
     {
         using var scope = TensorScope.Enter();
         WriteSmall(SingleFileKind.StableDiffusion1);
@@ -308,7 +308,7 @@ public sealed class SingleFileTests : IDisposable
     }
 
     [Fact]
-    public void What_cannot_be_converted_is_refused_by_name()
+    public void Unsupported_files_are_rejected_by_name()
     {
         var missing = FullSize(SingleFileKind.StableDiffusion1);
         missing.Remove("model.diffusion_model.middle_block.2.out_layers.0.bias");
@@ -376,7 +376,7 @@ public sealed class SingleFileTests : IDisposable
                 Assert.Equal(before.Read(name).To(DType.BFloat16).ToArray<float>(), after.Read(name).ToArray<float>());
             }
 
-            // A file holds no more than was allowed, unless a single tensor does.
+            // A shard does not exceed the limit, unless a single tensor does.
             foreach (var file in component.Files)
             {
                 using var shard = SafetensorsFile.Open(Path.Combine(narrow, component.Name, file));
@@ -417,7 +417,7 @@ public sealed class SingleFileTests : IDisposable
         };
     }
 
-    /// <summary>A model of the kind with tiny networks, random, at <see cref="Source"/>.</summary>
+    /// <summary>A model of the family with tiny random networks, at <see cref="Source"/>.</summary>
     private Dictionary<string, float[]> WriteSmall(SingleFileKind kind)
     {
         var layout = new OriginalLayout().Autoencoder(32, [1, 2], perLevel: 1);

@@ -11,7 +11,7 @@ using Retouch.Training.Caching;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>Files of adapters that have parts for text encoders, and those whose U-Net has the names of the original code.</summary>
+/// <summary>Adapter files with parts for text encoders, and those with the original code's names for the U-Net.</summary>
 public sealed class TextLoraTests : IDisposable
 {
     private const string Layer = "text_model.encoder.layers.0.self_attn.q_proj";
@@ -26,7 +26,7 @@ public sealed class TextLoraTests : IDisposable
     [InlineData("text_encoder.{0}.lora_linear_layer.down.weight", "text_encoder.{0}.lora_linear_layer.up.weight", false)]
     [InlineData("lora_te_{0}.lora_down.weight", "lora_te_{0}.lora_up.weight", true)]
     [InlineData("lora_te1_{0}.lora_down.weight", "lora_te1_{0}.lora_up.weight", true)]
-    public void A_text_encoders_part_changes_prompts_and_is_saved_with_the_model(string down, string up, bool underscores)
+    public void Text_encoder_adapters_change_prompts_and_are_saved(string down, string up, bool underscores)
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -40,7 +40,7 @@ public sealed class TextLoraTests : IDisposable
         pipeline.Merge(file, 0.5);
         Assert.Equal(denoiser, pipeline.Denoiser.Parameters.All[3].Value.ToArray<float>());
 
-        // What is expected: the same encoder with 0.5·B·A added to that layer's weight.
+        // Expected: the same encoder with 0.5·B·A added to that layer's weight.
         var expected = Path.Combine(_folder, "expected");
         Copy(model, expected);
         var weights = Path.Combine(expected, "text_encoder", "model.safetensors");
@@ -67,12 +67,12 @@ public sealed class TextLoraTests : IDisposable
             File.ReadAllText(Path.Combine(model, "text_encoder", "config.json")),
             File.ReadAllText(Path.Combine(saved, "text_encoder", "config.json"))
         );
-        // Encoded prompts are cached by adapter and strength.
+        // Encoded prompts are cached by adapter and scale.
         Assert.NotEqual(ComponentHash.Of(pipeline.TextAdapters[0]), ComponentHash.Of(pipeline.TextAdapters[0] with { Strength = 1 }));
     }
 
     [Fact]
-    public void A_file_of_both_changes_both()
+    public void A_file_with_both_parts_changes_both_networks()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -95,12 +95,12 @@ public sealed class TextLoraTests : IDisposable
     }
 
     [Fact]
-    public void The_original_codes_names_of_a_U_Net_are_read()
+    public void Original_names_of_a_U_Net_are_read()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         using var pipeline = LatentDiffusionPipeline.Load(Model(), Device.Cpu);
-        // input_blocks.1 is the first layer behind conv_in; its second part is the transformer.
+        // input_blocks.1 is the first layer after conv_in; its second part is the transformer.
         var (a, b) = Factors(TextPipelineFolder.Width, 32);
         var weight = pipeline.Denoiser.Parameters.Find(Attention + ".weight")!;
         var convolution = pipeline.Denoiser.Parameters.Find("down_blocks.0.resnets.0.conv1.weight")!;
@@ -120,7 +120,7 @@ public sealed class TextLoraTests : IDisposable
     }
 
     [Fact]
-    public void Parts_that_fit_no_encoder_are_refused_before_anything_changes()
+    public void Mismatched_parts_are_rejected_without_effect()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
@@ -184,7 +184,7 @@ public sealed class TextLoraTests : IDisposable
         return file;
     }
 
-    /// <summary>A U-Net and a text encoder of random weights.</summary>
+    /// <summary>A U-Net and a text encoder with random weights.</summary>
     private string Model()
     {
         var (texts, model) = (Path.Combine(_folder, "text"), Path.Combine(_folder, "model"));

@@ -7,23 +7,23 @@ using Retouch.Torch;
 namespace Retouch.Tests.Pipelines;
 
 /// <summary>
-/// A pipeline folder with nothing in it but a small text encoder of random weights and a tokenizer that spells: what a new model borrows
-/// for its prompts.
+/// A pipeline folder with only a small text encoder of random weights and a tokenizer that spells; used as the prompt encoder of new
+/// models.
 /// </summary>
 internal static class TextPipelineFolder
 {
-    /// <summary>Channels of a token's embedding.</summary>
+    /// <summary>Width of a token's embedding.</summary>
     public const int Width = 16;
 
-    /// <summary>Tokens of a prompt.</summary>
+    /// <summary>Number of tokens of a prompt.</summary>
     public const int Tokens = 12;
 
     private const string Start = "<|startoftext|>";
     private const string End = "<|endoftext|>";
 
     /// <summary>Writes the folder.</summary>
-    /// <param name="folder">A new folder.</param>
-    /// <param name="seed">Of the encoder's weights.</param>
+    /// <param name="folder">Output folder, new.</param>
+    /// <param name="seed">Seed of the encoder's weights.</param>
     public static void Write(string folder, ulong seed = 1)
     {
         var letters = Enumerable.Range('!', '~' - '!' + 1).Select(static c => ((char)c).ToString()).ToArray();

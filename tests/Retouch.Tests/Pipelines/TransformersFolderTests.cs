@@ -9,7 +9,7 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>Folders of text and image encoders as transformers writes them, read and written back.</summary>
+/// <summary>Folders of text and image encoders in transformers' layout, read and written back.</summary>
 public sealed class TransformersFolderTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -21,7 +21,7 @@ public sealed class TransformersFolderTests : IDisposable
     [InlineData("clip_text_with_projection", null)]
     [InlineData("clip_vision_with_projection", "vision_model.embeddings.position_ids")]
     [InlineData("t5_encoder", "encoder.embed_tokens.weight")]
-    public void What_is_read_and_written_is_the_same_byte_for_byte(string name, string? buffer)
+    public void A_round_trip_is_byte_identical(string name, string? buffer)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
@@ -50,7 +50,7 @@ public sealed class TransformersFolderTests : IDisposable
             Assert.Equal(DType.Int64, copy.Read(buffer).DType);
     }
 
-    /// <summary>transformers 5.6 and later saves CLIPTextModel without <c>text_model.</c>; the numbers are the same.</summary>
+    /// <summary>transformers 5.6 and later saves CLIPTextModel without <c>text_model.</c>; the values are the same.</summary>
     [Fact]
     public void Text_encoders_of_newer_versions_are_read()
     {
@@ -69,7 +69,7 @@ public sealed class TransformersFolderTests : IDisposable
     }
 
     [Fact]
-    public void The_projection_is_what_the_class_says()
+    public void The_class_determines_the_projection()
     {
         using var golden = GoldenCase.Open("clip_text_with_projection");
         using var component = ComponentFolder.Load(golden.Folder, Device.Cpu);

@@ -4,7 +4,7 @@ using Retouch.Tests.Training.Telemetry;
 
 namespace Retouch.Tests.Pipelines;
 
-/// <summary>Which files are read where a folder holds several generations, in the order of diffusers and of transformers.</summary>
+/// <summary>Choice of files in a folder with several sets of weights, in the order of diffusers and of transformers.</summary>
 public sealed class WeightChoiceTests : IDisposable
 {
     private const string Diffusers = WeightFiles.Stem;
@@ -36,7 +36,7 @@ public sealed class WeightChoiceTests : IDisposable
                 File.Delete(file);
             foreach (var name in names[first..])
                 File.WriteAllText(_folder[name], "");
-            // A plain file, or another variant, changes nothing.
+            // A plain file, or another variant, has no effect.
             File.WriteAllText(_folder[variant is null ? $"{stem}.fp16.safetensors" : $"{stem}.safetensors"], "");
             var choice = WeightChoice.Find(_folder.Path, variant, stem);
             Assert.Equal(names[first], Path.GetFileName(choice.Path));
@@ -47,7 +47,7 @@ public sealed class WeightChoiceTests : IDisposable
     }
 
     [Fact]
-    public void Without_plain_files_the_only_variant_is_taken()
+    public void Without_plain_files_the_only_variant_is_used()
     {
         File.WriteAllText(_folder[$"{Diffusers}.fp16.safetensors"], "");
         Assert.Equal($"{Diffusers}.fp16.safetensors", Path.GetFileName(WeightChoice.Find(_folder.Path, null, Diffusers).Path));

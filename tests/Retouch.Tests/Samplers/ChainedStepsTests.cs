@@ -6,7 +6,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Samplers;
 
-/// <summary>A step ends where the next one begins, also where the steps do not divide the schedule.</summary>
+/// <summary>Each step ends at the start of the next, even if the number of steps does not divide the schedule.</summary>
 public sealed class ChainedStepsTests
 {
     private static readonly DdpmFormulation Formulation = new(NoiseSchedule.ScaledLinear(), PredictionType.Epsilon);
@@ -26,8 +26,8 @@ public sealed class ChainedStepsTests
     }
 
     /// <summary>
-    /// Data of deviation 0.05 and the exact network, which is linear: the variance after each step of DDPM follows in closed form. A chain
-    /// leaves no noise. A step that ends a whole stride below its beginning would leave 0.114 (linspace, 7 steps) and 0.030 (trailing).
+    /// Data with standard deviation 0.05 and the exact linear network: the variance after each step of DDPM has a closed form. A chain
+    /// leaves no noise. A step that ended a whole stride below its start would leave 0.114 (linspace, 7 steps) and 0.030 (trailing).
     /// </summary>
     [Theory]
     [InlineData(TimestepSpacing.Linspace, 7, 0.022, 0.024)]
@@ -36,7 +36,7 @@ public sealed class ChainedStepsTests
     [InlineData(TimestepSpacing.Trailing, 7, 0.006, 0.009)]
     [InlineData(TimestepSpacing.Trailing, 13, 0.006, 0.009)]
     [InlineData(TimestepSpacing.Trailing, 15, 0.006, 0.009)]
-    public void No_noise_is_left_of_a_Gaussian(TimestepSpacing spacing, int steps, double low, double high)
+    public void No_noise_remains_for_a_Gaussian(TimestepSpacing spacing, int steps, double low, double high)
     {
         const double Deviation = 0.05;
         var plan = SamplingPlan.Create(Formulation, new() { Solver = new Ddpm(), Spacing = spacing }, steps);
@@ -65,7 +65,7 @@ public sealed class ChainedStepsTests
     }
 
     [Fact]
-    public void A_network_that_predicts_no_noise_gives_the_same_picture_in_any_number_of_steps()
+    public void A_zero_noise_prediction_is_independent_of_the_number_of_steps()
     {
         using var scope = TensorScope.Enter();
         float[] Run(int steps, bool compatible)

@@ -8,15 +8,15 @@ using Retouch.Torch;
 namespace Retouch.Tests.Samplers;
 
 /// <summary>
-/// Normal data N(μ, s²), whose best denoiser and whose flow are known: E[z0 | z_t] = μ + a·s²/(a²s² + b²)·(z_t − a·μ), and the probability
-/// flow keeps (z_t − a·μ)/√(a²s² + b²).
+/// Normal data N(μ, s²) with known optimal denoiser and flow: E[z0 | z_t] = μ + a·s²/(a²s² + b²)·(z_t − a·μ), and the probability flow
+/// preserves (z_t − a·μ)/√(a²s² + b²).
 /// </summary>
 public sealed class ConvergenceTests
 {
     private const double Mean = 0.7;
     private const double Deviation = 0.4;
 
-    /// <summary>Every method that names an order, in this library and in this test assembly, on every formulation it serves.</summary>
+    /// <summary>All methods with a stated order, of the library and of this test assembly, for every supported formulation.</summary>
     public static TheoryData<string, string> Ordered()
     {
         var data = new TheoryData<string, string>();
@@ -45,7 +45,7 @@ public sealed class ConvergenceTests
         CheckOrder(new UniPc { LowerOrderFinal = false }, name);
 
     [Fact]
-    public void Methods_are_found_by_their_type()
+    public void Solvers_are_found_by_type()
     {
         Assert.Superset(
             new HashSet<string> { "ddim", "euler", "heun", "dpmpp-2m", "unipc", "test-ab2" },
@@ -72,25 +72,24 @@ public sealed class ConvergenceTests
     [InlineData("zero-snr v", "dpmpp-2m", 0.0)]
     [InlineData("flow", "unipc", 0.0)]
     [InlineData("zero-snr v", "lms", 0.0)]
-    public void What_is_drawn_has_the_mean_and_deviation_of_the_data(string name, string solver, double eta)
+    public void Samples_have_the_mean_and_deviation_of_the_data(string name, string solver, double eta)
     {
         using var scope = TensorScope.Enter();
         var formulation = Diffusion.FormulationTests.Create(name);
         var options = new SamplerOptions { Solver = eta > 0 ? new Ddim { Eta = eta } : SamplerNames.Parse(solver).Solver };
         using var noise = new ImageNoise([1, 2], [4, 64, 64], Device.Cpu);
-        // The smaller variance of ancestral sampling is the posterior's for data that is a point: it narrows the result until the steps are
-        // small.
+        // The smaller variance of ancestral sampling is that of the posterior for point-mass data: it narrows the result for finite steps.
         var steps = options.Solver is Ddpm or EulerAncestral ? 1000 : 200;
         var drawn = new SamplingLoop(options, SamplingPlan.Create(formulation, options, steps))
             .Run(Ideal(formulation), new Condition(), noise.Draw)
             .Value;
-        // 32,768 numbers: the mean's standard error is 0.0022, the deviation's 0.0016; the rest is for steps that are not infinitely small.
+        // 32,768 numbers: the standard error of the mean is 0.0022, that of the deviation 0.0016; the rest is discretisation.
         Assert.InRange(drawn.Mean().Item(), Mean - 0.011, Mean + 0.011);
         Assert.InRange(drawn.Std([0L, 1, 2, 3], correction: 1).Item(), Deviation - 0.016, Deviation + 0.016);
     }
 
     [Fact]
-    public void Rules_written_for_every_path_are_the_published_ones_on_a_variance_preserving_one()
+    public void General_rules_equal_the_published_variance_preserving_ones()
     {
         var schedule = NoiseSchedule.ScaledLinear();
         var ddpm = new DdpmFormulation(schedule);
@@ -106,7 +105,7 @@ public sealed class ConvergenceTests
     }
 
     [Fact]
-    public void From_pure_noise_every_rule_is_finite_and_forgets_it()
+    public void Every_rule_is_finite_at_pure_noise()
     {
         using var scope = TensorScope.Enter();
         var step = new Transition(new NoisePoint(1000, 0, 1), new NoisePoint(500, 0.5, 0.5));
@@ -133,7 +132,7 @@ public sealed class ConvergenceTests
         );
     }
 
-    /// <summary>Distance from the exact flow between two fixed levels, in steps even in ln σ.</summary>
+    /// <summary>Distance from the exact flow between two fixed levels, with steps uniform in ln σ.</summary>
     private static double Error(Formulation formulation, Solver solver, int steps)
     {
         using var scope = TensorScope.Enter();

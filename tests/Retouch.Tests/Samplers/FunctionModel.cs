@@ -5,9 +5,9 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Samplers;
 
-/// <summary>A denoiser by a formula.</summary>
-/// <param name="formulation">How its output is read.</param>
-/// <param name="predict">z_t and its level to the output.</param>
+/// <summary>A denoiser defined by a formula.</summary>
+/// <param name="formulation">Formulation of its output.</param>
+/// <param name="predict">Maps z_t and its level to the output.</param>
 internal sealed class FunctionModel(Formulation formulation, Func<Tensor, NoiseLevel, Tensor> predict) : IDenoisedModel
 {
     public Formulation Formulation => formulation;

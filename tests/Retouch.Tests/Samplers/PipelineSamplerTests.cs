@@ -10,7 +10,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Samplers;
 
-/// <summary>Pictures from whole pipelines.</summary>
+/// <summary>Samples of whole pipelines.</summary>
 public sealed class PipelineSamplerTests : IDisposable
 {
     private readonly GoldenCase _autoencoder = GoldenCase.Open("autoencoder_kl_2level");
@@ -43,7 +43,7 @@ public sealed class PipelineSamplerTests : IDisposable
     }
 
     [Fact]
-    public void Conditions_that_are_given_one_by_one_are_the_classes_they_name()
+    public void Explicit_conditions_equal_classes()
     {
         using var scope = TensorScope.Enter();
         var request = Request() with { Labels = [7, 7, 2], Guidance = new(3, 0.5) };
@@ -53,10 +53,10 @@ public sealed class PipelineSamplerTests : IDisposable
         var told = request with { Labels = null, Conditions = [seven, seven, Class(2)] };
         Assert.Equal(byLabel, Draw(told with { Unconditional = Class(_pipeline.Denoiser.ClassCount!.Value) }));
         Assert.Equal(byLabel, Draw(told));
-        // Another one to move away from, other pictures.
+        // Another negative condition gives other pictures.
         Assert.NotEqual(byLabel, Draw(told with { Unconditional = Class(1) }));
-        // Another batch, the same but for rounding: kernels are chosen by the size of the batch. Float32's 2^-24 stays far below an 8-bit
-        // level through these few steps, so that only what lies between two levels can fall on either side.
+        // Other batch sizes agree up to rounding, since kernels depend on the batch size. The error of float32, 2^-24, stays far below an
+        // 8-bit level over these few steps, so that only values near the middle of two levels may be rounded differently.
         var together = Draw(told with { BatchSize = 3 });
         var steps = byLabel.SelectMany(static p => p).Zip(together.SelectMany(static p => p), static (a, b) => Math.Abs(a - b)).ToArray();
         Assert.InRange(steps.Max(), 0, 1);
@@ -83,7 +83,7 @@ public sealed class PipelineSamplerTests : IDisposable
     }
 
     [Fact]
-    public void Requests_that_make_no_sense_are_refused()
+    public void Invalid_requests_are_rejected()
     {
         using var scope = TensorScope.Enter();
         var one = new Condition(Tensor.From([1L]));

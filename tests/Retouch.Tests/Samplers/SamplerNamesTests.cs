@@ -7,7 +7,7 @@ namespace Retouch.Tests.Samplers;
 public sealed class SamplerNamesTests
 {
     [Fact]
-    public void Every_sampler_has_a_name_that_is_read_back()
+    public void Sampler_names_survive_a_round_trip()
     {
         Assert.Equal(["ddim", "ddim-compatible", "ddpm", "dpmpp-2m", "euler", "euler-a", "heun", "lms", "pndm", "unipc"], SamplerNames.All);
         foreach (
@@ -25,6 +25,6 @@ public sealed class SamplerNamesTests
     [InlineData("ddim-karras")]
     [InlineData("-karras")]
     [InlineData("")]
-    public void What_is_no_sampler_is_answered_with_the_names(string name) =>
+    public void An_unknown_sampler_is_rejected_with_the_names(string name) =>
         Assert.Contains("unipc", Assert.Throws<UsageException>(() => SamplerNames.Parse(name)).Message, StringComparison.Ordinal);
 }

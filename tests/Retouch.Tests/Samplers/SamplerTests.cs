@@ -9,7 +9,7 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Samplers;
 
-/// <summary>Requests: seeds, batches, guidance, progress, memory, and what is refused.</summary>
+/// <summary>Sampling requests: seeds, batches, guidance, progress, memory, and errors.</summary>
 public sealed class SamplerTests
 {
     private static readonly SamplerOptions Stochastic = new() { Solver = new Ddpm() };
@@ -42,7 +42,7 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void Guidance_runs_both_conditions_in_one_pass_and_only_where_it_is_asked_for()
+    public void Guidance_runs_both_conditions_in_one_pass()
     {
         using var scope = TensorScope.Enter();
         var sampler = new Sampler(new FlowFormulation(), new() { Solver = new Euler() });
@@ -55,7 +55,7 @@ public sealed class SamplerTests
         Assert.Equal(Enumerable.Repeat(4, 5), network.Batches);
         Assert.Equal([3L, 4, WaveDenoiser.Classes, WaveDenoiser.Classes], network.Labels);
         Assert.NotEqual(plain.ToArray<float>(), guided.ToArray<float>());
-        // Away from another class instead of "no class": the condition itself gives no guidance at all.
+        // Guided away from another class instead of "no class": with the condition itself there is no guidance.
         var same = sampler.Sample(network, request with { Guidance = new(2.5), Unconditional = request.Condition }).Value;
         Assert.True((same - plain).Abs().Max().Item() < 1e-5);
     }
@@ -63,7 +63,7 @@ public sealed class SamplerTests
     [Theory]
     [InlineData("euler-a")]
     [InlineData("unipc")]
-    public void Texts_are_guided_away_from_a_negative_one(string solver)
+    public void Negative_prompts_replace_the_unconditional_prediction(string solver)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
@@ -122,7 +122,7 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void Guidance_in_an_interval_runs_the_network_twice_only_there()
+    public void A_guidance_interval_limits_the_unconditional_passes()
     {
         using var scope = TensorScope.Enter();
         using var network = new WaveDenoiser();
@@ -132,14 +132,14 @@ public sealed class SamplerTests
             Steps = 4,
             Guidance = new(2) { From = 0.3, To = 0.9 },
         };
-        // Times 1, 0.667, 0.334 and 0.001.
+        // Timesteps 1, 0.667, 0.334 and 0.001.
         var limited = sampler.Sample(network, request).Value;
         Assert.Equal([2, 4, 4, 2], network.Batches);
         Assert.NotEqual(limited.ToArray<float>(), sampler.Sample(network, request with { Guidance = new(2) }).Value.ToArray<float>());
     }
 
     [Fact]
-    public void Guidance_combines_as_the_papers_say()
+    public void Guidance_follows_the_papers()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 4);
@@ -159,7 +159,7 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void Progress_counts_every_step_of_every_batch_and_nothing_is_left_in_memory()
+    public void Progress_counts_all_steps_and_memory_is_freed()
     {
         using var scope = TensorScope.Enter();
         var sampler = new Sampler(Diffusion.FormulationTests.Create("eps"), Stochastic);
@@ -177,7 +177,7 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void It_ends_between_two_steps_when_cancelled()
+    public void Cancellation_ends_between_steps()
     {
         using var scope = TensorScope.Enter();
         using var source = new CancellationTokenSource();
@@ -202,7 +202,7 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void A_flow_starts_at_pure_noise_and_ends_at_none()
+    public void A_flow_starts_at_pure_noise_and_ends_at_zero()
     {
         foreach (var steps in (int[])[1, 2, 50])
         {
@@ -224,7 +224,7 @@ public sealed class SamplerTests
     [InlineData("unipc")]
     [InlineData("pndm")]
     [InlineData("lms")]
-    public void Every_step_of_every_spacing_goes_down(string solver)
+    public void Timesteps_of_every_spacing_decrease(string solver)
     {
         var ddpm = Diffusion.FormulationTests.Create("v");
         foreach (var spacing in Enum.GetValues<TimestepSpacing>().Where(s => solver != "pndm" || s == TimestepSpacing.Leading))
@@ -233,14 +233,14 @@ public sealed class SamplerTests
             {
                 var plan = SamplingPlan.Create(ddpm, new() { Solver = Named(solver), Spacing = spacing }, steps);
                 Assert.Equal(steps, plan.Steps.Count);
-                // A single step of a whole schedule may start at its first step already, where DDIM stays.
+                // A single step over the whole schedule may start at its first timestep, where DDIM does not move.
                 Assert.All(plan.Steps, static s => Assert.True(s.To.B <= s.From.B));
                 Assert.All(plan.Steps.Zip(plan.Steps.Skip(1)), static p => Assert.True(p.Second.From.Timestep < p.First.From.Timestep));
             }
         }
     }
 
-    /// <summary>Options that do nothing or make no sense, with the member that is named.</summary>
+    /// <summary>Invalid and ineffective options, with the named member.</summary>
     public static TheoryData<string, SamplerOptions, string> Refused =>
         new()
         {
@@ -338,14 +338,14 @@ public sealed class SamplerTests
 
     [Theory]
     [MemberData(nameof(Refused))]
-    public void Options_that_do_nothing_or_make_no_sense_are_refused(string name, SamplerOptions options, string member)
+    public void Invalid_and_ineffective_options_are_rejected(string name, SamplerOptions options, string member)
     {
         var error = Assert.Throws<UsageException>(() => new Sampler(Diffusion.FormulationTests.Create(name), options));
         Assert.Contains($"sampler.{member}:", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Requests_that_make_no_sense_are_refused()
+    public void Invalid_requests_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var network = new WaveDenoiser();
@@ -387,7 +387,7 @@ public sealed class SamplerTests
             Steps = 6,
         };
 
-    /// <summary>A network by a formula: a wave of the latent, the time and the class.</summary>
+    /// <summary>A network defined by a formula: a wave of latent, timestep and class.</summary>
     private sealed class WaveDenoiser : IDenoiser
     {
         public const int Classes = 10;

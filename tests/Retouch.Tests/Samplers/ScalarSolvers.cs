@@ -1,17 +1,18 @@
 namespace Retouch.Tests.Samplers;
 
 /// <summary>
-/// The published solvers once more, in double precision and one number at a time, in σ and x = z/a where the papers work there. The network
+/// Independent scalar implementation of the published solvers in double precision, in σ and x = z/a as in the papers. The network is
+/// 0.3·sin(z) + 0.1·t/1000, as in the scheduler goldens.
 /// is 0.3·sin(z) + 0.1·t/1000, as in the scheduler goldens.
 /// </summary>
-/// <param name="velocity">The network's output is v instead of ε.</param>
+/// <param name="velocity">Whether the network's output is v instead of ε.</param>
 /// <param name="times">Timestep passed to the network at each level.</param>
-/// <param name="sigmas">The levels, with the end: one more.</param>
+/// <param name="sigmas">Levels, including the end: one more.</param>
 internal sealed class ScalarSolvers(bool velocity, double[] times, double[] sigmas)
 {
     private int Steps => times.Length;
 
-    /// <summary>Karras et al. 2022 with the ancestral split of k-diffusion: down to σ_down, then up by fresh noise.</summary>
+    /// <summary>Karras et al. 2022 with the ancestral split of k-diffusion: down to σ_down, then up by new noise.</summary>
     public double EulerAncestral(double x, Func<int, double> noise)
     {
         for (var k = 0; k < Steps; k++)
@@ -56,7 +57,7 @@ internal sealed class ScalarSolvers(bool velocity, double[] times, double[] sigm
     }
 
     /// <summary>
-    /// UniPC in z, its weights not from a linear system: where they solve one, the step is the integral z_t = (b_t/b_s)·z_s +
+    /// UniPC in z, with weights not from a linear system: where the papers solve one, the step is the integral z_t = (b_t/b_s)·z_s +
     /// b_t·∫e^λ·q(λ)dλ of the polynomial through the estimates; where ½ is published instead (predictor of order 2, corrector of order 1),
     /// the residual is half a difference times a_t·B(h).
     /// </summary>
@@ -98,8 +99,8 @@ internal sealed class ScalarSolvers(bool velocity, double[] times, double[] sigm
     }
 
     /// <summary>Liu et al. 2022, eq. 9 and 12 in ᾱ, with diffusers' first step: ε̂ at both its ends.</summary>
-    /// <param name="z">The start.</param>
-    /// <param name="alphas">ᾱ of each level, with the end.</param>
+    /// <param name="z">Initial value.</param>
+    /// <param name="alphas">ᾱ of each level, including the end.</param>
     public double Plms(double z, double[] alphas)
     {
         List<double> past = [];

@@ -7,10 +7,10 @@ using Retouch.Samplers.Solvers;
 
 namespace Retouch.Tests.Samplers;
 
-/// <summary>What published scheduler configurations say about sampling.</summary>
+/// <summary>Sampling options in published scheduler configurations.</summary>
 public sealed class SchedulerConfigTests
 {
-    /// <summary>Defaults as in diffusers 0.40.</summary>
+    /// <summary>Defaults of diffusers 0.40.</summary>
     [Theory]
     [InlineData("LCMScheduler", 0.00085, 0.012, true)]
     [InlineData("TCDScheduler", 0.00085, 0.012, true)]
@@ -18,7 +18,7 @@ public sealed class SchedulerConfigTests
     [InlineData("KDPM2AncestralDiscreteScheduler", 0.00085, 0.012, false)]
     [InlineData("DPMSolverSDEScheduler", 0.00085, 0.012, false)]
     [InlineData("SASolverScheduler", 0.0001, 0.02, false)]
-    public void Models_of_other_samplers_are_trained_and_drawn_with_a_named_one(string name, double start, double end, bool scaled)
+    public void Models_of_other_schedulers_need_a_named_sampler(string name, double start, double end, bool scaled)
     {
         var json = new JsonObject { ["_class_name"] = name, ["timestep_scaling"] = 10.0 };
         var schedule = Assert.IsType<DdpmFormulation>(FormulationFactory.FromSchedulerConfig(json)).Schedule;
@@ -94,7 +94,7 @@ public sealed class SchedulerConfigTests
     }
 
     [Fact]
-    public void Members_about_levels_and_orders_are_taken_over()
+    public void Members_for_levels_and_orders_are_read()
     {
         var options = Options(
             """
@@ -135,7 +135,7 @@ public sealed class SchedulerConfigTests
     }
 
     [Fact]
-    public void Another_method_takes_over_what_it_knows()
+    public void Another_solver_uses_the_common_members()
     {
         var json = Parse(
             """
@@ -163,7 +163,7 @@ public sealed class SchedulerConfigTests
     [Theory]
     [InlineData("DPMSolverSinglestepScheduler")]
     [InlineData("DEISMultistepScheduler")]
-    public void A_relative_is_named(string name)
+    public void A_related_scheduler_is_named(string name)
     {
         var (options, note) = SchedulerConfig.Read(Parse($$"""{ "_class_name": "{{name}}", "solver_order": 2 }"""));
         Assert.Equal(new DpmSolver2M(), options.Solver);
@@ -197,7 +197,7 @@ public sealed class SchedulerConfigTests
     [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": true }""", "invert_sigmas")]
     [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "stochastic_sampling": true }""", "stochastic_sampling")]
     [InlineData("""{ "_class_name": "FlowMatchEulerDiscreteScheduler", "use_karras_sigmas": true }""", "use_karras_sigmas")]
-    public void A_configuration_that_asks_for_more_is_named(string json, string member)
+    public void Unsupported_configurations_are_named(string json, string member)
     {
         var error = Assert.Throws<InputException>(() => SchedulerConfig.Read(Parse(json), "model/scheduler_config.json"));
         Assert.Contains(member, error.Message, StringComparison.Ordinal);
@@ -205,7 +205,7 @@ public sealed class SchedulerConfigTests
     }
 
     [Fact]
-    public void Infinities_as_Python_writes_them_are_read_and_kept()
+    public void Python_infinities_are_read_and_kept()
     {
         const string Text = """
             {

@@ -9,7 +9,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Samplers;
 
-/// <summary>Tables and whole trajectories of diffusers' schedulers, each read from its own configuration.</summary>
+/// <summary>Tables and whole trajectories of diffusers' schedulers, each with its own configuration.</summary>
 public sealed class SchedulerGoldenTests
 {
     [Theory]
@@ -30,12 +30,12 @@ public sealed class SchedulerGoldenTests
     [InlineData("scheduler_dpmpp_2m", "v_trailing")]
     [InlineData("scheduler_flow_euler", "shift1")]
     [InlineData("scheduler_flow_euler", "shift3")]
-    public void A_trajectory_is_that_of_the_golden(string name, string entry)
+    public void Trajectories_equal_the_golden(string name, string entry)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
         var (formulation, options, given) = Read(golden, entry);
-        // The golden's steps are diffusers'.
+        // The golden's timesteps are diffusers'.
         if (options.Solver is Ddim { } ddim)
         {
             var compatible = new DdimCompatible
@@ -81,19 +81,19 @@ public sealed class SchedulerGoldenTests
     [InlineData("scheduler_ddpm", "linear_dit")]
     [InlineData("scheduler_ddpm", "scaled_linear_v")]
     [InlineData("scheduler_ddpm", "cosine")]
-    public void The_tables_of_a_schedule_are_those_of_the_golden(string name, string entry)
+    public void Schedule_tables_equal_the_golden(string name, string entry)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
         var schedule = ((DdpmFormulation)Read(golden, entry).Formulation).Schedule;
         golden.Check($"out.{entry}.betas", Tensor.From(schedule.Betas));
         golden.Check($"out.{entry}.alphas_cumprod", Tensor.From(schedule.AlphasCumprod));
-        // How a line of numbers is rounded depends on the processor's instructions and on libtorch's version. With unit u a point of it has
-        // step·k, the sum and the step itself rounded (3u), its square twice that and once more (7u), in the golden as here. Rescaled, β
-        // is 1 less a ratio near 1, whose rounding (two roots and squares: 8u, twice) stands whole in the small difference.
+        // Rounding of linspace depends on the processor's instructions and on libtorch's version. With unit u, step·k, the sum and the step
+        // itself are rounded (3u), the square has twice that and one more (7u), in the golden as here. Rescaled, β is 1 minus a ratio near
+        // 1, whose rounding (two roots and squares: 8u, twice) is an absolute error of the small difference.
         const double Unit = 1.0 / (1 << 24);
         var betas = golden.Read($"out.{entry}.betas").ToArray<float>();
-        // Rescaled, β is 1 less the squared ratio of two √ᾱ less the last one. Their rounding (4u) grows by √ᾱ over what is left of it.
+        // Rescaled, β is 1 minus the squared ratio of two √ᾱ minus the last one. Their rounding (4u) is amplified by √ᾱ over the remainder.
         var signals = golden.Read($"out.{entry}.alphas_cumprod").ToArray<float>();
         var usual = NoiseSchedule.Create(schedule.Shape!.Value, schedule.BetaStart, schedule.BetaEnd, betas.Length);
         var last = Math.Sqrt(usual.AlphasCumprod[^1]);
@@ -113,7 +113,7 @@ public sealed class SchedulerGoldenTests
     [Theory]
     [InlineData("shift1")]
     [InlineData("shift3")]
-    public void The_training_times_of_a_flow_are_those_of_the_golden(string entry)
+    public void Training_timesteps_of_a_flow_equal_the_golden(string entry)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("scheduler_flow_euler");
@@ -128,7 +128,7 @@ public sealed class SchedulerGoldenTests
     [Theory]
     [InlineData("shift1")]
     [InlineData("shift3")]
-    public void Ddim_on_a_flow_is_its_Euler_method(string entry)
+    public void Ddim_on_a_flow_equals_Euler(string entry)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("scheduler_flow_euler");

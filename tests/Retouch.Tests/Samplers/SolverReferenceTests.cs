@@ -8,8 +8,7 @@ using Retouch.Torch;
 namespace Retouch.Tests.Samplers;
 
 /// <summary>
-/// Solvers without a golden of their own: whole trajectories against <see cref="ScalarSolvers"/>, on levels that are computed here once
-/// more.
+/// Solvers without a golden: whole trajectories against <see cref="ScalarSolvers"/>, on independently computed levels.
 /// </summary>
 public sealed class SolverReferenceTests
 {
@@ -60,7 +59,7 @@ public sealed class SolverReferenceTests
         var levels = new Levels(ddpm, config, name, steps);
         var solvers = new ScalarSolvers(ddpm.Prediction == PredictionType.VPrediction, levels.Times, levels.Sigmas);
         var (first, fresh) = (start.ToArray<float>(), Array.ConvertAll(noises, static n => n.ToArray<float>()));
-        // Where the end keeps some noise, x is not yet z.
+        // If noise remains at the end, x is not z yet.
         var last = 1 / Math.Sqrt(1 + (levels.Sigmas[^1] * levels.Sigmas[^1]));
         for (var k = 0; k < first.Length; k++)
         {
@@ -72,7 +71,7 @@ public sealed class SolverReferenceTests
                     Lms => solvers.LinearMultistep(first[k] * levels.Start),
                     Pndm => solvers.Plms(first[k], levels.Alphas()) / last,
                     UniPc u => solvers.UniPc(first[k], u.SolverOrder, u.Variant == UniPcVariant.Bh1, u.LowerOrderFinal) / last,
-                    _ => throw new InvalidOperationException($"{options.Solver.Name} has a golden of its own."),
+                    _ => throw new InvalidOperationException($"{options.Solver.Name} has its own golden."),
                 } * last;
             Assert.True(
                 Math.Abs(drawn[k] - expected) <= 1e-4 + (1e-4 * Math.Abs(expected)),
@@ -84,7 +83,7 @@ public sealed class SolverReferenceTests
     [Theory]
     [InlineData(1.0, 10)]
     [InlineData(3.0, 28)]
-    public void Heun_on_a_flow_averages_velocities_over_Eulers_times(double shift, int steps)
+    public void Heun_on_a_flow_averages_velocities_at_Eulers_timesteps(double shift, int steps)
     {
         using var scope = TensorScope.Enter();
         var flow = new FlowFormulation(shift: shift);
@@ -115,7 +114,7 @@ public sealed class SolverReferenceTests
     {
         foreach (var solver in (Solver[])[new DpmSolver2M(), new UniPc()])
         {
-            // t even from 0.999 to 0, then s·t/(1 + (s − 1)·t); the network receives whole timesteps.
+            // t uniform from 0.999 to 0, then s·t/(1 + (s − 1)·t); the network receives integer timesteps.
             var plan = SamplingPlan.Create(new FlowFormulation(shift: 3), new() { Solver = solver }, 3);
             double[] t = [3 * 0.999 / (1 + (2 * 0.999)), 3 * 0.666 / (1 + (2 * 0.666)), 3 * 0.333 / (1 + (2 * 0.333)), 0];
             for (var k = 0; k < 3; k++)
@@ -133,8 +132,8 @@ public sealed class SolverReferenceTests
     [Fact]
     public void Beta_levels_are_the_quantiles_of_the_beta_distribution()
     {
-        // Beta(0.6, 0.6) is symmetric; its quartile is checked against its own integral, by the midpoint rule on u = x^0.6, which takes the
-        // pole away.
+        // Beta(0.6, 0.6) is symmetric; its quartile is checked against its own integral, by the midpoint rule on u = x^0.6, which removes
+        // the singularity.
         var levels = SigmaLevels.Create(SigmaSpacing.Beta, 2, 12, 5);
         Assert.Equal([12.0, 7, 2], [levels[0], Math.Round(levels[2], 9), levels[4]]);
         var quartile = (levels[3] - 2) / 10;
@@ -152,7 +151,7 @@ public sealed class SolverReferenceTests
 
     private static Tensor Network(Tensor z, NoiseLevel level) => (z.Sin() * 0.3) + (level.Timestep.View([-1L, 1, 1, 1]) * (0.1 / 1000));
 
-    /// <summary>Timesteps and levels as diffusers' schedulers lay them, from the schedule's variances.</summary>
+    /// <summary>Timesteps and levels of diffusers' schedulers, from the schedule's variances.</summary>
     private sealed class Levels
     {
         private readonly double[] _alphas;
@@ -206,7 +205,7 @@ public sealed class SolverReferenceTests
 
         public double[] Sigmas { get; }
 
-        /// <summary>What normal noise is multiplied by, in x.</summary>
+        /// <summary>Factor of the normal noise, in x.</summary>
         public double Start { get; }
 
         public double[] Alphas() => Array.ConvertAll(Sigmas, static s => 1 / (1 + (s * s)));
@@ -217,7 +216,7 @@ public sealed class SolverReferenceTests
             return _table[k] + ((t - k) * (_table[k + 1] - _table[k]));
         }
 
-        /// <summary>In a line of ln σ between neighbours.</summary>
+        /// <summary>Linear interpolation in ln σ.</summary>
         private double Time(double sigma)
         {
             var k = Math.Clamp(Array.FindLastIndex(_table, s => s <= sigma), 0, 998);

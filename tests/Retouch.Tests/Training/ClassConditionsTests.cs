@@ -12,7 +12,7 @@ namespace Retouch.Tests.Training;
 public sealed class ClassConditionsTests
 {
     [Fact]
-    public void Missing_labels_are_counted_and_the_first_ones_named()
+    public void Missing_labels_are_counted_and_reported()
     {
         var error = Assert.Throws<InputException>(() => Conditions(5).Accept(new Labelled([0, null, 1, null]), Ignore));
         Assert.Contains("2 of 4 pictures have no class", error.Message, StringComparison.Ordinal);
@@ -20,7 +20,7 @@ public sealed class ClassConditionsTests
     }
 
     [Fact]
-    public void How_classes_are_understood_is_told()
+    public void The_mapping_of_classes_is_reported()
     {
         var notes = new List<string>();
         var accepted = new ClassConditions(5, new Dictionary<int, string> { [1] = "b", [4] = "a" }, 0.1, Device.Cpu).Accept(
@@ -34,7 +34,7 @@ public sealed class ClassConditionsTests
     [Theory]
     [InlineData(0, new long[] { 0, 1, 0 })]
     [InlineData(1, new long[] { 2, 2, 2 })]
-    public void Dropout_puts_no_class_in_the_place_of_labels(double dropout, long[] expected)
+    public void Dropout_replaces_labels_by_no_class(double dropout, long[] expected)
     {
         using var scope = TensorScope.Enter();
         var source = new Labelled([0, 1, 0]);

@@ -5,7 +5,7 @@ using Retouch.Training.Conditions;
 
 namespace Retouch.Tests.Training;
 
-/// <summary>Which class of a model each class of the data is.</summary>
+/// <summary>Mapping of classes of the data to classes of the model.</summary>
 public sealed class ClassMappingTests
 {
     private static readonly string[] Animals =
@@ -24,7 +24,7 @@ public sealed class ClassMappingTests
     [InlineData(new[] { "bee", "dog" }, new[] { 1, 3 })]
     [InlineData(new[] { "CAT", "great_dane" }, new[] { 2, 4 })]
     [InlineData(new[] { "Tinca tinca", "tank suit" }, new[] { 5, 7 })]
-    [InlineData(new[] { "maillot", "ant" }, new[] { 6, 0 })] // the whole name of one goes before a synonym of another
+    [InlineData(new[] { "maillot", "ant" }, new[] { 6, 0 })] // a full name takes precedence over a synonym
     [InlineData(new[] { "0", "7", "3" }, new[] { 0, 7, 3 })]
     public void Names_are_matched_to_the_models_and_numbers_are_classes(string[] names, int[] expected)
     {
@@ -39,7 +39,7 @@ public sealed class ClassMappingTests
     }
 
     [Fact]
-    public void What_cannot_be_matched_is_refused_with_both_lists()
+    public void Unmatched_classes_are_rejected_with_both_lists()
     {
         Refused(new Named(["dog", "unicorn"]), Animals, "unicorn", "ant, bee, cat, dog");
         Refused(new Named(["3", "12"]), Animals, "3, 12", "ant, bee");
@@ -61,7 +61,7 @@ public sealed class ClassMappingTests
     }
 
     [Fact]
-    public void Without_names_of_the_model_names_count_in_their_order()
+    public void Without_class_names_classes_are_assigned_in_order()
     {
         var source = new Named(["cat", "dog"]);
         var mapping = ClassMapping.Create(source, Labels([]), 12);
@@ -73,7 +73,7 @@ public sealed class ClassMappingTests
     private static Dictionary<int, string> Labels(string[] names) =>
         names.Select(static (n, k) => (n, k)).ToDictionary(static p => p.k, static p => p.n);
 
-    /// <summary>A picture a class.</summary>
+    /// <summary>One picture per class.</summary>
     private sealed class Named(string[] names, bool numbered = false) : IPictureSource
     {
         public int Count => names.Length;

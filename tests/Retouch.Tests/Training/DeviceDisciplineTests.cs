@@ -18,14 +18,14 @@ using Retouch.Training.Options;
 namespace Retouch.Tests.Training;
 
 /// <summary>
-/// A whole step of every denoiser and objective on a device that is not the CPU: nothing mixes devices, nothing is read but what the list
-/// here names, and the result is the CPU's.
+/// A complete step of every denoiser and objective on a device other than the CPU: no mixed devices, no reads other than those listed
+/// here, and the CPU's result.
 /// </summary>
 public sealed class DeviceDisciplineTests
 {
     /// <summary>
-    /// Who may read from the device in a step, each in one transfer, after all that the loss is made of was asked for: the losses, how
-    /// strongly the terms pull, the figures; and before the update the gradient's norm.
+    /// Types that may read from the device in a step, each in one transfer after the computation of the loss: losses, weights, health
+    /// metrics; and the gradient norm before the update.
     /// </summary>
     private static readonly string[] Reading = ["AdamW", "GradientNorms", "HealthLog", "ObjectiveSet"];
 
@@ -49,7 +49,7 @@ public sealed class DeviceDisciplineTests
 
     [Theory]
     [MemberData(nameof(Steps))]
-    public void A_step_reads_what_it_must_and_gives_what_the_cpu_gives(string kind, string objective)
+    public void A_step_has_only_permitted_reads_and_equals_the_cpu(string kind, string objective)
     {
         var expected = Run(kind, objective, Device.Cpu);
         using var transfers = PretendedDevice.Watch(Reading);
@@ -60,7 +60,7 @@ public sealed class DeviceDisciplineTests
 
     [CudaTheory]
     [MemberData(nameof(Steps))]
-    public void A_step_on_a_card_gives_what_the_cpu_gives(string kind, string objective) =>
+    public void A_step_on_a_GPU_equals_the_cpu(string kind, string objective) =>
         AssertSame(Run(kind, objective, Device.Cpu), Run(kind, objective, Device.Cuda()), 1e-3);
 
     [Fact]
@@ -74,7 +74,7 @@ public sealed class DeviceDisciplineTests
     }
 
     [Fact]
-    public void A_planted_read_in_backward_is_caught_on_the_devices_thread()
+    public void A_planted_read_in_backward_is_caught()
     {
         using var scope = TensorScope.Enter();
         var x = Ops.Ones([2]).To(PretendedDevice.Device);
@@ -112,7 +112,7 @@ public sealed class DeviceDisciplineTests
         Assert.Throws<TorchException>(() => image.Conv2d(kernel, null, [1, 1], [0, 0], [1, 1], 1));
     }
 
-    // Sums of float32 in another order; the loss after three steps has Adam's division by small moments behind it.
+    // Float32 sums in another order; the loss after three steps includes Adam's division by small moments.
     private static void AssertSame((double Loss, double Norm, double After) a, (double Loss, double Norm, double After) b, double tolerance)
     {
         TestTensors.Close(a.Loss, b.Loss, tolerance * Math.Abs(a.Loss), "the loss");
@@ -128,7 +128,7 @@ public sealed class DeviceDisciplineTests
         network.Parameters.Initialise(generator, device);
         using (Autograd.NoGrad())
         {
-            // Fresh transformers predict zero from zero gates.
+            // New transformers predict zero because of zero gates.
             foreach (var parameter in network.Parameters.All)
                 parameter.Value.AddInPlace((Ops.Randn(parameter.Shape, generator) * 0.05).To(device));
         }

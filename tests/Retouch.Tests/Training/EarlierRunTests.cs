@@ -14,7 +14,7 @@ public sealed class EarlierRunTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_run_of_an_earlier_version_ends_as_it_would_have_ended_there()
+    public void A_run_of_an_earlier_version_resumes_identically()
     {
         var golden = Path.Combine(GoldenCase.Root(), "earlier_run");
         foreach (var file in Directory.EnumerateFiles(Path.Combine(golden, "run"), "*", SearchOption.AllDirectories))

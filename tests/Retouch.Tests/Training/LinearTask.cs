@@ -9,7 +9,7 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Tests.Training;
 
-/// <summary>Fits w·x to y: a loss whose gradient is known on paper, 2·mean((w·x − y)·x).</summary>
+/// <summary>Fits w·x to y: a loss with the known gradient 2·mean((w·x − y)·x).</summary>
 internal sealed class LinearTask : ITrainingTask
 {
     private readonly Parameter _weight;
@@ -25,7 +25,7 @@ internal sealed class LinearTask : ITrainingTask
 
     public ParameterStore Network { get; } = new();
 
-    /// <summary>The step (from 0) that adds √(w − w), which is 0 but rises without bound.</summary>
+    /// <summary>Step (from 0) that adds √(w − w), which is 0 with an unbounded derivative.</summary>
     public long? InfiniteSlopeAt { get; init; }
 
     public float[] Weight => _weight.Value.ToArray<float>();
@@ -70,7 +70,7 @@ internal sealed class LinearTask : ITrainingTask
 
     public void LoadState(JsonNode? state)
     {
-        // Keeps nothing.
+        // No state.
     }
 
     public void Dispose() => Network.Dispose();
@@ -82,7 +82,7 @@ internal sealed class WhiteGrid : ISampleGrid
     public Picture Draw(CancellationToken cancellation) => Picture.Filled(4, 4, Rgb.White);
 }
 
-/// <summary>Rows (x, y) in order, in batches, on and on.</summary>
+/// <summary>Rows (x, y) in order, in batches, repeatedly.</summary>
 internal sealed class Rows(float[][] rows, int batch, DataCursor start, CancellationTokenSource? cancelInside = null) : IBatchSource
 {
     private int _at = start.Position;

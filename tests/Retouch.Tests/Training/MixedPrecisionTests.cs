@@ -18,7 +18,7 @@ public sealed class MixedPrecisionTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void What_the_device_lacks_is_refused_with_what_to_use()
+    public void Unsupported_types_are_rejected_with_an_alternative()
     {
         var before = Tensor.LiveCount;
         Assert.Null(MixedPrecision.Missing(Device.Cpu, DType.Float32));
@@ -42,11 +42,11 @@ public sealed class MixedPrecisionTests : IDisposable
     [InlineData(DType.Float16, false, DType.Float16)]
     [InlineData(DType.BFloat16, true, DType.BFloat16)]
     [InlineData(DType.Float32, true, DType.Float32)]
-    public void A_decoder_that_overflows_in_float16_stays_in_float32(DType precision, bool overflows, DType expected) =>
+    public void A_decoder_that_overflows_in_float16_runs_in_float32(DType precision, bool overflows, DType expected) =>
         Assert.Equal(expected, MixedPrecision.OfDecoder(precision, overflows));
 
     [Fact]
-    public void An_autoencoder_that_overflows_in_float16_is_not_trained_in_it()
+    public void An_overflowing_autoencoder_cannot_be_trained_in_float16()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("autoencoder_kl_2level");
@@ -60,8 +60,7 @@ public sealed class MixedPrecisionTests : IDisposable
         );
     }
 
-    // Where libtorch has float16 on this processor (2.x), a whole run goes through it: denoiser in float16, loss scaled, decoder in
-    // float32.
+    // If libtorch supports float16 on this processor (2.x), a complete run: denoiser in float16, scaled loss, decoder in float32.
     [Fact]
     public void A_run_in_float16_ends_near_one_in_float32()
     {

@@ -7,7 +7,7 @@ using Retouch.Training.State;
 
 namespace Retouch.Tests.Training;
 
-/// <summary>An interrupted run that goes on ends with the bytes of one that was never interrupted.</summary>
+/// <summary>A resumed run ends with the same bytes as an uninterrupted one.</summary>
 public sealed class ResumeTests : IDisposable
 {
     private const string Auto = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""";
@@ -25,10 +25,10 @@ public sealed class ResumeTests : IDisposable
     [Theory]
     [Trait("speed", "slow")]
     [InlineData(Auto, false, 1)]
-    [InlineData(Auto, false, 4)] // right at a checkpoint
+    [InlineData(Auto, false, 4)] // at a checkpoint
     [InlineData(Auto, true, 6)]
     [InlineData(PixelAuto, false, 7)]
-    public void An_interrupted_run_ends_with_the_same_bytes(string objective, bool cacheLatents, int stopAfter)
+    public void A_resumed_run_ends_with_the_same_bytes(string objective, bool cacheLatents, int stopAfter)
     {
         var options = TinyRun.Denoiser(objective, cacheLatents);
         Train(options, "whole", null);
@@ -44,7 +44,7 @@ public sealed class ResumeTests : IDisposable
     [InlineData(1)]
     [InlineData(5)]
     [InlineData(8)]
-    public void An_interrupted_run_on_pictures_of_many_shapes_ends_with_the_same_bytes(int stopAfter)
+    public void A_resumed_run_with_buckets_ends_with_the_same_bytes(int stopAfter)
     {
         for (var k = 0; k < 13; k++)
         {
@@ -83,7 +83,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
-    public void A_longer_run_says_what_rate_follows()
+    public void A_longer_run_reports_its_learning_rate()
     {
         var options = TinyRun.Denoiser(set: """{ "optimiser.learningRate": 0.01, "optimiser.schedule": { "shape": "cosine" } }""");
         Train(options, "run", null);
@@ -91,7 +91,7 @@ public sealed class ResumeTests : IDisposable
         var progress = new ProgressProbe();
         run.Train(progress, CancellationToken.None);
         Assert.Contains("Since the checkpoint of step 9 these have changed:\n  steps: 9 → 18", progress.Notes);
-        // Half a cosine over nine steps, then over eighteen: cos² and the half.
+        // Half a cosine over nine steps, then over eighteen: cos² and ½.
         var last = 0.01 * 0.5 * (1 + Math.Cos(Math.PI * 8 / 9));
         Assert.Contains(
             $"the learning rate was {last:0.###e+0} in step 9 and is {0.005:0.###e+0} in step 10. To continue at the current rate: ",
@@ -101,7 +101,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
-    public void What_changed_since_the_checkpoint_is_listed_and_refused_unless_it_is_accepted()
+    public void Changes_since_the_checkpoint_are_rejected_unless_accepted()
     {
         for (var k = 0; k < 6; k++)
             Add($"{(k % 2 == 0 ? "even" : "odd")}/{k}.png", k);
@@ -146,7 +146,7 @@ public sealed class ResumeTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_run_may_be_interrupted_after_every_step()
+    public void A_run_can_be_interrupted_after_every_step()
     {
         var options = TinyRun.Denoiser();
         Train(options, "whole", null);
@@ -159,12 +159,12 @@ public sealed class ResumeTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Work_after_the_last_checkpoint_is_done_again_in_the_same_way()
+    public void Steps_after_the_last_checkpoint_are_repeated_identically()
     {
         var options = TinyRun.Denoiser();
         Train(options, "whole", null);
         Train(options, "killed", null);
-        // As a kill after step 6 leaves it: no checkpoint past 4, no models, a log that is ahead, its last line cut.
+        // State after a kill at step 6: no checkpoint after 4, no models, a log ahead of the checkpoint with a truncated last line.
         Directory.Delete(new CheckpointStore(_folder["killed"]).FolderOf(9), recursive: true);
         Directory.Delete(new CheckpointStore(_folder["killed"]).FolderOf(8), recursive: true);
         Copy(new CheckpointStore(Whole4()).FolderOf(4), new CheckpointStore(_folder["killed"]).FolderOf(4));
@@ -178,7 +178,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
-    public void A_finished_run_can_be_given_more_steps()
+    public void A_finished_run_can_be_extended()
     {
         Train(TinyRun.Denoiser(), "longer", null);
         using (var run = TrainingRun.Resume(_folder["longer"], 11, TimeProvider.System))
@@ -201,7 +201,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
-    public void A_run_without_checkpoints_starts_again()
+    public void A_run_without_checkpoints_restarts()
     {
         var options = TinyRun.Denoiser(set: """{ "steps": 3, "checkpoints.every": 0 }""");
         using var cancelled = new CancellationTokenSource();
@@ -214,7 +214,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
-    public void Two_processes_do_not_train_in_one_folder()
+    public void A_folder_is_locked_by_its_process()
     {
         Train(TinyRun.Denoiser(set: """{ "steps": 1 }"""), "run", null);
         using var locked = RunFolder.Open(_folder["run"]).Lock();
@@ -223,7 +223,7 @@ public sealed class ResumeTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void The_threads_that_read_do_not_matter()
+    public void The_number_of_reader_threads_has_no_effect()
     {
         Train(TinyRun.Denoiser(), "two", null);
         Train(TinyRun.Denoiser(set: """{ "data.workers": 1 }"""), "one", null);

@@ -31,7 +31,7 @@ public sealed class RunSummaryTests : IDisposable
     }
 
     [Fact]
-    public void Encoding_before_the_first_step_is_counted_picture_by_picture()
+    public void Encoding_progress_counts_pictures()
     {
         var progress = new ProgressProbe();
         using (
@@ -48,7 +48,7 @@ public sealed class RunSummaryTests : IDisposable
     }
 
     [Fact]
-    public void A_plan_encodes_the_pictures_of_its_steps_only_and_writes_no_cache()
+    public void A_dry_run_encodes_only_its_pictures_without_a_cache()
     {
         // Pictures after those of the plan's four steps of 2 × 2 are broken: reading them would end in an error.
         Directory.CreateDirectory(_folder["data/first"]);

@@ -15,7 +15,7 @@ public sealed class StepSeedsTests
     }
 
     [Fact]
-    public void Each_purpose_step_micro_batch_rank_and_seed_has_a_stream_of_its_own()
+    public void Streams_differ_by_purpose_step_micro_batch_rank_and_seed()
     {
         var here = new StepSeeds(7, 100, 1, 2);
         var streams = Enum.GetValues<RandomPurpose>()
@@ -48,7 +48,7 @@ public sealed class StepSeedsTests
         {
             for (var b = 0; b < a; b++)
             {
-                // Independent standard normals: the mean product is within 5/√n of zero but for one case in two million.
+                // Independent standard normals: the mean product is within 5/√n of zero except for one case in two million.
                 var product = streams[a].Zip(streams[b], static (x, y) => x * y).Average();
                 Assert.True(Math.Abs(product) < 5 / Math.Sqrt(Length), $"streams {a} and {b}: {product}");
             }
@@ -56,7 +56,7 @@ public sealed class StepSeedsTests
     }
 
     [Fact]
-    public void The_same_place_draws_the_same_whatever_was_drawn_before()
+    public void Streams_are_independent_of_previous_draws()
     {
         var here = new StepSeeds(7, 100, 1, 0);
         var first = Draw(here, RandomPurpose.Levels);

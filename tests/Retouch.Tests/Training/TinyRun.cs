@@ -5,18 +5,17 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Tests.Training;
 
-/// <summary>Options of runs that take seconds, and what the tests look at afterwards.</summary>
+/// <summary>Options of short runs, and access to their results.</summary>
 internal static class TinyRun
 {
-    /// <summary>A DiT on the latents of the golden's autoencoder: 11 drawn scenes of 16 pixels in batches of 2 × 2, so that epochs end in
-    /// the middle of a step.</summary>
+    /// <summary>A DiT on latents of the golden's autoencoder: 11 procedural scenes of 16 pixels in batches of 2 × 2, so that epochs end
+    /// within a step.</summary>
     public static TrainingOptions Denoiser(
         string objective = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 9 } }, "decodeBatch": 2 }""",
         bool cacheLatents = false,
         string set = "{}"
     )
     {
-        using var golden = GoldenCase.Open("training_dit_lpl");
         var json = JsonNode
             .Parse(
                 $$"""
@@ -39,14 +38,14 @@ internal static class TinyRun
                 """
             )!
             .AsObject();
-        json["model"]!["autoencoder"] = golden.PathOf("autoencoder");
+        json["model"]!["autoencoder"] = TinyModel.AutoencoderFolder;
         json["data"]![cacheLatents ? "cacheLatents" : "flip"] = cacheLatents ? true : 0.5;
         foreach (var (path, value) in JsonNode.Parse(set)!.AsObject())
             OptionsFile.Set(json, path, value?.DeepClone());
         return OptionsFile.Bind<TrainingOptions>(json, "test");
     }
 
-    /// <summary>Every file of a run that must not depend on where it was interrupted, by its path.</summary>
+    /// <summary>All files of a run that must not depend on interruptions, by path.</summary>
     public static SortedDictionary<string, byte[]> WeightFiles(string run)
     {
         var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
@@ -55,7 +54,7 @@ internal static class TinyRun
         return files;
     }
 
-    /// <summary>The log without what a clock or the machine decides.</summary>
+    /// <summary>The log without values that depend on clock or machine.</summary>
     public static string[] Metrics(string run) =>
         [
             .. MetricsReader
@@ -75,7 +74,7 @@ internal static class TinyRun
         ];
 }
 
-/// <summary>Shows nothing, remembers notes, and calls back after each step.</summary>
+/// <summary>No display; stores notes, and calls back after each step.</summary>
 internal sealed class ProgressProbe(Action<TrainingProgress>? onStep = null) : IProgressLine
 {
     public List<string> Notes { get; } = [];

@@ -10,7 +10,7 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Tests.Training;
 
-/// <summary>The loop on a task whose every number is known.</summary>
+/// <summary>The training loop on a task with known values.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class TrainerTests : IDisposable
 {
@@ -46,7 +46,7 @@ public sealed class TrainerTests : IDisposable
         };
 
     [Fact]
-    public void Accumulated_batches_make_the_step_of_one_large_batch()
+    public void Accumulated_batches_equal_one_large_batch()
     {
         var (whole, wholeNorms) = Train(Options(batch: 4));
         var (parts, partNorms) = Train(Options(batch: 1, accumulate: 4));
@@ -60,7 +60,7 @@ public sealed class TrainerTests : IDisposable
     [Theory]
     [InlineData(0.5)]
     [InlineData(1000.0)]
-    public void The_gradient_is_clipped_to_its_bound(double clip)
+    public void The_gradient_norm_is_clipped(double clip)
     {
         var gradient = Gradient(Data, Start);
         var norm = Norm(gradient);
@@ -71,7 +71,7 @@ public sealed class TrainerTests : IDisposable
         var scale = Math.Min(1, clip / (norm + 1e-6));
         Assert.Equal(norm, record.Find("gradient/norm")!.Value, 1e-5);
         Assert.Equal(scale, record.Find("gradient/clip")!.Value, 1e-6);
-        // What AdamW was given shows in its first moment, 0.1·g, of the checkpoint.
+        // The gradient passed to AdamW is visible in the checkpoint's first moment, 0.1·g.
         using var scope = TensorScope.Enter();
         using var moments = Retouch.Torch.Safetensors.SafetensorsFile.Open(
             Path.Combine(new CheckpointStore(run.Path).FolderOf(1), "optimiser.safetensors")
@@ -82,7 +82,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void Each_average_follows_with_its_own_decay()
+    public void Each_average_has_its_own_decay()
     {
         var run = Folder();
         using var task = new LinearTask(Start);
@@ -111,7 +111,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void A_loss_that_is_not_finite_names_step_term_sample_and_time_and_keeps_the_checkpoint()
+    public void A_non_finite_loss_is_reported_and_keeps_the_checkpoint()
     {
         float[][] data = [.. Data.Select(static (row, k) => k == 3 ? [float.NaN, row[1], row[2]] : row)];
         var run = Folder();
@@ -139,7 +139,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void Only_the_sample_at_fault_is_named()
+    public void Only_the_responsible_sample_is_named()
     {
         float[][] data = [.. Data.Select(static (row, k) => k == 2 ? [row[0], row[1], float.PositiveInfinity] : row)];
         using var task = new LinearTask(Start);
@@ -148,7 +148,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void A_gradient_that_is_not_finite_stops_before_the_update()
+    public void A_non_finite_gradient_stops_before_the_update()
     {
         var run = Folder();
         using var task = new LinearTask(Start) { InfiniteSlopeAt = 3 };
@@ -164,7 +164,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void Weights_that_overflow_are_not_saved()
+    public void Overflowing_weights_are_not_saved()
     {
         var run = Folder();
         using var task = new LinearTask(Start);
@@ -190,9 +190,9 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void In_float16_the_scale_goes_in_and_out_without_a_trace()
+    public void In_float16_the_loss_scale_cancels()
     {
-        // A power of two moves no digit of a float32 number.
+        // A power of two does not change the significand of a float32 number.
         var plain = Train(Options(steps: 7, accumulate: 2, clip: 0.5, averages: [0.9]));
         var scaled = Train(Options(steps: 7, accumulate: 2, clip: 0.5, averages: [0.9]) with { Precision = "float16" });
         Assert.Equal(plain.Weight, scaled.Weight);
@@ -202,7 +202,7 @@ public sealed class TrainerTests : IDisposable
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void In_float16_a_step_that_overflows_is_left_out_counted_and_resumed(int accumulate)
+    public void In_float16_an_overflowing_step_is_skipped_and_counted(int accumulate)
     {
         var options = Options(steps: 6, batch: 1, accumulate: accumulate, averages: [0.5]) with { Precision = "float16" };
         var run = Folder();
@@ -215,13 +215,13 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal([65536, 65536, 32768, 32768, 32768, 32768], records.Select(static r => r.Find("scaler/scale")!.Value));
         Assert.False(double.IsFinite(records[2].Find("gradient/norm")!.Value));
 
-        // The same without that step: its rows left out, the optimiser and the average one step younger.
+        // The same run without that step: without its rows, optimiser and average one step younger.
         float[][] rows = [.. Enumerable.Range(0, 6 * accumulate).Where(k => k / accumulate != 2).Select(static k => Data[k % Data.Length])];
         using var without = new LinearTask(Start);
         Run(without, options with { Steps = 5 }, Folder(), data: rows);
         Assert.Equal(without.Weight, whole.Weight);
 
-        // Stopped behind it, and taken up from the checkpoint of step 4.
+        // Stopped after it, and resumed from the checkpoint of step 4.
         var stopped = Folder();
         using (var first = new LinearTask(Start) { InfiniteSlopeAt = 2 })
             Run(first, options with { Steps = 4 }, stopped);
@@ -245,7 +245,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void In_float16_what_no_scale_mends_stops_the_run()
+    public void In_float16_persistent_overflow_stops_the_run()
     {
         float[][] data = [.. Data.Select(static row => (float[])[float.NaN, row[1], row[2]])];
         var run = Folder();
@@ -259,7 +259,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void An_interruption_among_accumulated_batches_finishes_the_step()
+    public void An_interruption_within_a_step_completes_the_step()
     {
         var options = Options(steps: 4, batch: 1, accumulate: 3);
         var whole = Train(options).Weight;
@@ -284,7 +284,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void A_broken_last_checkpoint_is_written_anew()
+    public void A_damaged_last_checkpoint_is_rewritten()
     {
         var run = Folder();
         using (var task = new LinearTask(Start))
@@ -309,17 +309,17 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void Time_spent_waiting_is_that_of_the_step()
+    public void Waiting_time_is_attributed_to_its_step()
     {
         var run = Folder();
         using var task = new LinearTask(Start);
-        // The rows say that one second passes with each.
+        // The rows show that one second passes per call.
         Run(task, Options(steps: 1, batch: 2), run);
         Assert.Equal(2, MetricsReader.Read(run.MetricsFile)[0].Find("time/data"));
     }
 
     [Fact]
-    public void Samples_are_drawn_on_the_way_and_at_the_end()
+    public void Sample_grids_are_drawn_during_and_after_training()
     {
         var run = Folder();
         using var task = new LinearTask(Start);
@@ -331,7 +331,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void Fifty_steps_leave_no_tensor_behind()
+    public void Fifty_steps_leak_no_tensors()
     {
         var before = Tensor.LiveCount;
         using (var task = new LinearTask(Start))
@@ -356,7 +356,7 @@ public sealed class TrainerTests : IDisposable
     [Trait("speed", "slow")]
     [InlineData(false)]
     [InlineData(true)]
-    public void Fifty_steps_through_the_decoder_leave_no_tensor_behind(bool cacheLatents)
+    public void Fifty_steps_through_the_decoder_leak_no_tensors(bool cacheLatents)
     {
         var before = Tensor.LiveCount;
         var counts = new List<long>();

@@ -14,7 +14,7 @@ public sealed class CudaStatusTests
     [InlineData(true, 0, 100, true, "with a driver, but no GPU (words)", "nvidia-smi")]
     [InlineData(true, 0, 999, true, "the CUDA runtime fails: words (error 999)", "reboot")]
     [InlineData(true, 2, 0, true, "CUDA build of libtorch 2.6.0, 2 GPUs", "cuda:0 to cuda:1")]
-    public void Says_why_no_card_is_used_and_what_to_do(bool built, int devices, int code, bool driver, string reason, string remedy)
+    public void The_reason_for_an_unusable_GPU_is_reported(bool built, int devices, int code, bool driver, string reason, string remedy)
     {
         var status = CudaStatus.Describe(built, devices, code, "words", "2.6.0", driver);
         Assert.Contains(reason, status.Reason, StringComparison.Ordinal);
@@ -23,11 +23,11 @@ public sealed class CudaStatusTests
     }
 
     [Fact]
-    public void Auto_is_the_first_card_or_the_processor() =>
+    public void Auto_is_the_first_GPU_or_the_CPU() =>
         Assert.Equal(CudaStatus.Read().Devices > 0 ? Device.Cuda() : Device.Cpu, Device.Parse(Device.Auto));
 
     [Fact]
-    public void A_device_that_is_absent_is_an_error_of_the_environment_with_reason_and_remedy()
+    public void An_unavailable_device_is_an_environment_error_with_a_remedy()
     {
         Assert.Equal(Device.Cpu, Device.Cpu.Require());
         var status = CudaStatus.Read();

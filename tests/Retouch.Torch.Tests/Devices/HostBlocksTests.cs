@@ -5,7 +5,7 @@ namespace Retouch.Torch.Tests.Devices;
 public sealed class HostBlocksTests
 {
     [Fact]
-    public void Loading_the_library_leaves_the_allocator_of_the_process_alone()
+    public void Loading_the_library_does_not_replace_the_allocator()
     {
         using var scope = TensorScope.Enter();
         var before = BlocksInUse.Figures(false)[0];
@@ -14,7 +14,7 @@ public sealed class HostBlocksTests
     }
 
     [Fact]
-    public void Freed_blocks_are_used_again_and_wait_within_the_bound()
+    public void Freed_blocks_are_reused_within_the_bound()
     {
         using var scope = TensorScope.Enter();
         using var blocks = BlocksInUse.Watch();
@@ -33,7 +33,7 @@ public sealed class HostBlocksTests
     }
 
     [Fact]
-    public void A_tensor_of_one_allocator_is_freed_properly_under_the_other()
+    public void A_tensor_is_freed_by_its_own_allocator()
     {
         using var scope = TensorScope.Enter();
         var usual = Ops.Ones([1L << 20]);

@@ -18,17 +18,17 @@ public sealed class OutOfMemoryWordingTests
     [InlineData("unable to mmap 8 bytes from file </w>: Cannot allocate memory (12)")]
     [InlineData("std::bad_alloc")]
     [InlineData("could not create a memory object")]
-    public void Recognises_what_libraries_say_when_memory_runs_out(string message) => Assert.True(OutOfMemoryWording.Matches(message));
+    public void Out_of_memory_errors_are_recognised(string message) => Assert.True(OutOfMemoryWording.Matches(message));
 
     [Theory]
     [InlineData("The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1")]
     [InlineData("CUDA error: an illegal memory access was encountered")]
     [InlineData("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED")]
     [InlineData("expected memory format to be contiguous")]
-    public void And_nothing_else(string message) => Assert.False(OutOfMemoryWording.Matches(message));
+    public void Other_errors_are_not_recognised(string message) => Assert.False(OutOfMemoryWording.Matches(message));
 
     [Fact]
-    public void A_tensor_larger_than_any_machine_is_out_of_memory_and_says_what_helps()
+    public void A_huge_tensor_is_out_of_memory_with_a_remedy()
     {
         using var scope = TensorScope.Enter();
         var error = Assert.Throws<OutOfDeviceMemoryException>(() => Ops.Empty([1L << 44]));

@@ -5,12 +5,12 @@ using Retouch.Torch.Interop;
 namespace Retouch.Torch.Tests.Interop;
 
 /// <summary>
-/// No exception crosses between native and managed code but in the form that is meant for it, and nothing leaks on the way.
+/// Exceptions cross the native boundary only in their intended form, without leaks.
 /// </summary>
 public sealed unsafe class NativeWallTests
 {
     [Fact]
-    public void A_tensor_of_more_dimensions_than_the_struct_holds_is_refused_rather_than_read_past_it()
+    public void A_tensor_with_too_many_dimensions_is_rejected()
     {
         using var scope = TensorScope.Enter();
         var sixteen = Ops.Ones([1]).Expand(Enumerable.Repeat(1L, 16).ToArray());
@@ -23,11 +23,11 @@ public sealed unsafe class NativeWallTests
     [InlineData("OutOfMemoryError", typeof(OutOfDeviceMemoryException))]
     [InlineData("bad_alloc", typeof(OutOfDeviceMemoryException))]
     [InlineData("number", typeof(TorchException))]
-    public void Every_kind_of_native_exception_arrives_as_what_it_means(string kind, Type expected) =>
+    public void Native_exceptions_are_mapped_by_type(string kind, Type expected) =>
         Assert.IsType(expected, Record.Exception(() => Plant(kind)));
 
     [Fact]
-    public void A_result_that_nobody_understands_frees_those_before_it()
+    public void An_unsupported_result_frees_the_previous_ones()
     {
         using var kept = BlocksInUse.Watch();
         var error = Assert.Throws<TorchException>(() => Plant("result"));
@@ -36,7 +36,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void What_a_backward_function_keeps_goes_with_the_backward_pass_not_with_the_result()
+    public void Saved_tensors_are_freed_by_the_backward_pass()
     {
         using var scope = TensorScope.Enter();
         var released = 0;
@@ -53,7 +53,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void Without_a_backward_pass_it_goes_with_the_graph()
+    public void Saved_tensors_are_freed_with_the_graph()
     {
         var released = 0;
         using (TensorScope.Enter())
@@ -66,7 +66,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void A_release_function_that_throws_during_backward_fails_the_backward()
+    public void An_exception_in_a_release_during_backward_fails_the_backward()
     {
         using var scope = TensorScope.Enter();
         var y = Identity(Leaf(), static g => g, static () => throw new InputException("planted in release"));
@@ -74,7 +74,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void A_release_function_that_throws_where_nothing_can_be_thrown_fails_the_next_call()
+    public void An_exception_in_a_release_elsewhere_fails_the_next_call()
     {
         using var scope = TensorScope.Enter();
         var number = 0f;
@@ -85,7 +85,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void Memory_of_others_is_given_back_once_where_no_tensor_comes_to_be()
+    public void External_memory_is_released_once_if_no_tensor_is_created()
     {
         var released = 0;
         var number = 0f;
@@ -95,7 +95,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void A_backward_function_with_too_few_gradients_says_so()
+    public void A_backward_function_with_too_few_gradients_is_an_error()
     {
         using var scope = TensorScope.Enter();
         var (a, b) = (Leaf(), Leaf());
@@ -108,7 +108,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void Two_threads_that_fail_at_once_get_each_its_own_exception()
+    public void Concurrent_failures_keep_their_own_exceptions()
     {
         const int Rounds = 200;
         using var together = new Barrier(2);
@@ -132,7 +132,7 @@ public sealed unsafe class NativeWallTests
     }
 
     [Fact]
-    public void A_failure_inside_a_pass_inside_a_pass_keeps_its_kind()
+    public void A_failure_in_a_nested_pass_keeps_its_type()
     {
         using var scope = TensorScope.Enter();
         var x = Leaf();

@@ -7,7 +7,8 @@ using Retouch.Torch.Pickle;
 
 namespace Retouch.Torch.Tests.Pickle;
 
-/// <summary>Checkpoints that PyTorch 1.13 wrote, in both of its formats; what is no tensor is refused by name and never run.</summary>
+/// <summary>Checkpoints written by PyTorch 1.13 in both formats; objects other than tensors are rejected by name and never
+/// executed.</summary>
 public sealed class PickleFileTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-pickle-").FullName;
@@ -18,7 +19,7 @@ public sealed class PickleFileTests : IDisposable
     [InlineData("dtypes_strides.pth")]
     [InlineData("dtypes_strides_stream.bin")]
     [InlineData("nested.ckpt")]
-    public void Every_type_and_stride_is_what_pytorch_wrote(string name)
+    public void Types_and_strides_equal_PyTorchs(string name)
     {
         using var scope = TensorScope.Enter();
         using var file = PickleFile.Open(Golden(name));
@@ -38,7 +39,7 @@ public sealed class PickleFileTests : IDisposable
     }
 
     [Fact]
-    public void A_tensor_stays_valid_after_its_file_is_closed_and_an_owned_one_can_be_written_to()
+    public void Tensors_outlive_their_file()
     {
         using var scope = TensorScope.Enter();
         Tensor shared,
@@ -62,16 +63,16 @@ public sealed class PickleFileTests : IDisposable
     }
 
     [Fact]
-    public void What_is_more_than_tensors_is_refused_by_name() =>
+    public void Objects_other_than_tensors_are_rejected_by_name() =>
         Assert.Contains("argparse.Namespace", Refused(Golden("foreign.pt")), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("posix", "system")]
     [InlineData("builtins", "eval")]
     [InlineData("torch", "load")]
-    public void A_name_that_would_be_run_is_refused(string module, string name)
+    public void Executable_names_are_rejected(string module, string name)
     {
-        // What `pickle` writes for an object that calls posix.system: the classic attack.
+        // Output of `pickle` for an object that calls posix.system: the classic attack.
         var program = $"\u0080\u0002c{module}\n{name}\nX\u0004\u0000\u0000\u0000true\u0085R.";
         Assert.Contains($"{module}.{name}", Refused(Archive(Encoding.Latin1.GetBytes(program))), StringComparison.Ordinal);
     }
@@ -90,7 +91,7 @@ public sealed class PickleFileTests : IDisposable
     [InlineData("\u0080\u0002\u00f1.", "0xf1")]
     [InlineData("\u0080\u0002K\u0001)R.", "not a global")]
     [InlineData("\u0080\u0002ctorch\nFloatStorage\n)R.", "torch.FloatStorage is called")]
-    public void A_broken_program_is_refused_with_the_reason(string program, string expected) =>
+    public void A_broken_program_is_rejected_with_the_reason(string program, string expected) =>
         Assert.Contains(expected, Refused(Archive(Encoding.Latin1.GetBytes(program))), StringComparison.Ordinal);
 
     [Theory]
@@ -121,7 +122,7 @@ public sealed class PickleFileTests : IDisposable
     }
 
     [Fact]
-    public void A_storage_must_be_as_long_as_it_says_and_stored_as_it_is()
+    public void Storages_of_another_length_or_compressed_are_rejected()
     {
         var program = Encoding.Latin1.GetBytes(Tensor("K\u0004", "K\u0000", "K\u0004\u0085", "K\u0001\u0085"));
         Assert.Contains("claims 4 elements in 12 bytes", Refused(Archive(program, new byte[12])), StringComparison.Ordinal);
@@ -130,7 +131,7 @@ public sealed class PickleFileTests : IDisposable
     }
 
     [Fact]
-    public void Every_truncation_is_refused()
+    public void Every_truncation_is_rejected()
     {
         foreach (var name in new[] { "dtypes_strides.pth", "dtypes_strides_stream.bin" })
         {
@@ -145,7 +146,7 @@ public sealed class PickleFileTests : IDisposable
     }
 
     [Fact]
-    public void Files_that_are_missing_or_something_else_are_refused()
+    public void Missing_and_unrelated_files_are_rejected()
     {
         Assert.Contains("nowhere.pth", Refused(Path.Combine(_folder, "nowhere.pth")), StringComparison.Ordinal);
         var path = Path.Combine(_folder, "text.bin");
@@ -154,7 +155,7 @@ public sealed class PickleFileTests : IDisposable
     }
 
     [Fact]
-    public void A_network_is_filled_from_it()
+    public void A_network_is_loaded_from_a_pickle()
     {
         using var scope = TensorScope.Enter();
         var store = new ParameterStore();
@@ -170,7 +171,7 @@ public sealed class PickleFileTests : IDisposable
         store.Dispose();
     }
 
-    /// <summary>A dictionary with one tensor "w" over storage 0, in pickle's operations.</summary>
+    /// <summary>A dictionary with one tensor "w" over storage 0, as pickle opcodes.</summary>
     private static string Tensor(string count, string offset, string size, string stride) =>
         $"\u0080\u0002}}X\u0001\u0000\u0000\u0000wctorch._utils\n_rebuild_tensor_v2\n((X\u0007\u0000\u0000\u0000storage"
         + $"ctorch\nFloatStorage\nX\u0001\u0000\u0000\u00000X\u0003\u0000\u0000\u0000cpu{count}tQ{offset}{size}{stride}\u0089}}tRs.";

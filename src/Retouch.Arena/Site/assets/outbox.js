@@ -5,7 +5,7 @@ import { call, Refusal } from "./api.js";
 const SLOT = "arena-outbox";
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Sends, and goes on trying until there is an answer. */
+/** Sends with retries until the server answers. */
 export async function send(path, body, waiting) {
   localStorage.setItem(SLOT, JSON.stringify({ path, body }));
   for (let pause = 300; ; pause = Math.min(5000, pause * 1.7)) {

@@ -47,7 +47,7 @@ function pair(p) {
   box.append(
     el("div", { class: "split", role: "img", "aria-label": `${p.wins} wins, ${p.ties} ties, ${p.losses} losses of ${p.model} against ${p.against}` },
       part("win", p.winShare, p.wins, "wins"), part("tie", p.tieShare, p.ties, "ties"), part("loss", p.lossShare, p.losses, "losses")),
-    el("p", { class: "facts" }, `${p.model} against ${p.against}: ${p.wins} won, ${p.ties} even, ${p.losses} lost. Improvement ${range(p.improvement, true)}; sign test ${probability(p.signTest)}. ${missing}`),
+    el("p", { class: "facts" }, `${p.model} against ${p.against}: ${p.wins} wins, ${p.ties} ties, ${p.losses} losses. Improvement ${range(p.improvement, true)}; sign test ${probability(p.signTest)}. ${missing}`),
   );
   return box;
 }
@@ -73,7 +73,7 @@ function question(q) {
   const alpha = q.agreement === undefined ? "no item has two ratings yet" : `Krippendorff's alpha ${figure(q.agreement, 2)} (1: full agreement, 0: chance)`;
   section.append(el("p", { class: "facts" }, `${plural(q.votes, "rating")}. Agreement: ${alpha}.`));
   if (q.alignment.length > 0) {
-    section.append(el("h3", {}, "Shows what the text says"), el("div", { class: "scroll" }, table(el("table"), [["Model"], ["Yes", "number"], ["Pictures", "number"], ["Share", "number"]],
+    section.append(el("h3", {}, "Prompt alignment"), el("div", { class: "scroll" }, table(el("table"), [["Model"], ["Yes", "number"], ["Pictures", "number"], ["Share", "number"]],
       q.alignment.map((a) => el("tr", {}, el("td", {}, a.model), el("td", { class: "number" }, String(a.aligned)), el("td", { class: "number" }, a.short > 0 ? `${a.counted} (${a.short} with too few ratings)` : String(a.counted)),
         el("td", { class: "number" }, a.counted > 0 ? range(a.alignedShare) : "–"))))));
   }
@@ -81,15 +81,15 @@ function question(q) {
   if (q.ranking.length > 0) section.append(el("h3", {}, "Ranking (Bradley–Terry, all ratings, 95 % intervals)"), el("div", { class: "scroll" }, ranking(q.ranking)));
   if (q.flaws.length > 0) {
     const share = (count, f) => `${count} (${percent(count / f.marked)})`;
-    section.append(el("h3", {}, "Flaws that were marked"), el("div", { class: "scroll" }, table(el("table"), [["Model"], ["Marked", "number"], ["No flaws", "number"], ["Minor", "number"], ["Major", "number"]],
+    section.append(el("h3", {}, "Flaw marks"), el("div", { class: "scroll" }, table(el("table"), [["Model"], ["Marked", "number"], ["No flaws", "number"], ["Minor", "number"], ["Major", "number"]],
       q.flaws.map((f) => el("tr", {}, el("td", {}, f.model), el("td", { class: "number" }, String(f.marked)), ...[f.none, f.minor, f.major].map((c) => el("td", { class: "number" }, share(c, f))))))));
   }
   return section;
 }
 
 function rater(r) {
-  const toggle = el("button", { class: "quiet", type: "button", onclick: () => exclude(r.id, !r.excluded) }, r.excluded ? "Count again" : "Leave out");
-  toggle.setAttribute("aria-label", `${r.excluded ? "Count again" : "Leave out"}: ${r.name}`);
+  const toggle = el("button", { class: "quiet", type: "button", onclick: () => exclude(r.id, !r.excluded) }, r.excluded ? "Include" : "Exclude");
+  toggle.setAttribute("aria-label", `${r.excluded ? "Include" : "Exclude"}: ${r.name}`);
   const checks = r.checksPassed + r.checksFailed.length;
   return el("tr", { class: r.excluded ? "out" : "" },
     el("td", {}, r.name, r.excluded ? " " : null, r.excluded ? el("span", { class: "tag" }, "left out") : null),
@@ -139,7 +139,7 @@ async function exportSet() {
   const query = new URLSearchParams({ question: $("asked").value, ratings: $("ratings").value, ties: $("ties").checked ? "1" : "0" });
   try {
     const set = await call(`/api/owner/preferences?${query}`);
-    const left = set.contradictions.length > 0 ? ` Left out as contradictory: ${set.contradictions.join("; ")}.` : "";
+    const left = set.contradictions.length > 0 ? ` Excluded as contradictory: ${set.contradictions.join("; ")}.` : "";
     $("exported").textContent = `${plural(set.pairs, "pair")} with ${plural(set.preferences, "winner")}; ${plural(set.ties, "tie")}, ${set.short} with too few ratings.${left}`;
     el("a", { href: `/results/preferences.zip?${query}`, download: "" }).click();
   } catch (error) {

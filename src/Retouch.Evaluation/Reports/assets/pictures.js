@@ -62,7 +62,7 @@
         if (event.pointerType === "mouse") {
           if (state.zoom > 1) look(...spot(event));
         } else if (held && state.zoom > 1) {
-          // A finger drags the picture: at zoom z the whole of it passes under z - 1 widths.
+          // Dragging by touch: at zoom z the picture extends over z - 1 additional widths.
           const box = lens.getBoundingClientRect();
           look(held.fromX - (event.clientX - held.x) / box.width / (state.zoom - 1), held.fromY - (event.clientY - held.y) / box.height / (state.zoom - 1));
         }

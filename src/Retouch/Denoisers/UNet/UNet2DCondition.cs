@@ -125,7 +125,7 @@ public sealed class UNet2DCondition : IDenoiser
         var skips = new Stack<Tensor>([x]);
         foreach (var block in _down)
             x = block.Descend(x, skips, context);
-        // The lowest-resolution map is also a skip connection, so the mid block gets a handle of its own.
+        // The lowest-resolution map is also a skip connection, so the mid block gets a separate handle.
         x = x.Share();
         foreach (var layer in _mid)
         {

@@ -49,7 +49,7 @@ internal sealed class UNetResidualBlock
         using (var active = Second(hidden, time))
             result = _conv2.Forward(active);
         // The output of a convolution or matrix product is a new tensor that autograd does not save, so in-place addition is safe.
-        result.Plus(_shortcut?.Forward(x) ?? x);
+        result.PlusInPlace(_shortcut?.Forward(x) ?? x);
         return scope.Keep(_divisor == 1 ? result : result / _divisor);
     }
 
@@ -62,21 +62,10 @@ internal sealed class UNetResidualBlock
     private Tensor Second(Tensor hidden, Tensor time)
     {
         if (!_modulates)
-            return _norm2.ForwardSilu(hidden.Plus(time));
+            return _norm2.ForwardSilu(hidden.PlusInPlace(time));
         var parts = time.Chunk(2, 1);
         using var norm = _norm2.Forward(hidden);
         using var modulated = Ops.Addcmul(parts[1], norm, parts[0] + 1);
         return modulated.Silu();
-    }
-}
-
-/// <summary>In-place sums.</summary>
-internal static class InPlaceSums
-{
-    /// <summary>Adds in place; <paramref name="sum"/> must be a new tensor whose value autograd has not saved.</summary>
-    public static Tensor Plus(this Tensor sum, Tensor addend)
-    {
-        sum.AddInPlace(addend);
-        return sum;
     }
 }

@@ -60,7 +60,7 @@ internal sealed class UNetTransformer
             tokens = next;
         }
 
-        return scope.Keep(ProjectOut(tokens, x.Shape).Plus(x));
+        return scope.Keep(ProjectOut(tokens, x.Shape).PlusInPlace(x));
     }
 
     private Tensor ProjectIn(Tensor x)
@@ -134,7 +134,7 @@ internal sealed class UNetTransformerBlock
     private static Tensor Attend(LayerNorm norm, UNetAttention attention, Tensor x, Tensor? text, Tensor? mask)
     {
         using var normal = norm.Forward(x);
-        return attention.Forward(normal, text ?? normal, text is null ? null : mask).Plus(x);
+        return attention.Forward(normal, text ?? normal, text is null ? null : mask).PlusInPlace(x);
     }
 
     /// <summary>Gated linear unit with GELU (Shazeer 2020): one half of the expansion times gelu of the other.</summary>
@@ -152,7 +152,7 @@ internal sealed class UNetTransformerBlock
             halves[1].Dispose();
         }
 
-        return scope.Keep(_contract.Forward(gated).Plus(x));
+        return scope.Keep(_contract.Forward(gated).PlusInPlace(x));
     }
 }
 

@@ -47,7 +47,7 @@ internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoenco
 
 /// <summary>
 /// Encoder outputs of all pictures of a data set. The cache stores the posterior, not a sample of it: training draws a new latent every
-/// time. An unusable picture is replaced by another one; replacements are chosen anew in every run and never stored on disk.
+/// time. An unusable picture is replaced by another one; replacements are chosen again in every run and never stored on disk.
 /// </summary>
 internal sealed class LatentCache : IBatchSource
 {

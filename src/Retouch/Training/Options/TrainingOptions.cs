@@ -145,10 +145,7 @@ public sealed record TrainingOptions
     {
         var check = Requirements.OfFile();
         check.Members(this);
-        check.That(
-            Torch.DTypes.Precisions.ContainsKey(Precision),
-            $"precision is '{Precision}'; it must be float32, bfloat16 or float16"
-        );
+        check.That(Torch.DTypes.Precisions.ContainsKey(Precision), $"precision is '{Precision}'; it must be float32, bfloat16 or float16");
         check.Under(nameof(Batch)).Members(Batch);
         check.Under(nameof(Checkpoints)).Members(Checkpoints);
         check.Under(nameof(Log)).Members(Log);

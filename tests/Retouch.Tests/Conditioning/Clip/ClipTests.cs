@@ -7,13 +7,13 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Conditioning.Clip;
 
-/// <summary>CLIP's towers against transformers' own run, and what must hold without it.</summary>
+/// <summary>CLIP's encoders against transformers, and properties that need no golden.</summary>
 public sealed class ClipTests
 {
     [Theory]
     [InlineData("clip_text")]
     [InlineData("clip_text_with_projection")]
-    public void The_text_encoder_gives_the_goldens_outputs_and_intermediates(string name)
+    public void Text_encoder_outputs_and_intermediates_equal_the_golden(string name)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open(name);
@@ -29,7 +29,7 @@ public sealed class ClipTests
     }
 
     [Fact]
-    public void Earlier_states_are_handed_out_on_demand()
+    public void Earlier_hidden_states_are_available()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("clip_text_with_projection");
@@ -44,7 +44,7 @@ public sealed class ClipTests
     }
 
     [Fact]
-    public void The_pooled_state_is_the_first_end_of_text()
+    public void The_pooled_state_is_at_the_first_end_of_text()
     {
         using var scope = TensorScope.Enter();
         foreach (var (eos, expected) in new[] { (98, 2), (2, 2), (7, 4), (50, 0) })
@@ -66,7 +66,7 @@ public sealed class ClipTests
     }
 
     [Fact]
-    public void Later_tokens_change_nothing_before_them()
+    public void Later_tokens_do_not_affect_earlier_ones()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("clip_text");
@@ -78,7 +78,7 @@ public sealed class ClipTests
     }
 
     [Fact]
-    public void Ids_that_do_not_fit_are_refused()
+    public void Invalid_ids_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("clip_text");
@@ -98,7 +98,7 @@ public sealed class ClipTests
     }
 
     [Fact]
-    public void The_image_encoder_gives_the_goldens_outputs_and_intermediates()
+    public void Image_encoder_outputs_and_intermediates_equal_the_golden()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("clip_vision_with_projection");
@@ -124,7 +124,7 @@ public sealed class ClipTests
     }
 
     [Fact]
-    public void Pictures_are_prepared_as_transformers_does()
+    public void Preprocessing_equals_transformers()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("clip_image_processor");
@@ -166,7 +166,7 @@ public sealed class ClipTests
     [InlineData("num_attention_heads", "5", "num_attention_heads")]
     [InlineData("hidden_size", "\"24\"", "hidden_size")]
     [InlineData("vocab_size", "0", "vocab_size")]
-    public void Members_that_do_not_fit_are_refused(string name, string value, string named)
+    public void Invalid_members_are_rejected(string name, string value, string named)
     {
         using var golden = GoldenCase.Open("clip_text");
         var json = golden.ReadObject("config.json");
@@ -175,7 +175,7 @@ public sealed class ClipTests
     }
 
     [Fact]
-    public void The_configuration_writes_what_it_read()
+    public void A_configuration_is_written_as_it_was_read()
     {
         foreach (var name in (string[])["clip_text", "clip_text_with_projection"])
         {

@@ -7,7 +7,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Conditioning.Prompts;
 
-/// <summary>Encoders put together: every part is where the family's pipeline has it.</summary>
+/// <summary>Combination of encoders as in each family's pipeline.</summary>
 public sealed class PromptEncoderTests : IDisposable
 {
     private readonly ClipTextModel _small = Clip(8, 6, projection: false, seed: 1);
@@ -25,7 +25,7 @@ public sealed class PromptEncoderTests : IDisposable
     }
 
     [Fact]
-    public void Stable_Diffusion_1_takes_the_last_state_or_an_earlier_one_normalised()
+    public void Stable_Diffusion_1_uses_the_last_or_an_earlier_normalised_state()
     {
         using var scope = TensorScope.Enter();
         var encoder = new ClipPromptEncoder(new ClipTower(_small, _words));
@@ -45,7 +45,7 @@ public sealed class PromptEncoderTests : IDisposable
     }
 
     [Fact]
-    public void A_mask_is_shown_where_the_configuration_asks_for_it()
+    public void The_mask_is_used_if_configured()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 1);
@@ -58,7 +58,7 @@ public sealed class PromptEncoderTests : IDisposable
     }
 
     [Fact]
-    public void Sdxl_takes_two_penultimate_states_and_the_second_projection()
+    public void Sdxl_uses_two_penultimate_states_and_the_second_projection()
     {
         using var scope = TensorScope.Enter();
         var encoder = new SdxlPromptEncoder(
@@ -80,7 +80,7 @@ public sealed class PromptEncoderTests : IDisposable
     }
 
     [Fact]
-    public void Sdxl_can_make_zeros_of_empty_prompts()
+    public void Sdxl_can_replace_empty_prompts_by_zeros()
     {
         using var scope = TensorScope.Enter();
         var plain = new SdxlPromptEncoder(new ClipTower(_small, _words), new ClipTower(_second, _words), forceZerosForEmptyPrompt: false)
@@ -97,7 +97,7 @@ public sealed class PromptEncoderTests : IDisposable
     }
 
     [Fact]
-    public void Stable_Diffusion_3_puts_T5_behind_both_of_CLIP()
+    public void Stable_Diffusion_3_appends_T5_to_both_CLIP_embeddings()
     {
         using var scope = TensorScope.Enter();
         var (first, second) = (new ClipTower(_projected, _words), new ClipTower(_second, _words));
@@ -120,7 +120,7 @@ public sealed class PromptEncoderTests : IDisposable
     }
 
     [Fact]
-    public void PixArt_takes_T5_with_its_mask_and_lower_case()
+    public void PixArt_uses_T5_with_mask_and_lower_case()
     {
         using var scope = TensorScope.Enter();
         var encoder = new PixArtPromptEncoder(new T5Tower(_t5, _words), 6);
@@ -133,7 +133,7 @@ public sealed class PromptEncoderTests : IDisposable
     }
 
     [Fact]
-    public void Encoders_that_do_not_fit_are_refused()
+    public void Unsuitable_encoders_are_rejected()
     {
         var (plain, second) = (new ClipTower(_small, _words), new ClipTower(_second, _words));
         Assert.Contains(
@@ -222,7 +222,7 @@ public sealed class PromptEncoderTests : IDisposable
         return model;
     }
 
-    /// <summary>A letter a token.</summary>
+    /// <summary>Tokenizer with one letter per token.</summary>
     internal sealed class Words(int length, int vocabulary = 40) : ITextTokenizer
     {
         public int MaxLength => length;
@@ -242,12 +242,12 @@ public sealed class PromptEncoderTests : IDisposable
     }
 }
 
-/// <summary>Encoding leaves nothing behind.</summary>
+/// <summary>Checks that encoding leaks no tensors.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class PromptEncoderLeakTests
 {
     [Fact]
-    public void Only_the_condition_stays_and_no_gradient_flows_to_it()
+    public void Only_the_condition_is_kept_without_gradients()
     {
         using var scope = TensorScope.Enter();
         using var model = PromptEncoderTests.Clip(8, 6, projection: true, seed: 1);

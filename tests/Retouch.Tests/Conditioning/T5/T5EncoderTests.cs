@@ -9,13 +9,13 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Conditioning.T5;
 
-/// <summary>T5's encoder against transformers' own run, and what must hold without it.</summary>
+/// <summary>T5's encoder against transformers, and properties that need no golden.</summary>
 public sealed class T5EncoderTests
 {
     private const string SecondTable = "encoder.embed_tokens.weight";
 
     [Fact]
-    public void Outputs_and_intermediates_are_those_of_the_golden()
+    public void Outputs_and_intermediates_equal_the_golden()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("t5_encoder");
@@ -31,7 +31,7 @@ public sealed class T5EncoderTests
     }
 
     [Fact]
-    public void The_older_feed_forward_network_is_a_relu()
+    public void The_older_feed_forward_network_uses_relu()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 5);
@@ -49,7 +49,7 @@ public sealed class T5EncoderTests
         network.Parameters.Initialise(generator, Device.Cpu);
         var ids = Tensor.From([3L, 7, 1], 1, 3);
         var found = network.Forward(ids);
-        // The same written out by hand over single numbers.
+        // The same computation by hand over scalars.
         Assert.Equal(
             ByHand(network, [3, 7, 1]).Select(static v => (float)v),
             found.ToArray<float>(),
@@ -58,9 +58,10 @@ public sealed class T5EncoderTests
     }
 
     [Fact]
-    public void Distances_share_rows_as_Raffel_et_al_describe()
+    public void Relative_positions_share_rows_as_in_Raffel_et_al()
     {
-        // Section 2.1: 32 rows, half of them a direction, "all the way up to an offset of 128 beyond which we assign all relative positions
+        // Section 2.1: 32 rows, half of them per direction, "all the way up to an offset of 128 beyond which we assign all relative
+        // positions
         // to the same embedding".
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7], Enumerable.Range(0, 8).Select(static k => T5Encoder.Bucket(-k, 32, 128)));
         Assert.Equal([17, 18, 23, 24], new[] { 1, 2, 7, 8 }.Select(static k => T5Encoder.Bucket(k, 32, 128)));
@@ -71,7 +72,7 @@ public sealed class T5EncoderTests
     }
 
     [Fact]
-    public void Masked_tokens_change_nothing_elsewhere()
+    public void Masked_tokens_have_no_effect()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("t5_encoder");
@@ -88,7 +89,7 @@ public sealed class T5EncoderTests
     {
         var manifest = Manifest.Open("t5_xxl_encoder");
         using var network = new T5Encoder(T5Config.FromJson(manifest.Config));
-        // The published network lists its table under both names.
+        // The published network stores its table under both names.
         network.Parameters.Compare(new Shapes { ["shared.weight"] = [32128, 4096], [SecondTable] = [32128, 4096] });
         manifest.Check(network.Parameters);
     }
@@ -97,7 +98,7 @@ public sealed class T5EncoderTests
     [InlineData(true, false)]
     [InlineData(false, true)]
     [InlineData(true, true)]
-    public void The_table_goes_by_either_name_or_both(bool first, bool second)
+    public void The_embedding_table_is_accepted_under_both_names(bool first, bool second)
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("t5_encoder");
@@ -112,7 +113,7 @@ public sealed class T5EncoderTests
     }
 
     [Fact]
-    public void Float16_is_refused_and_read_as_float32()
+    public void Float16_is_rejected_and_read_as_float32()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("t5_encoder");
@@ -136,7 +137,7 @@ public sealed class T5EncoderTests
     [InlineData("relative_attention_num_buckets", "30")]
     [InlineData("relative_attention_max_distance", "8")]
     [InlineData("d_model", "-1")]
-    public void Members_that_do_not_fit_are_refused(string name, string value)
+    public void Invalid_members_are_rejected(string name, string value)
     {
         using var golden = GoldenCase.Open("t5_encoder");
         var json = golden.ReadObject("config.json");

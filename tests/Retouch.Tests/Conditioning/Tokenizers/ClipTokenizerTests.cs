@@ -7,28 +7,28 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Conditioning.Tokenizers;
 
-/// <summary>CLIP's tokenizer against OpenAI's own, and what must hold without it.</summary>
+/// <summary>CLIP's tokenizer against OpenAI's, and properties that need no golden.</summary>
 public sealed class ClipTokenizerTests : IDisposable
 {
     private const int Begin = 49406;
     private const int End = 49407;
 
-    // What ftfy does to these is not done here: decoding texts again that were decoded with a wrong character set.
+    // ftfy's repair of texts decoded with a wrong character set is not implemented.
     private static readonly int[] RepairedDifferently = [48, 49];
 
-    private readonly Training.Telemetry.TemporaryFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Ids_of_every_caption_are_OpenAIs()
+    public void Ids_of_all_captions_equal_OpenAIs()
     {
         using var golden = GoldenCase.Open("clip_tokenizer");
         CheckCaptions(golden.Folder, (ClipTokenizer)TokenizerFolder.Read(golden.PathOf("tokenizer")));
     }
 
     [RealPicturesFact]
-    public void With_the_whole_published_vocabulary_too()
+    public void Ids_equal_OpenAIs_with_the_published_vocabulary()
     {
         var folder = Path.Combine(RealPicturesFactAttribute.Folder!, "..", "golden", "clip_tokenizer");
         var vocabulary = ClipVocabulary.ParsePublished(
@@ -37,7 +37,7 @@ public sealed class ClipTokenizerTests : IDisposable
         );
         Assert.Equal(49408, vocabulary.Tokens.Count);
         CheckCaptions(folder, new ClipTokenizer(vocabulary));
-        // The part of it that comes with the tests is a part of it.
+        // The vocabulary of the tests is a subset of it.
         using var golden = GoldenCase.Open("clip_tokenizer");
         var part = Read(golden.PathOf("tokenizer"));
         Assert.All(part.Tokens, pair => Assert.Equal(vocabulary.Tokens[pair.Key], pair.Value));
@@ -86,7 +86,7 @@ public sealed class ClipTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void What_does_not_fit_is_handed_back()
+    public void Truncated_text_is_returned()
     {
         using var golden = GoldenCase.Open("clip_tokenizer");
         var tokenizer = (ClipTokenizer)TokenizerFolder.Read(golden.PathOf("tokenizer"));
@@ -102,7 +102,7 @@ public sealed class ClipTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void A_token_that_pads_is_itself_in_a_prompt_as_in_transformers()
+    public void A_padding_token_in_a_prompt_is_a_token_as_in_transformers()
     {
         using var golden = GoldenCase.Open("clip_tokenizer");
         var vocabulary = Read(golden.PathOf("tokenizer"));
@@ -111,7 +111,7 @@ public sealed class ClipTokenizerTests : IDisposable
         var tokenizer = new ClipTokenizer(vocabulary, SpecialTokens.Parse(config, map, null, "here"));
         Assert.Equal(8, tokenizer.MaxLength);
         Assert.Equal([Begin, 320, 2368, 0, 0, End, 0, 0], tokenizer.Encode("a cat!!", 8).Ids);
-        // "!</w>" where it does not pad; newer files, which list their added tokens, have the last word themselves.
+        // "!</w>" as a word; newer files with added tokens define the padding themselves.
         Assert.Equal([Begin, 320, 256, End, End], new ClipTokenizer(vocabulary).Encode("a !", 5).Ids);
         var newer =
             """
@@ -124,12 +124,12 @@ public sealed class ClipTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void Merging_by_a_queue_is_merging_one_by_one()
+    public void Merging_by_a_queue_equals_sequential_merging()
     {
         var random = new Random(7);
         for (var trial = 0; trial < 300; trial++)
         {
-            // Merges as training makes them: of symbols that exist by then.
+            // Merges in training order: of symbols that exist already.
             List<string> symbols = ["a", "b", "c", "a</w>", "b</w>", "c</w>"];
             var merges = new List<(string Left, string Right)>();
             while (merges.Count < 12)
@@ -152,7 +152,7 @@ public sealed class ClipTokenizerTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_word_of_a_million_letters_takes_no_quadratic_time()
+    public void A_word_of_a_million_letters_is_not_quadratic()
     {
         var pairs = new BytePairs([("a", "a"), ("aa", "aa"), ("aaaa", "a</w>")]);
         var tokens = pairs.Split(new string('a', 1_000_001));
@@ -166,7 +166,7 @@ public sealed class ClipTokenizerTests : IDisposable
     [InlineData("ΑΣ' ΑΣ.Α", "ας' ασ.α")]
     [InlineData("İstanbul", "i\u0307stanbul")]
     [InlineData("ẞ ÀÉ \U00010400", "ß àé \U00010428")]
-    public void Lower_case_is_Pythons(string text, string lower) => Assert.Equal(lower, ClipText.Lower(text));
+    public void Lower_case_equals_Pythons(string text, string lower) => Assert.Equal(lower, ClipText.Lower(text));
 
     private static void CheckCaptions(string folder, ClipTokenizer tokenizer)
     {

@@ -3,10 +3,10 @@ using Retouch.Conditioning.Tokenizers;
 
 namespace Retouch.Tests.Conditioning.Tokenizers;
 
-/// <summary>Unicode's normal forms: what the standard says, and what hostile texts do.</summary>
+/// <summary>Unicode normal forms: the standard, and hostile texts.</summary>
 public sealed class NormalFormTests
 {
-    /// <summary>Of Unicode Standard Annex #15, figures 3 to 6, and of what people write.</summary>
+    /// <summary>Examples of Unicode Standard Annex #15, figures 3 to 6, and common texts.</summary>
     [Theory]
     [InlineData("e\u0301", "\u00E9")]
     [InlineData("\u212B", "\u00C5")]
@@ -23,10 +23,10 @@ public sealed class NormalFormTests
     [InlineData("plain \u00E9", "plain \u00E9")]
     [InlineData("", "")]
     [InlineData("\U0001F600\u0301", "\U0001F600\u0301")]
-    public void Form_C_is_Unicodes(string text, string composed) => Assert.Equal(composed, NormalForm.Compose(text));
+    public void Form_C_follows_Unicode(string text, string composed) => Assert.Equal(composed, NormalForm.Compose(text));
 
     [Fact]
-    public void Half_a_surrogate_pair_is_replaced() =>
+    public void An_unpaired_surrogate_is_replaced() =>
         Assert.Equal("\uFFFD\u00E9", NormalForm.Compose(new string([(char)0xD800, 'e', (char)0x301])));
 
     [Theory]
@@ -34,10 +34,10 @@ public sealed class NormalFormTests
     [InlineData("\uFB01 2\u2075", "fi 25")]
     [InlineData("\uFFE5", "\u00A5")]
     [InlineData("", "")]
-    public void Form_KC_is_Unicodes(string text, string unified) => Assert.Equal(unified, NormalForm.Unify(text));
+    public void Form_KC_follows_Unicode(string text, string unified) => Assert.Equal(unified, NormalForm.Unify(text));
 
     [Fact]
-    public void Composing_twice_is_composing_once()
+    public void Composition_is_idempotent()
     {
         var random = new Random(5);
         int[] kinds = [0x41, 0x300, 0x1100, 0x1160, 0x11A8, 0xAC00, 0x930, 0x1D150, 0x2F800, 0x3040];
@@ -54,12 +54,12 @@ public sealed class NormalFormTests
     }
 
     [Fact]
-    public void A_hundred_thousand_marks_take_no_quadratic_time()
+    public void A_hundred_thousand_marks_are_not_quadratic()
     {
-        // In reverse order of their classes, which sorting by insertion likes least: ten billion moves, minutes.
+        // In reverse order of their classes, the worst case of insertion sort: ten billion moves.
         var text = new StringBuilder("a").Append('\u0301', 100_000).Append('\u0316', 100_000).ToString();
         var composed = NormalForm.Compose(text);
-        // The first mark composes, where no mark of the other kind stands before it.
+        // The first mark composes, since no mark of the other class precedes it.
         Assert.Equal(text.Length - 1, composed.Length);
         Assert.StartsWith("\u00E1\u0301", composed, StringComparison.Ordinal);
     }

@@ -2,11 +2,10 @@ using System.Text.Json;
 using Google.Protobuf;
 using Retouch.Conditioning.Tokenizers;
 using Retouch.Tests.Goldens;
-using Retouch.Tests.Training.Telemetry;
 
 namespace Retouch.Tests.Conditioning.Tokenizers;
 
-/// <summary>T5's tokenizer against sentencepiece itself, and against counting every way to split a word.</summary>
+/// <summary>T5's tokenizer against sentencepiece, and against enumeration of all segmentations.</summary>
 public sealed class T5TokenizerTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -14,7 +13,7 @@ public sealed class T5TokenizerTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Ids_are_those_of_sentencepiece()
+    public void Ids_equal_sentencepiece()
     {
         var tokenizer = new T5Tokenizer(UnigramModel.ParseSentencePiece(File.ReadAllBytes(PathOf("spiece.model")), "spiece.model"));
         CheckTexts(tokenizer);
@@ -60,7 +59,7 @@ public sealed class T5TokenizerTests : IDisposable
     }
 
     [Fact]
-    public void The_split_is_the_best_of_all()
+    public void The_segmentation_has_the_highest_score()
     {
         var random = new Random(3);
         for (var trial = 0; trial < 200; trial++)
@@ -88,7 +87,7 @@ public sealed class T5TokenizerTests : IDisposable
     }
 
     [Fact]
-    public void What_does_not_fit_is_handed_back()
+    public void Truncated_text_is_returned()
     {
         var tokenizer = new T5Tokenizer(UnigramModel.ParseSentencePiece(File.ReadAllBytes(PathOf("spiece.model")), "spiece.model"));
         var content = tokenizer.Tokenize("two children and a cat");
@@ -104,10 +103,10 @@ public sealed class T5TokenizerTests : IDisposable
     }
 
     [Fact]
-    public void Markers_and_placeholders_in_a_prompt_are_themselves()
+    public void Markers_and_placeholders_in_a_prompt_are_literal()
     {
         var tokenizer = new T5Tokenizer(UnigramModel.ParseSentencePiece(File.ReadAllBytes(PathOf("spiece.model")), "spiece.model"));
-        // 900 pieces and 100 placeholders, the first of which comes last.
+        // 900 pieces and 100 placeholders, in descending order.
         Assert.Equal(
             [.. tokenizer.Tokenize("a"), 999, .. tokenizer.Tokenize("cat"), 1, 900],
             tokenizer.Tokenize("a<extra_id_0> cat</s><extra_id_99>")
@@ -131,15 +130,14 @@ public sealed class T5TokenizerTests : IDisposable
     }
 
     /// <summary>
-    /// Of every way to split a text into pieces and unknown characters those with the greatest sum of scores; several where only the order
-    /// differs.
+    /// Segmentations of a text into pieces and unknown characters with the highest score; several that differ in order only.
     /// </summary>
     private static List<List<int>> Best(UnigramModel model, string text)
     {
         var unknown = model.Pieces.Where(static p => p.Kind == PieceKind.Normal).Min(static p => p.Score) - 10;
         var all = Ways(0).ToList();
         var most = all.Max(static way => way.Score);
-        // Neighbouring unknown characters are one.
+        // Adjacent unknown characters are merged.
         return
         [
             .. all.Where(way => way.Score > most - 1e-4)

@@ -27,9 +27,9 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("{\"a\": 1}", "a b c")]
     [InlineData("{\"a\": 1}", "a ")]
     [InlineData("{\"a\": 1}", "\u0001 b")]
-    public void A_vocabulary_that_is_malformed_is_refused(string vocabulary, string merges)
+    public void A_malformed_vocabulary_is_rejected(string vocabulary, string merges)
     {
-        // The last one is well-formed, but has no markers.
+        // The last one is well-formed, but has no special tokens.
         var failure = Assert.Throws<InputException>(() =>
             new ClipTokenizer(ClipVocabulary.Parse(Encoding.UTF8.GetBytes(vocabulary), Encoding.UTF8.GetBytes(merges), "here"))
         );
@@ -37,7 +37,7 @@ public sealed class TokenizerFileTests : IDisposable
     }
 
     [Fact]
-    public void Bytes_that_are_no_text_are_refused()
+    public void Bytes_other_than_text_are_rejected()
     {
         Assert.Throws<InputException>(static () => ClipVocabulary.Parse("{\"a\": 1}"u8.ToArray(), new byte[] { 0xFF, 0x20, 0x61 }, "here"));
         Assert.Throws<InputException>(static () =>
@@ -71,7 +71,7 @@ public sealed class TokenizerFileTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_says_what_it_lacks()
+    public void Missing_files_of_a_folder_are_named()
     {
         var folder = Path.GetDirectoryName(_folder["x"])!;
         Assert.Contains("vocab.json", Assert.Throws<InputException>(() => TokenizerFolder.Read(folder)).Message, StringComparison.Ordinal);
@@ -93,11 +93,11 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("{\"added_tokens_decoder\": {\"1\": {}}}")]
     [InlineData("{\"added_tokens_decoder\": []}")]
     [InlineData("3")]
-    public void Special_tokens_that_are_malformed_are_refused(string json) =>
+    public void Malformed_special_tokens_are_rejected(string json) =>
         Assert.Throws<InputException>(() => SpecialTokens.Parse(Encoding.UTF8.GetBytes(json), null, null, "here"));
 
     [Fact]
-    public void No_limit_is_no_limit()
+    public void A_missing_limit_is_unlimited()
     {
         var tokens = SpecialTokens.Parse(
             "{\"model_max_length\": 1000000000000000019884624838656, \"tokenizer_class\": \"T5TokenizerFast\"}"u8.ToArray(),
@@ -109,7 +109,7 @@ public sealed class TokenizerFileTests : IDisposable
     }
 
     [Fact]
-    public void Damaged_files_are_refused_or_read_but_never_more()
+    public void Damaged_files_are_rejected_or_read()
     {
         using var golden = GoldenCase.Open("clip_tokenizer");
         var random = new Random(11);
@@ -151,7 +151,7 @@ public sealed class TokenizerFileTests : IDisposable
         }
     }
 
-    /// <summary>A copy that is cut short, or has some bytes changed; near the beginning often, where sizes and tries are.</summary>
+    /// <summary>Copy that is truncated, or has mutated bytes, often near the beginning with its sizes and tries.</summary>
     private static byte[] Damage(byte[] bytes, Random random, int trial)
     {
         if (trial % 3 == 0)

@@ -3,7 +3,6 @@ using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Images;
-using Retouch.Tests.Images;
 
 namespace Retouch.Tests.Data.Pairs;
 
@@ -14,7 +13,7 @@ public sealed class DegradedPairsTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_blurred_point_is_the_normal_density()
+    public void A_blurred_point_is_a_normal_density()
     {
         var point = new Picture(21, 21);
         point[10, 10] = Rgb.White;
@@ -25,7 +24,7 @@ public sealed class DegradedPairsTests : IDisposable
             for (var x = 4; x < 17; x++)
             {
                 var d = ((x - 10) * (x - 10)) + ((y - 10) * (y - 10));
-                // Sampled and cut at three deviations, the kernel's sum is that of the density to 0.3 %.
+                // Sampled and truncated at three standard deviations, the kernel's sum equals that of the density to 0.3 %.
                 Assert.Equal(
                     255 * Math.Exp(-d / (2 * deviation * deviation)) / (2 * Math.PI * deviation * deviation),
                     blurred[x, y].G,
@@ -36,7 +35,7 @@ public sealed class DegradedPairsTests : IDisposable
     }
 
     [Fact]
-    public void Even_pictures_stay_and_others_change()
+    public void Uniform_pictures_are_unchanged()
     {
         var even = Picture.Filled(9, 7, new Rgb(90, 120, 60));
         var scene = new ProceduralScenes(1, 32, 4).Load(0).Picture;
@@ -56,7 +55,7 @@ public sealed class DegradedPairsTests : IDisposable
     }
 
     [Fact]
-    public void What_is_written_is_read_again()
+    public void Written_pairs_are_read_back()
     {
         var output = Path.Combine(_folder.Path, "pairs");
         var scenes = new ProceduralScenes(3, 16, 7);

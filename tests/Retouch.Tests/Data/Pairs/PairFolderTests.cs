@@ -2,7 +2,6 @@ using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Images;
-using Retouch.Tests.Images;
 
 namespace Retouch.Tests.Data.Pairs;
 
@@ -28,7 +27,7 @@ public sealed class PairFolderTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Both_conventions_are_read()
+    public void Both_formats_are_read()
     {
         var pairs = Open(
             """{"winner": "p0.png", "loser": ["p1.png", "./p2.png"], "caption": "a  red\nthing", "label": 3}""",
@@ -54,7 +53,7 @@ public sealed class PairFolderTests : IDisposable
     }
 
     [Fact]
-    public void Ties_and_contradictions_are_counted_and_left_out_kept_or_refused()
+    public void Ties_and_contradictions_are_counted_and_skipped_kept_or_rejected()
     {
         string[] lines =
         [
@@ -63,7 +62,7 @@ public sealed class PairFolderTests : IDisposable
             """{"winner": "p1.png", "loser": "p0.png", "caption": "y"}""",
         ];
         string[] withTie = [.. lines, """{"jpg_0": "p1.png", "jpg_1": "p2.png", "label_0": 0.5, "label_1": 0.5}"""];
-        // The same pictures under another prompt are another question.
+        // The same pictures with another prompt do not contradict.
         Assert.Equal(new PairReport(4, 2, 1, 2), Open(withTie).Report);
         Assert.Equal(new PairReport(4, 4, 1, 2), Open(PairConflicts.Keep, withTie).Report);
         Assert.Contains("line 4", Assert.Throws<InputException>(() => Open(PairConflicts.Refuse, withTie)).Message);
@@ -120,9 +119,9 @@ public sealed class PairFolderTests : IDisposable
     }
 
     [Fact]
-    public void Winner_and_loser_are_cut_and_mirrored_alike()
+    public void Winner_and_loser_have_the_same_crop_and_flip()
     {
-        // Winner and loser of each pair are the same pixels under two names.
+        // Winner and loser of each pair have equal pixels under two names.
         List<string> lines = [];
         for (var k = 0; k < 5; k++)
         {
@@ -152,7 +151,7 @@ public sealed class PairFolderTests : IDisposable
     }
 
     [Fact]
-    public void Reading_goes_on_where_it_stopped()
+    public void Reading_resumes_at_the_cursor()
     {
         var pairs = Open([.. Enumerable.Range(0, 5).Select(static k => $$"""{"winner": "p{{k}}.png", "loser": "p{{k + 1}}.png"}""")]);
         var whole = Batches(pairs, default, 8, out var cursors);
@@ -165,7 +164,7 @@ public sealed class PairFolderTests : IDisposable
     }
 
     [Fact]
-    public void A_pair_of_two_shapes_is_put_into_quarantine()
+    public void A_pair_of_two_shapes_is_quarantined()
     {
         Picture("wide.png", 40, 14, 1);
         Picture("twice.png", 40, 28, 1);
@@ -183,7 +182,7 @@ public sealed class PairFolderTests : IDisposable
     }
 
     [Fact]
-    public void Cursors_say_how_many_batches_lie_before()
+    public void Cursors_count_the_previous_batches()
     {
         foreach (var end in new[] { EpochEnd.DropRest, EpochEnd.Wrap })
         {

@@ -7,9 +7,9 @@ namespace Retouch.Tests.Data.Scenes;
 
 public sealed class ProceduralScenesTests
 {
-    // Every machine must draw these bytes; a change of the drawing changes them on purpose.
+    // These bytes are required on every machine; changes of the renderer are deliberate.
     [Fact]
-    public void The_seed_decides_every_byte()
+    public void The_seed_determines_every_byte()
     {
         var scenes = new ProceduralScenes(seed: 5, size: 48, count: 20);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -19,7 +19,7 @@ public sealed class ProceduralScenesTests
     }
 
     [Fact]
-    public void Seeds_and_splits_share_no_scene_and_counts_change_none()
+    public void Scenes_differ_by_seed_and_split_but_not_by_count()
     {
         HashSet<string> seen = new(StringComparer.Ordinal);
         foreach (var seed in new ulong[] { 1, 2 })
@@ -67,9 +67,9 @@ public sealed class ProceduralScenesTests
     }
 
     [Fact]
-    public void There_is_detail_everywhere()
+    public void Scenes_have_detail_everywhere()
     {
-        // Neighbours differ by this many levels on average: blurring a scene over 3 x 3 pixels must cost most of it.
+        // Minimum mean difference of neighbours in levels: blurring a scene over 3 x 3 pixels must remove most of it.
         var scenes = new ProceduralScenes(4, 64, 20);
         for (var i = 0; i < scenes.Count; i++)
         {
@@ -80,7 +80,7 @@ public sealed class ProceduralScenesTests
     }
 
     [Fact]
-    public void Sizes_and_counts_out_of_range_are_refused()
+    public void Sizes_and_counts_out_of_range_are_rejected()
     {
         Assert.Throws<UsageException>(() => new ProceduralScenes(1, 8, 10));
         Assert.Throws<UsageException>(() => new ProceduralScenes(1, 64, 0));

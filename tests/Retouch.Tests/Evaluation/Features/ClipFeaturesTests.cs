@@ -2,17 +2,16 @@ using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Tests.Goldens;
-using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>CLIP's embeddings as features; the network itself is tested where it lives.</summary>
+/// <summary>CLIP's embeddings as features; the network has its own tests.</summary>
 public sealed class ClipFeaturesTests
 {
     [Fact]
-    public void Both_layouts_of_transformers_give_the_embeddings_of_the_prepared_pictures()
+    public void Both_layouts_of_transformers_give_the_same_embeddings()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("clip_vision_with_projection");
@@ -24,7 +23,7 @@ public sealed class ClipFeaturesTests
         var embeds = network.Extract(images);
         Assert.Equal([3L, network.Protocol.Width], embeds.Shape);
 
-        // The same weights inside a whole CLIPModel, whose config nests the vision tower's.
+        // The same weights in a complete CLIPModel, with a nested configuration of the vision tower.
         using var folder = new TemporaryFolder();
         using (var weights = SafetensorsFile.Open(golden.PathOf("model.safetensors")))
         {

@@ -17,11 +17,11 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>CLIPScore of encoders and a tokenizer that have goldens of their own: the cosine, written out.</summary>
+/// <summary>CLIPScore of encoders and a tokenizer with their own goldens: the explicit cosine.</summary>
 public sealed class ClipScoreTests
 {
     [Fact]
-    public void It_is_the_cosine_of_the_two_embeddings_and_captions_come_from_the_pictures_folder()
+    public void The_score_is_the_cosine_of_both_embeddings()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();

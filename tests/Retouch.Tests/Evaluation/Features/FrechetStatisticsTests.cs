@@ -7,13 +7,13 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>Statistics in files, and files that are none.</summary>
+/// <summary>Files of statistics, valid and invalid.</summary>
 public sealed class FrechetStatisticsTests
 {
     private static readonly FeatureProtocol Protocol = new("inception", "net", 3, "none", "w.safetensors", "00ff");
 
     [Fact]
-    public void What_is_saved_is_read_and_the_bytes_do_not_depend_on_the_time()
+    public void Statistics_survive_a_round_trip_with_fixed_bytes()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -38,10 +38,10 @@ public sealed class FrechetStatisticsTests
     }
 
     [Fact]
-    public void Columns_first_and_other_types_are_read_as_NumPy_means_them()
+    public void Column_major_arrays_and_other_types_are_read()
     {
         using var folder = new TemporaryFolder();
-        // [[4, 1], [1, 9]] and a mean of (1, -2) as numpy.savez writes them in float32, Fortran order.
+        // [[4, 1], [1, 9]] and a mean of (1, -2) as written by numpy.savez in float32, Fortran order.
         Write(
             folder["f.npz"],
             ("mu", Npy("'<f4', 'fortran_order': False, 'shape': (2,)", Floats(1, -2))),
@@ -61,13 +61,13 @@ public sealed class FrechetStatisticsTests
 
     [Theory]
     [InlineData("'|O', 'fortran_order': False, 'shape': (2,)", 16, "'|O'")]
-    [InlineData("'<f8', 'fortran_order': False, 'shape': (2,)", 12, "do not hold")]
-    [InlineData("'<f8', 'fortran_order': False, 'shape': (2147483647, 2147483647)", 16, "over")]
+    [InlineData("'<f8', 'fortran_order': False, 'shape': (2,)", 12, "instead of 2 values")]
+    [InlineData("'<f8', 'fortran_order': False, 'shape': (2147483647, 2147483647)", 16, "more than")]
     [InlineData("'<f8', 'fortran_order': False, 'shape': (99999999999,)", 16, "shape")]
     [InlineData("'<f8', 'fortran_order': False, 'shape': (-2,)", 16, "shape")]
     [InlineData("'<f8', 'shape': (2,)", 16, "fortran_order")]
-    [InlineData("'<f8', 'fortran_order': False, 'shape': (3,)", 24, "no mean and covariance")]
-    public void Arrays_that_are_no_mean_are_named(string header, int bytes, string message)
+    [InlineData("'<f8', 'fortran_order': False, 'shape': (3,)", 24, "do not form a mean and a covariance")]
+    public void Invalid_arrays_are_reported(string header, int bytes, string message)
     {
         using var folder = new TemporaryFolder();
         Write(
@@ -86,7 +86,7 @@ public sealed class FrechetStatisticsTests
     [InlineData(1, 2, 3, 1, "not symmetric")]
     [InlineData(1, 0, 0, -1, "negative")]
     [InlineData(1, float.NaN, float.NaN, 1, "not finite")]
-    public void Matrices_that_are_no_covariance_are_refused(float a, float b, float c, float d, string message)
+    public void Invalid_covariances_are_rejected(float a, float b, float c, float d, string message)
     {
         using var folder = new TemporaryFolder();
         Write(
@@ -102,7 +102,7 @@ public sealed class FrechetStatisticsTests
     }
 
     [Fact]
-    public void Files_cut_short_or_changed_anywhere_give_an_error_or_are_whole()
+    public void Truncated_or_mutated_files_are_rejected_or_read()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -126,7 +126,7 @@ public sealed class FrechetStatisticsTests
             }
             catch (InputException)
             {
-                // What is expected; any other exception fails the test.
+                // The expected exception; any other fails the test.
             }
         }
     }

@@ -8,12 +8,12 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>The Inception network, against pytorch-fid's with weights by a formula.</summary>
+/// <summary>The Inception network against pytorch-fid, with weights by a formula.</summary>
 public sealed class InceptionTests
 {
     [Fact]
     [Trait("speed", "slow")]
-    public void The_features_are_those_of_pytorch_fid()
+    public void Features_equal_pytorch_fid()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -48,7 +48,7 @@ public sealed class InceptionTests
     }
 
     [Fact]
-    public void Weights_of_another_network_are_refused_by_name()
+    public void Weights_of_another_network_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -60,7 +60,7 @@ public sealed class InceptionTests
         Assert.Throws<InputException>(() => SqueezeNetFeatures.Open(folder["other.safetensors"], Device.Cpu));
     }
 
-    /// <summary>The weights that the case's notes define.</summary>
+    /// <summary>Weights by the formula in the case's notes.</summary>
     private static void WriteFormulaWeights(GoldenCase golden, string file)
     {
         List<KeyValuePair<string, Tensor>> tensors = [];

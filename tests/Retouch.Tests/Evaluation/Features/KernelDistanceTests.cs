@@ -4,11 +4,11 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>The kernel distance, against sums written out and a closed form.</summary>
+/// <summary>The kernel distance against explicit sums and a closed form.</summary>
 public sealed class KernelDistanceTests
 {
     [Fact]
-    public void It_is_the_sum_over_pairs_that_the_definition_writes()
+    public void It_equals_the_definition_as_a_sum_over_pairs()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 2);
@@ -32,7 +32,7 @@ public sealed class KernelDistanceTests
         var across = a.Sum(p => b.Sum(q => K(p, q))) / 63;
         TestTensors.Close(within - (2 * across), KernelDistance.Unbiased(x, y), 1e-12);
 
-        // One subset of everything is the whole; the draws then only change the order.
+        // One subset of all pictures is the full statistic; draws only change the order.
         using var images = FeatureRows.Of(x);
         using var reference = FeatureRows.Of(y.Narrow(0, 0, 7));
         var options = new KernelDistanceOptions { Subsets = 3, SubsetSize = 1000 };
@@ -45,7 +45,7 @@ public sealed class KernelDistanceTests
     }
 
     [Fact]
-    public void Normal_features_give_the_closed_form_and_order_does_not_matter()
+    public void Normal_features_give_the_closed_form_in_any_order()
     {
         // One feature, x ~ N(0, 1), y ~ N(m, 1): E(xy'+1)^3 = E x^3 E y^3 + 3 E x^2 E y^2 + 3 E x E y + 1, so MMD^2 = (E x^3 - E y^3)^2 + 3
         // (E x^2 - E y^2)^2 + 3 (E x - E y)^2.
@@ -68,7 +68,7 @@ public sealed class KernelDistanceTests
         var value = scores.Figures()[0];
         var bootstrap = new BootstrapOptions { Resamples = 400, Confidence = 0.99 };
         var interval = Bootstrap.Percentiles(Bootstrap.Replicates(scores, bootstrap, 0), 0, 0.99);
-        // The interval is 5.2 deviations of the set's pictures wide; the reference's are about as many more.
+        // The interval is 5.2 standard deviations of the set's sampling error; the reference's adds about as many.
         Assert.True(
             interval.Contains(value) && Math.Abs(value - expected) < interval.High - interval.Low,
             $"{expected} {value} {interval}"
@@ -79,7 +79,7 @@ public sealed class KernelDistanceTests
     }
 
     [Fact]
-    public void The_influence_is_the_change_when_a_picture_counts_more()
+    public void The_influence_is_the_derivative_with_respect_to_a_pictures_weight()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
@@ -88,7 +88,7 @@ public sealed class KernelDistanceTests
         using var reference = FeatureRows.Of(y);
         var influence = KernelDistance.Influence(images, reference, Device.Cpu, CancellationToken.None);
         var mean = influence.Average();
-        // Weighted form of the U-statistic, picture 11 counting (1 - e)/n + e, the others (1 - e)/n.
+        // Weighted form of the U-statistic: picture 11 has the weight (1 - e)/n + e, the others (1 - e)/n.
         double[][] a = [.. x.ToArray<double>().Chunk(6)],
             b = [.. y.ToArray<double>().Chunk(6)];
         double K(double[] p, double[] q) => Math.Pow((p.Zip(q, static (s, t) => s * t).Sum() / 6) + 1, 3);

@@ -11,11 +11,11 @@ using Retouch.Torch.Safetensors;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>LPIPS with made-up weights, against the same written out in plain loops.</summary>
+/// <summary>LPIPS with synthetic weights, against plain loops.</summary>
 public sealed class PerceptualSimilarityTests
 {
     [Fact]
-    public void SqueezeNet_in_plain_loops_gives_the_same()
+    public void It_equals_SqueezeNet_in_plain_loops()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -107,7 +107,7 @@ public sealed class PerceptualSimilarityTests
     }
 
     [Fact]
-    public void Missing_and_foreign_weights_are_refused()
+    public void Missing_and_unrelated_weights_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -281,7 +281,7 @@ public sealed class PerceptualSimilarityTests
             return new Map(bias.Length, height, width, result);
         }
 
-        /// <summary>The largest of 3 x 3, every second place, sizes rounded up.</summary>
+        /// <summary>Max pooling of 3 x 3 with stride 2, sizes rounded up.</summary>
         public Map Pooled()
         {
             var (height, width) = (((Height - 2) / 2) + 1, ((Width - 2) / 2) + 1);

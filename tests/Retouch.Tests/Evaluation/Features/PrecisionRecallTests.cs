@@ -5,11 +5,11 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>Precision, recall, density and coverage, against another program's numbers and against the definitions written out.</summary>
+/// <summary>Precision, recall, density and coverage against another program and against the definitions.</summary>
 public sealed class PrecisionRecallTests
 {
     [Fact]
-    public void The_golden_is_met()
+    public void The_result_equals_the_golden()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("prdc");
@@ -34,11 +34,11 @@ public sealed class PrecisionRecallTests
     [InlineData(BallRule.Closed, 2048)]
     [InlineData(BallRule.Open, 37)]
     [InlineData(BallRule.Closed, 64)]
-    public void Ties_duplicates_and_any_tiles_give_what_the_definitions_give(BallRule rule, int side)
+    public void Ties_and_duplicates_follow_the_definitions_for_any_tile_size(BallRule rule, int side)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 5);
-        // Few distinct whole coordinates far from zero: many distances are equal, and float32 products alone could not tell them apart.
+        // Few distinct integer coordinates far from zero: many distances are equal, and float32 products alone cannot distinguish them.
         Tensor Grid(int rows) => Ops.Rand([rows, 5], generator).Mul(4).Floor() + 1000;
         var (a, b) = (Grid(150), Grid(211));
         foreach (var k in new[] { 1, 4, 30 })
@@ -82,7 +82,7 @@ public sealed class PrecisionRecallTests
     }
 
     [Fact]
-    public void More_neighbours_than_pictures_are_refused()
+    public void More_neighbours_than_pictures_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var rows = FeatureRows.Of(Ops.Randn([5, 3], null));
@@ -94,7 +94,7 @@ public sealed class PrecisionRecallTests
         Assert.Throws<UsageException>(() => PrecisionRecall.Between(rows, rows, new PrecisionRecallOptions { Neighbours = 0 }, Device.Cpu));
     }
 
-    /// <summary>The definitions, word by word, in double precision.</summary>
+    /// <summary>The literal definitions in double precision.</summary>
     private static (int[] Balls, byte[] Recalled, byte[] Covered) Definitions(double[][] images, double[][] reference, int k, BallRule rule)
     {
         double Distance(double[] x, double[] y) => x.Zip(y, static (p, q) => (p - q) * (p - q)).Sum();

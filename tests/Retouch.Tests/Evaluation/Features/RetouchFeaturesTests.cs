@@ -10,7 +10,7 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>The feature network that Retouch trains: it learns, is the same for the same seed, and comes back from its folder.</summary>
+/// <summary>The feature network of Retouch: learning, reproducibility, saving and loading.</summary>
 public sealed class RetouchFeaturesTests
 {
     private static readonly FeatureTrainingOptions Small = new()
@@ -25,7 +25,7 @@ public sealed class RetouchFeaturesTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public void It_learns_classes_is_reproduced_by_its_seed_and_comes_back_from_its_folder()
+    public void It_learns_classes_reproducibly_and_survives_a_round_trip()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -33,7 +33,7 @@ public sealed class RetouchFeaturesTests
         var config = FeatureTraining.Run(new Stripes(160), folder["one"], Small, p => losses.Add(p.Loss));
         Assert.Equal((8, 120, 8 * Small.Channels), (losses.Count, config.Pictures, config.Width));
         Assert.True(losses[^1] < 0.3 * losses[0], string.Join(' ', losses));
-        // By chance, a third.
+        // Chance level: a third.
         Assert.True(config.Accuracy > 0.9, $"{config.Accuracy}");
         FeatureTraining.Run(new Stripes(160), folder["two"], Small);
         Assert.Equal(
@@ -50,7 +50,7 @@ public sealed class RetouchFeaturesTests
         );
         var pictures = TestTensors.Pictures(5, 24, 1);
         Assert.Equal([5L, 8 * Small.Channels], network.Extract(pictures).Shape);
-        // Convolutions add up in another order for another batch: some units in the last place of float32.
+        // Convolutions sum in another order for other batch sizes: some units in the last place of float32.
         var features = network.Extract(pictures);
         TestTensors.Close(
             0,
@@ -70,7 +70,7 @@ public sealed class RetouchFeaturesTests
     }
 
     [Fact]
-    public void Pictures_without_classes_and_folders_of_something_else_are_refused()
+    public void Pictures_without_classes_and_unrelated_folders_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
@@ -114,7 +114,7 @@ public sealed class RetouchFeaturesTests
         TestTensors.Close(0, FeatureTraining.Rate(1), 1e-12);
     }
 
-    /// <summary>Stripes across, stripes down, and flat pictures, each of a colour drawn for it.</summary>
+    /// <summary>Horizontal stripes, vertical stripes, and uniform pictures, each of a random colour.</summary>
     private sealed class Stripes(int count, int classes = 3) : IPictureSource
     {
         private static readonly string[] Names = ["across", "down", "flat"];

@@ -10,7 +10,7 @@ using Xunit.Sdk;
 
 namespace Retouch.Tests.Evaluation.Features;
 
-/// <summary>A test that needs the real SqueezeNet beside the folder that RETOUCH_SHARED_DATA names.</summary>
+/// <summary>Test that needs the published SqueezeNet in the folder next to RETOUCH_SHARED_DATA.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 [TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Tests")]
 public sealed class SqueezeNetFactAttribute : FactAttribute, ITraitAttribute
@@ -36,7 +36,7 @@ public sealed class SqueezeNetFactAttribute : FactAttribute, ITraitAttribute
 public sealed class SqueezeNetTests
 {
     [SqueezeNetFact]
-    public void The_real_network_gives_the_features_and_classes_that_PyTorch_gave()
+    public void The_published_network_gives_the_features_and_classes_of_PyTorch()
     {
         using var scope = TensorScope.Enter();
         using var network = SqueezeNetFeatures.Open(SqueezeNetFactAttribute.Weights!, Device.Cpu);
@@ -61,7 +61,7 @@ public sealed class SqueezeNetTests
     }
 
     [SqueezeNetFact]
-    public void Real_photographs_give_the_distance_that_PyTorch_and_NumPy_gave()
+    public void Photographs_give_the_distance_of_PyTorch_and_NumPy()
     {
         using var scope = TensorScope.Enter();
         using var network = SqueezeNetFeatures.Open(SqueezeNetFactAttribute.Weights!, Device.Cpu);
@@ -81,7 +81,7 @@ public sealed class SqueezeNetTests
     }
 
     [Fact]
-    public void Metrics_on_features_do_not_depend_on_order_or_batches_and_carry_their_protocol()
+    public void Feature_metrics_do_not_depend_on_order_or_batches()
     {
         using var scope = TensorScope.Enter();
         using var network = new TinyFeatures();
@@ -102,7 +102,7 @@ public sealed class SqueezeNetTests
         var real = TestTensors.Pictures(120, 16, 1);
         var other = TestTensors.Blurred(TestTensors.Pictures(110, 16, 2), 3);
         EvaluationResult Of(Tensor reference, Tensor set, EvaluationOptions how) =>
-            Evaluator.Evaluate(Set("real", reference), [Set("other", set)], how);
+            Evaluator.Evaluate(TestTensors.Set("real", reference), [TestTensors.Set("other", set)], how);
         var one = Of(real, other, options);
         var two = Of(real.Flip([0L]), other.Flip([0L]), options with { BatchSize = 7 });
         Assert.Equal(
@@ -129,8 +129,8 @@ public sealed class SqueezeNetTests
         TestTensors.Close(0, itself[0].Value, 1e-6);
         Assert.Equal([1.0, 1.0, 1.0], [itself[2].Value, itself[4].Value, itself[5].Value]);
         var flat = Evaluator.Evaluate(
-            Set("real", real),
-            [Set("flat", ((real - 0.5) * 0.3) + 0.5), Set("less flat", ((real - 0.5) * 0.8) + 0.5)],
+            TestTensors.Set("real", real),
+            [TestTensors.Set("flat", ((real - 0.5) * 0.3) + 0.5), TestTensors.Set("less flat", ((real - 0.5) * 0.8) + 0.5)],
             options
         );
         Assert.Equal(Verdict.Better, flat.Differences.Single(static d => d.Figure == "fd.tiny").Verdict);
@@ -138,11 +138,11 @@ public sealed class SqueezeNetTests
     }
 
     [Fact]
-    public void Metrics_without_their_network_and_networks_without_a_metric_are_refused()
+    public void Missing_and_unused_networks_are_rejected()
     {
         using var scope = TensorScope.Enter();
         using var network = new TinyFeatures();
-        var set = Set("real", TestTensors.Pictures(8, 16, 1));
+        var set = TestTensors.Set("real", TestTensors.Pictures(8, 16, 1));
         void Refused(EvaluationOptions options, string message, ImageSet? reference) =>
             Assert.Contains(
                 message,
@@ -158,11 +158,14 @@ public sealed class SqueezeNetTests
     }
 
     [Fact]
-    public void Saved_statistics_stand_for_the_reference()
+    public void Saved_statistics_replace_the_reference()
     {
         using var scope = TensorScope.Enter();
         using var network = new TinyFeatures("inception");
-        var (real, other) = (Set("real", TestTensors.Pictures(90, 16, 1)), Set("other", TestTensors.Pictures(80, 16, 2)));
+        var (real, other) = (
+            TestTensors.Set("real", TestTensors.Pictures(90, 16, 1)),
+            TestTensors.Set("other", TestTensors.Pictures(80, 16, 2))
+        );
         var options = new EvaluationOptions
         {
             Metrics = MetricCatalog.Of("fid"),
@@ -184,7 +187,7 @@ public sealed class SqueezeNetTests
         Assert.Equal(("real.npz", 90), (indirect.Reference.Name, indirect.Reference.Count));
         Assert.Contains(indirect.Warnings, static w => w.Contains("are of 90 pictures", StringComparison.Ordinal));
         Assert.Contains(
-            "leave --reference",
+            "omit --reference",
             Assert.Throws<UsageException>(() => Evaluator.Evaluate(real, [other], by)).Message,
             StringComparison.Ordinal
         );
@@ -196,9 +199,7 @@ public sealed class SqueezeNetTests
         Assert.Throws<InputException>(() => Evaluator.Evaluate(null, [other], Against(new FrechetStatistics([0], [1]), "x")));
     }
 
-    private static ImageSet Set(string name, Tensor unit) => ImageSet.From(name, (unit * 2) - 1);
-
-    /// <summary>Means of 2 x 2 pixels, a different mixture for each feature.</summary>
+    /// <summary>Means of 2 x 2 pixels, with different weights for each feature.</summary>
     private sealed class TinyFeatures : IFeatureExtractor
     {
         private readonly Tensor _mixture;

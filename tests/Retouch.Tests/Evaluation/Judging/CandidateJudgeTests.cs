@@ -13,12 +13,12 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Evaluation.Judging;
 
-/// <summary>Candidates whose order is known, because they were made worse on purpose.</summary>
+/// <summary>Candidates of known order, by deliberate degradation.</summary>
 public sealed class CandidateJudgeTests : IDisposable
 {
     private static readonly string[] Prompts = ["a tree", "two boats", "a house"];
 
-    /// <summary>The pipeline of the demo: its autoencoder is trained.</summary>
+    /// <summary>The pipeline of the demo, with a trained autoencoder.</summary>
     private static readonly string Model = Path.Combine(GoldenCase.Root(), "..", "..", "demo", "model");
 
     private readonly TemporaryFolder _folder = new();
@@ -28,7 +28,7 @@ public sealed class CandidateJudgeTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Blurred_copies_lose_by_sharpness_the_more_the_worse()
+    public void Blurred_copies_lose_by_sharpness_in_order()
     {
         Blurred();
         var result = Judge(new() { Pairs = JudgedPairing.All }, "study/one", "study/two");
@@ -37,7 +37,7 @@ public sealed class CandidateJudgeTests : IDisposable
         Assert.Equal(new PairReport(9, 9, 0, 0), pairs.Report);
         for (var k = 0; k < 3; k++)
         {
-            // The names do not follow the order: the best lies between the others, in another folder than the worst.
+            // Names do not follow the order: the best is between the others, in another folder than the worst.
             Assert.Equal(
                 [
                     ($"images/one/b{k}.png", $"images/one/a{k}.png", Prompts[k]),
@@ -52,7 +52,7 @@ public sealed class CandidateJudgeTests : IDisposable
     }
 
     [Fact]
-    public void Best_and_worst_are_one_pair_a_prompt_and_every_line_says_that_a_program_judged()
+    public void Best_and_worst_form_a_pair_per_prompt_marked_as_automatic()
     {
         Blurred();
         var result = Judge(new(), "study");
@@ -94,7 +94,7 @@ public sealed class CandidateJudgeTests : IDisposable
     }
 
     [Fact]
-    public void Noise_loses_by_reconstruction_and_the_score_is_the_error_of_what_comes_back()
+    public void Noise_loses_by_reconstruction_error()
     {
         for (var k = 0; k < 3; k++)
         {
@@ -140,7 +140,7 @@ public sealed class CandidateJudgeTests : IDisposable
     }
 
     [Fact]
-    public void Nearer_than_the_margin_is_a_tie()
+    public void Differences_below_the_margin_are_ties()
     {
         ScoredCandidate[] group =
         [
@@ -164,7 +164,7 @@ public sealed class CandidateJudgeTests : IDisposable
     }
 
     [Fact]
-    public void Ties_and_prompts_with_one_candidate_are_counted_and_classes_stand_for_prompts()
+    public void Ties_and_single_candidates_are_counted()
     {
         var picture = _scenes.Load(0).Picture;
         foreach (var name in new[] { "a", "b", "c", "d", "e", "f" })
@@ -181,14 +181,14 @@ public sealed class CandidateJudgeTests : IDisposable
             ]
         );
         var result = Judge(new(), "study");
-        // c and d are the same picture; e is of another prompt, f of another class.
+        // c and d are the same picture; e has another prompt, f another class.
         Assert.Equal((6, 4, 2, 1, 1), (result.Candidates, result.Prompts, result.Alone, result.Pairs, result.Ties));
         var pair = PairFolder.Open(_folder["out"]);
         Assert.Equal(("images/study/a.png", 7, null), (pair[0].Id, pair[0].Label, pair[0].Caption));
     }
 
     [Fact]
-    public void What_cannot_be_judged_is_refused()
+    public void Unsuitable_candidates_are_rejected()
     {
         Blurred();
         void Refused<T>(string words, JudgeOptions options, params string[] folders)
@@ -200,9 +200,9 @@ public sealed class CandidateJudgeTests : IDisposable
 
         Refused<UsageException>("--margin is -1", new() { Margin = -1 }, "study");
         Refused<UsageException>("--batch-size is 0", new() { BatchSize = 0 }, "study");
-        Refused<UsageException>("named twice", new(), "study/one", "study/../study/one");
+        Refused<UsageException>("given twice", new(), "study/one", "study/../study/one");
         Refused<InputException>("All 3 comparisons are ties", new() { Margin = 1e9 }, "study");
-        Refused<InputException>("a single candidate", new(), "study/two");
+        Refused<InputException>("only one candidate", new(), "study/two");
         Refused<InputException>("no folder", new(), "nowhere");
         PictureFile.Save(Picture.Filled(20, 32, Rgb.White), _folder["study/two/c1.png"]);
         Refused<InputException>("20 x 32 pixels, another candidate of \"two boats\" 32 x 32", new(), "study");
@@ -236,7 +236,7 @@ public sealed class CandidateJudgeTests : IDisposable
         );
     }
 
-    /// <summary>The variance of the luminance's Laplacian, written out.</summary>
+    /// <summary>Explicit variance of the luminance's Laplacian.</summary>
     private static double Laplacian(Picture picture)
     {
         double Y(int x, int y) => picture[x, y] is var p ? (0.299 * p.R) + (0.587 * p.G) + (0.114 * p.B) : 0;
@@ -250,7 +250,7 @@ public sealed class CandidateJudgeTests : IDisposable
     }
 
     /// <summary>
-    /// For each prompt: a blurred picture (a), the picture itself (b), both in one folder, and a twice blurred one (c) in another.
+    /// For each prompt: a blurred picture (a) and the original (b) in one folder, and a twice blurred one (c) in another.
     /// </summary>
     private void Blurred()
     {

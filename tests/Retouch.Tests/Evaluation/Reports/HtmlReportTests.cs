@@ -14,10 +14,10 @@ public sealed class HtmlReportTests
     private static readonly XDocument Page = Parse(Html);
 
     [Fact]
-    public void Render_is_the_same_text_every_time() => Assert.Equal(Html, HtmlReport.Render(SampleReport.Create()));
+    public void Rendering_is_deterministic() => Assert.Equal(Html, HtmlReport.Render(SampleReport.Create()));
 
     [Fact]
-    public void The_page_loads_nothing()
+    public void The_page_is_self_contained()
     {
         var references = Page.Descendants()
             .Attributes()
@@ -30,7 +30,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void The_policy_allows_the_scripts_of_the_page_and_nothing_else()
+    public void The_policy_permits_only_the_scripts_of_the_page()
     {
         var policy = Page.Descendants("meta")
             .Single(meta => (string?)meta.Attribute("http-equiv") == "Content-Security-Policy")
@@ -47,7 +47,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void Whatever_the_content_it_stays_text()
+    public void Any_content_is_escaped()
     {
         const string Hostile = SampleReport.Hostile;
         KeyValuePair<string, string> pair = new(Hostile, Hostile);
@@ -96,14 +96,14 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void Control_characters_are_replaced_so_that_the_page_stays_well_formed()
+    public void Control_characters_are_replaced()
     {
         var html = HtmlReport.Render(new("a\0b\u0008\uD800c", []));
         Assert.Contains("<h1>a\uFFFDb\uFFFD\uFFFDc</h1>", html, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Every_line_chart_carries_its_points()
+    public void Every_line_chart_contains_its_points()
     {
         var charts = ReportChecks.Blocks(Document).OfType<LineChart>().ToArray();
         var data = Page.Descendants("script")
@@ -129,20 +129,16 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void What_cannot_be_drawn_is_a_gap_and_said()
+    public void Undrawable_points_are_gaps_with_a_note()
     {
         var chart = new LineChart("c", new("x"), new("y", Log: true), [new("a", [1, 2, 3, 4], [1, 0, double.NaN, 2])]);
         var html = HtmlReport.Render(new("t", [new("s", chart)]));
         Assert.Contains("\"y\":[1,null,null,2]", html, StringComparison.Ordinal);
-        Assert.Contains(
-            "left as gaps: 1. Points that are not positive, which a logarithmic axis cannot show: 1.",
-            html,
-            StringComparison.Ordinal
-        );
+        Assert.Contains("shown as gaps: 1. Non-positive points, not shown on the logarithmic axis: 1.", html, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Every_picture_is_in_the_page_with_a_text_in_its_place()
+    public void Every_picture_is_embedded_with_an_alternative_text()
     {
         var grid = ReportChecks.Blocks(Document).OfType<PictureGrid>().Single();
         var images = Page.Descendants("img").ToArray();
@@ -156,10 +152,10 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void Tables_name_their_headers_and_mark_the_best_by_sign()
+    public void Tables_have_headers_and_mark_the_best_by_a_symbol()
     {
         var table = Page.Descendants("table").Single();
-        Assert.Equal("What was measured on 512 pictures of each arm", table.Element("caption")!.Value);
+        Assert.Equal("Results on 512 pictures per arm", table.Element("caption")!.Value);
         Assert.All(table.Descendants("th"), header => Assert.Contains((string?)header.Attribute("scope"), (string[])["col", "row"]));
         var best = table.Descendants("tr").Single(row => row.Element("th")!.Value == SampleReport.Perceptual);
         Assert.Equal("1.096\u202F±\u202F0.038●", best.Elements("td").First().Value);
@@ -167,7 +163,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void An_arm_wears_one_color_throughout_the_report()
+    public void An_arm_has_one_color_throughout_the_report()
     {
         var colors = Page.Descendants("i")
             .Where(mark =>
@@ -181,7 +177,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void Colors_of_text_and_lines_stand_out_from_the_paper_in_light_and_dark()
+    public void Colors_have_sufficient_contrast_in_light_and_dark_mode()
     {
         // WCAG 2.2: 4.5 for text (1.4.3), 3 for graphics (1.4.11).
         var themes = Regex
@@ -199,7 +195,7 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
-    public void Blocks_that_do_not_fit_together_are_named()
+    public void Inconsistent_blocks_are_reported()
     {
         ReportBlock[] faulty =
         [
@@ -256,7 +252,7 @@ public sealed class HtmlReportTests
     private static double[] Numbers(JsonElement points, string name) =>
         [.. points.GetProperty(name).EnumerateArray().Select(value => value.GetDouble())];
 
-    /// <summary>The page as XML: only what scripts and styles hold needs a wrapping to be that.</summary>
+    /// <summary>The page as XML: the contents of scripts and styles are wrapped in CDATA.</summary>
     private static XDocument Parse(string html) =>
         XDocument.Parse(
             Regex

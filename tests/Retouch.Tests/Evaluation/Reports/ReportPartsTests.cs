@@ -1,13 +1,12 @@
 using System.Text.Json;
 using Retouch.Evaluation.Reports;
-using Retouch.Tests.Training.Telemetry;
 
 namespace Retouch.Tests.Evaluation.Reports;
 
 public sealed class ReportPartsTests
 {
     [Fact]
-    public void Marks_go_to_the_best_only_where_intervals_are_apart()
+    public void The_best_is_marked_if_intervals_are_disjoint()
     {
         Assert.Equal("-●--", Marks(Better.Lower, (1.4, 0.1), (1.0, 0.1), (1.3, 0.1), (9, 0.1)));
         Assert.Equal("-○○-", Marks(Better.Lower, (1.4, 0.1), (1.0, 0.1), (1.15, 0.1), (9, 0.1)));
@@ -15,7 +14,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Marks_are_left_out_where_nothing_is_to_be_won()
+    public void Columns_without_a_direction_have_no_marks()
     {
         Assert.Equal("--", Marks(Better.Neither, (1, null), (2, null)));
         Assert.Equal("-", Marks(Better.Lower, (1, null)));
@@ -26,7 +25,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Marks_never_go_to_a_reference()
+    public void References_are_never_marked()
     {
         var table = new ReportTable(
             "t",
@@ -52,7 +51,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Smooth_is_the_weighted_mean_of_the_past_and_steps_over_gaps()
+    public void Smoothing_is_a_weighted_mean_that_skips_gaps()
     {
         var smoothed = ChartCurves.Smooth([4, 2, double.NaN, 8], 0.5);
         Assert.Equal(4, smoothed[0], 12);
@@ -63,7 +62,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Thin_keeps_ends_peaks_and_gaps()
+    public void Thinning_keeps_ends_peaks_and_gaps()
     {
         var values = Enumerable.Range(0, 50_000).Select(i => Math.Sin(i / 900.0)).ToArray();
         values[31_234] = 50;
@@ -77,7 +76,7 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Stack_is_the_running_sum() =>
+    public void Stacking_is_the_cumulative_sum() =>
         Assert.Equal(
             [
                 [1, 2],
@@ -87,7 +86,7 @@ public sealed class ReportPartsTests
         );
 
     [Fact]
-    public void Write_puts_the_same_numbers_beside_the_page()
+    public void The_files_contain_the_numbers_of_the_page()
     {
         using var folder = new TemporaryFolder();
         var files = ReportWriter.Write(SampleReport.Create(), folder.Path);
@@ -95,7 +94,7 @@ public sealed class ReportPartsTests
         Assert.Equal(HtmlReport.Render(SampleReport.Create()), File.ReadAllText(files.Html));
         Assert.Equal(
             [
-                "01-what-was-measured-on-512-pictures-of-each-arm.csv",
+                "01-results-on-512-pictures-per-arm.csv",
                 "02-radial-power-spectrum.csv",
                 "03-spectrum-error-by-band.csv",
                 "04-latent-term-while-training.csv",
@@ -123,14 +122,14 @@ public sealed class ReportPartsTests
     }
 
     [Fact]
-    public void Sample_is_left_beside_the_tests_to_be_looked_at()
+    public void A_sample_report_is_written_for_inspection()
     {
         var files = ReportWriter.Write(SampleReport.Create(), Path.Combine(AppContext.BaseDirectory, "sample-report"));
         Assert.StartsWith("<!DOCTYPE html>", File.ReadAllText(files.Html), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Json_names_what_is_not_finite()
+    public void Json_has_names_for_non_finite_numbers()
     {
         var json = ReportJson.Of(
             new("t", [new("s", new BarChart("b", "u", ["c", "d"], [new("x", [double.NaN, double.NegativeInfinity])]))]),
@@ -154,7 +153,7 @@ public sealed class ReportPartsTests
     [InlineData("2 * 3 * 4", "2 * 3 * 4")]
     [InlineData("", "")]
     [InlineData("````", "````")]
-    public void Marked_understands_code_and_strong_and_leaves_the_rest(string text, string expected) =>
+    public void Code_and_strong_marks_are_interpreted(string text, string expected) =>
         Assert.Equal(expected, new HtmlWriter().Marked(text).ToString());
 
     private static string Marks(Better better, params (double Value, double? Half)[] cells)

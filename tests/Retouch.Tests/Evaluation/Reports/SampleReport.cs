@@ -3,37 +3,30 @@ using Retouch.Tests.Training.Telemetry;
 
 namespace Retouch.Tests.Evaluation.Reports;
 
-/// <summary>A report with every kind of block and made-up numbers, shaped like the one that a comparison of losses writes.</summary>
+/// <summary>A report with all types of blocks and synthetic numbers, similar to that of a comparison of losses.</summary>
 internal static class SampleReport
 {
     public const string Latent = "Latent loss only";
     public const string Perceptual = "+ latent perceptual";
     public const string Pixel = "+ pixel loss";
 
-    /// <summary>Must come out as text wherever it goes in.</summary>
+    /// <summary>Must appear as literal text in all places.</summary>
     public const string Hostile = "</script><img src=x onerror=alert(1)> & \"quoted\" 'it'";
 
     private static readonly string[] Arms = [Latent, Perceptual, Pixel];
 
     public static ReportDocument Create() =>
         new(
-            "Which loss makes sharper pictures?",
+            "Comparison of losses",
             [
-                new(
-                    "Pictures",
-                    new Prose(
-                        "Every column starts from the same noise: seed and class are the same across a row of arms, so that only "
-                            + "the training differs."
-                    ),
-                    Pictures()
-                ),
+                new("Pictures", new Prose("All arms use the same seeds and classes, so that only the training differs."), Pictures()),
                 new("Numbers", Metrics(), new BlockRow(Spectrum(), Bands())),
                 new(
                     "Training",
                     new BlockRow(Losses(), Shares()),
                     new BlockRow(
                         new KeyValues(
-                            "Options in common",
+                            "Shared options",
                             new("Model", "U-Net, 12.4 M parameters"),
                             new("Formulation", "rectified flow"),
                             new("Steps", "2,000 at batch 32"),
@@ -50,7 +43,7 @@ internal static class SampleReport
                     )
                 ),
                 new(
-                    "Run it again",
+                    "Reproduction",
                     new CodeBlock(
                         "Commands",
                         "retouch demo --seed 7 --steps 2000\nretouch compare --runs runs/latent runs/lpl runs/pixel --report report"
@@ -66,13 +59,12 @@ internal static class SampleReport
             ]
         )
         {
-            Subtitle = "Toy scenes at 64 × 64 pixels, three ways of training from the same start. Made-up numbers.",
+            Subtitle = "Toy scenes at 64 × 64 pixels, three objectives, same initial weights. Synthetic numbers.",
             Verdict = new(
                 VerdictTone.Better,
-                "Training through the decoder made the pictures sharper: the **latent perceptual loss** cut the error of the fine "
-                    + "detail by 41 %, more than chance explains.",
-                "The pixel loss helped less, and its interval overlaps that of the latent loss alone. One training run per arm: "
-                    + "intervals cover the choice of pictures, not of the training seed."
+                "The **latent perceptual loss** reduces the error of fine detail by 41 %, " + "a significant difference.",
+                "The improvement by the pixel-space loss is not significant. One training run per arm: "
+                    + "intervals cover the variation between pictures, not between trainings."
             ),
             Highlights =
             [
@@ -82,15 +74,15 @@ internal static class SampleReport
             ],
             Arms =
             [
-                new(Latent, "The loss that diffusion models are trained with."),
-                new(Perceptual, "Features of the decoder, four taps, a fifth of the total."),
+                new(Latent, "Diffusion loss only."),
+                new(Perceptual, "Decoder features, four taps, share 0.2."),
                 new(Pixel, "Decoded noisy latents, weight 8."),
             ],
         };
 
     private static ReportTable Metrics() =>
         new(
-            "What was measured on 512 pictures of each arm",
+            "Results on 512 pictures per arm",
             "Arm",
             [
                 new("Fréchet wavelet distance", Better.Lower),
@@ -246,7 +238,7 @@ internal static class SampleReport
 
     private static double Edge(double distance, double softness) => 1 / (1 + Math.Exp(-distance / (softness * 0.6)));
 
-    /// <summary>Numbers in [-1, 1] that are the same on every machine.</summary>
+    /// <summary>Deterministic numbers in [-1, 1], equal on all machines.</summary>
     private sealed class Wobble(int seed)
     {
         private uint _state = unchecked((uint)seed * 2654435761u) | 1;

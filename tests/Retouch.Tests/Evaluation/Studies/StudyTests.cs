@@ -14,7 +14,7 @@ public sealed class StudyTests
     [InlineData(Interpolation.Nearest)]
     [InlineData(Interpolation.Bilinear)]
     [InlineData(Interpolation.Bicubic)]
-    public void An_autoencoder_that_changes_nothing_makes_pixels_and_latents_alike(Interpolation how)
+    public void An_identity_autoencoder_gives_equal_errors_for_pixels_and_latents(Interpolation how)
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 1);
@@ -34,7 +34,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void A_factor_that_is_no_whole_number_rounds_the_small_side_and_errors_in_latents_are_their_own()
+    public void Fractional_factors_round_the_small_side()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);
@@ -60,10 +60,10 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void Nearest_interpolation_has_the_error_that_one_can_count()
+    public void Nearest_interpolation_has_the_closed_form()
     {
         using var scope = TensorScope.Enter();
-        // Columns 0, 1, 0, 1, …: shrinking takes the first of each two, so that every second column is off by 1.
+        // Columns 0, 1, 0, 1, …: downsampling takes the first of each two, so that every second column is off by 1.
         var values = new float[3 * 8 * 8];
         for (var k = 0; k < values.Length; k++)
             values[k] = k % 2;
@@ -77,7 +77,7 @@ public sealed class StudyTests
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 2);
-        // Uniform values have no outliers by the rule; 10 of 1024 pixels far out are all of them.
+        // Uniform values have no outliers by the rule; 10 of 1024 pixels are planted ones.
         var values = Ops.Rand([1, 2, 32, 32], generator, dtype: DType.Float32).ToArray<float>();
         var place = new DecoderTap("tap", 2, 1);
         var none = TapStudy.Facts(0, place, Tensor.From(values, 1, 2, 32, 32));
@@ -92,7 +92,7 @@ public sealed class StudyTests
         Assert.Equal(10.0 / 2048, planted.Outliers, 6);
         Assert.InRange(planted.OutlierEnergy, 0.9, 1);
         Assert.InRange(planted.Peak, 9, 11);
-        // A constant map beside them has no outliers, and does not thin out those of the others.
+        // A constant map has no outliers, and does not dilute those of the others.
         var dead = TapStudy.Facts(0, place with { Channels = 3 }, Tensor.From([.. values, .. Enumerable.Repeat(7f, 1024)], 1, 3, 32, 32));
         Assert.Equal(planted.Outliers, dead.Outliers, 6);
         Assert.Equal(1.0 / 3, dead.Constant, 6);
@@ -100,7 +100,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void A_map_whose_pixels_are_alike_is_grey_without_outliers()
+    public void A_constant_map_is_grey_without_outliers()
     {
         using var scope = TensorScope.Enter();
         using var identity = new Identity();
@@ -117,7 +117,7 @@ public sealed class StudyTests
     }
 
     [Fact]
-    public void A_proposal_opens_the_gate_where_estimates_are_good_and_lets_taps_contribute_alike()
+    public void A_proposal_has_an_accurate_gate_and_balanced_taps()
     {
         TapFacts Tap(int k, double outliers) => new(k, new DecoderTap($"tap{k}", 4, 1 << k), 1, 1, 3, outliers, 0, 0);
         LevelFacts Level(double sigma, double error) =>
@@ -134,14 +134,14 @@ public sealed class StudyTests
         Assert.Equal([1, 0.25], proposal.Weights);
         // Under the gate a tap's loss is 0.2 on average, three levels of four are open: w · 0.75 · 0.4 = 0.4 · 0.2 / 0.8.
         Assert.Equal(0.333, proposal.Weight, 3);
-        Assert.Contains("Of times drawn uniformly the gate lets in about 75 %.", proposal.Reasons);
-        // A gate that hardly opens is said to.
+        Assert.Contains("The gate is open for about 75 % of uniform timesteps.", proposal.Reasons);
+        // A rarely open gate is reported.
         var weak = TapProposal.Of(study with { Levels = [Level(0.5, 0.1), .. Enumerable.Range(1, 9).Select(k => Level(k, 0.9))] });
         Assert.Equal(0.5, weak.Threshold);
-        Assert.Contains(weak.Reasons, static r => r.Contains("lets in about 10 %: few steps", StringComparison.Ordinal));
+        Assert.Contains(weak.Reasons, static r => r.Contains("about 10 % of uniform timesteps: few steps", StringComparison.Ordinal));
     }
 
-    /// <summary>Latents are the pictures, and so is what the decoder sees.</summary>
+    /// <summary>Latents and decoder features are the pictures themselves.</summary>
     private sealed class Identity : IAutoencoder
     {
         public int LatentChannels => 3;

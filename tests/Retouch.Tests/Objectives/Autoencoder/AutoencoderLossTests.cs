@@ -5,18 +5,18 @@ using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives.Autoencoder;
 
-/// <summary>How autoencoders are trained: each term by hand, and the gradient against finite differences.</summary>
+/// <summary>Training of autoencoders: each term by hand, and the gradient against finite differences.</summary>
 public sealed class AutoencoderLossTests
 {
     [Theory]
     [InlineData(ReconstructionError.L1, 0.5)]
     [InlineData(ReconstructionError.L2, 0.25)]
-    public void Terms_are_what_their_formulas_say(ReconstructionError error, double reconstruction)
+    public void Terms_equal_their_formulas(ReconstructionError error, double reconstruction)
     {
         using var scope = TensorScope.Enter();
         var images = Ops.Zeros([2L, 3, 16, 16]);
         var decoded = Ops.Full([2L, 3, 16, 16], 0.5, dtype: DType.Float32);
-        // KL of N(2, 1) to N(0, 1) is 2²/2 an element; half of the elements have it.
+        // KL of N(2, 1) to N(0, 1) is 2²/2 per element; half of the elements have it.
         var mean = Tensor.From([2f, 2, 0, 0, 2, 2, 0, 0], 2, 4, 1, 1);
         var options = new AutoencoderLossOptions
         {
@@ -30,7 +30,7 @@ public sealed class AutoencoderLossTests
         Assert.Equal(reconstruction, terms.Terms[0].Raw, 6);
         Assert.Equal(1, terms.Terms[1].Raw, 6);
         Assert.Equal(0.1, terms.Terms[1].Weighted, 6);
-        // A constant lies in the last of two bands alone.
+        // A constant is in the last of two bands only.
         Assert.Equal(0.25, terms.Terms[2].Raw, 6);
         Assert.Equal(0.5, terms.Terms[2].Weighted, 6);
         Assert.Equal(reconstruction + 0.1 + 0.5, terms.Total.Item(), 5);
@@ -39,7 +39,7 @@ public sealed class AutoencoderLossTests
     }
 
     [Fact]
-    public void Without_a_weight_there_is_no_pyramid()
+    public void A_weight_of_zero_disables_the_pyramid()
     {
         using var scope = TensorScope.Enter();
         var zero = Ops.Zeros([1L, 4, 1, 1]);
@@ -60,7 +60,7 @@ public sealed class AutoencoderLossTests
         using var scope = TensorScope.Enter();
         var shading = Ops.Full([1, 1, height, width], 0.3, dtype: DType.Float32);
         Assert.Equal(0.3 / 3, LaplacianPyramid.Distance(shading, 3).Item(), 6);
-        // The finest checks vanish in the first reduction: all of them lie in the first band.
+        // The finest checkerboard vanishes in the first reduction: it is entirely in the first band.
         var checks = Tensor.From(
             Enumerable.Range(0, height * width).Select(k => (k / width) % 2 == k % width % 2 ? 0.3f : -0.3f).ToArray(),
             1,
@@ -73,13 +73,13 @@ public sealed class AutoencoderLossTests
     }
 
     [Fact]
-    public void A_slope_leaves_nothing_in_the_fine_bands_but_at_the_border()
+    public void A_gradient_has_no_fine_bands_except_at_the_border()
     {
         using var scope = TensorScope.Enter();
         const int Side = 64;
         var slope = Tensor.From(Enumerable.Range(0, Side * Side).Select(static k => (float)(k % Side)).ToArray(), 1, 1, Side, Side);
         var fine = (LaplacianPyramid.Distance(slope, 2).Item() * 2) - slope.Abs().Mean().Item();
-        // Misplaced by half a pixel, every pixel of the band would hold 0.5.
+        // With a misplacement of half a pixel, every pixel of the band would be 0.5.
         Assert.InRange(fine, -0.1, 0.1);
     }
 
@@ -100,7 +100,7 @@ public sealed class AutoencoderLossTests
     }
 
     [Fact]
-    public void The_gradient_is_that_of_finite_differences()
+    public void The_gradient_equals_finite_differences()
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 3);

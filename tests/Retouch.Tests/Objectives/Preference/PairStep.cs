@@ -17,10 +17,10 @@ internal sealed class PairStep
     private readonly int _pairs;
 
     /// <param name="formulation">epsilon, v or flow.</param>
-    /// <param name="times">t of each pair, in (0, 1).</param>
-    /// <param name="single">t of each single sample.</param>
-    /// <param name="error">How far the prediction is off.</param>
-    /// <param name="referenceError">How far the reference is off; null where it is the network itself.</param>
+    /// <param name="times">Timestep of each pair, in (0, 1).</param>
+    /// <param name="single">Timestep of each single sample.</param>
+    /// <param name="error">Error of the prediction.</param>
+    /// <param name="referenceError">Error of the reference model; null if it is the network itself.</param>
     /// <param name="side">Side of the latents.</param>
     public PairStep(
         string formulation,
@@ -73,7 +73,7 @@ internal sealed class PairStep
     }
 
     /// <summary>
-    /// Asserts that the gradient of the total is what central differences give, in every <paramref name="stride"/>-th direction.
+    /// Asserts that the gradient of the total equals central differences, in every <paramref name="stride"/>-th direction.
     /// </summary>
     public void CheckGradient(ObjectiveSet set, int stride)
     {

@@ -32,13 +32,13 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Fact]
-    public void Diffusion_dpo_follows_the_golden()
+    public void Diffusion_dpo_equals_the_golden()
     {
         using var scope = TensorScope.Enter();
         using var golden = GoldenCase.Open("diffusion_dpo");
         var prediction = golden.ReadLeaf("in.model_pred");
         var (target, reference) = (golden.Read("in.target"), golden.Read("in.ref_pred"));
-        // Of ε = target the residual is the prediction less it, whatever z0 and t are.
+        // For the target ε the residual is the prediction minus ε, for any z0 and t.
         var formulation = new DdpmFormulation(NoiseSchedule.Create(BetaSchedule.ScaledLinear, 0.00085, 0.012, 1000));
         var noisy = formulation.AddNoise(
             new Latent(Ops.ZerosLike(target)),
@@ -68,12 +68,7 @@ public sealed class PreferenceObjectiveTests
     [Theory]
     [Trait("speed", "slow")]
     [MemberData(nameof(Cells))]
-    public void The_gradient_is_what_differences_give(
-        PreferenceMethod method,
-        PreferenceSpace space,
-        string formulation,
-        PreferenceLink link
-    )
+    public void The_gradient_equals_differences(PreferenceMethod method, PreferenceSpace space, string formulation, PreferenceLink link)
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -118,7 +113,7 @@ public sealed class PreferenceObjectiveTests
     [InlineData("epsilon")]
     [InlineData("v")]
     [InlineData("flow")]
-    public void With_the_model_as_reference_the_loss_is_log_2_and_the_gradient_known(string formulation)
+    public void With_the_model_as_reference_the_loss_is_log_2(string formulation)
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -142,7 +137,7 @@ public sealed class PreferenceObjectiveTests
                 )
             );
             Assert.Equal(Math.Log(2), total, 1e-12);
-            // −log σ(z) has slope −½ at 0, z falls by β for each unit of a winner's error, and there are two pairs.
+            // −log σ(z) has slope −½ at 0, z decreases by β per unit of a winner's error, and there are two pairs.
             var elements = reduction == ErrorReduction.Mean ? 72.0 : 1;
             var expected = (residual * (2 / elements)).ToArray<double>();
             for (var k = 0; k < expected.Length; k++)
@@ -165,7 +160,7 @@ public sealed class PreferenceObjectiveTests
     [InlineData(PreferenceLink.LogSigmoid)]
     [InlineData(PreferenceLink.Ipo)]
     [InlineData(PreferenceLink.Hinge)]
-    public void Losses_are_those_of_the_formulas(PreferenceLink link)
+    public void Losses_equal_the_formulas(PreferenceLink link)
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -220,7 +215,7 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Fact]
-    public void A_gate_leaves_whole_pairs_out()
+    public void A_gate_excludes_whole_pairs()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -250,7 +245,7 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Fact]
-    public void A_reference_computed_beforehand_gives_the_same()
+    public void A_precomputed_reference_gives_the_same_loss()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -281,7 +276,7 @@ public sealed class PreferenceObjectiveTests
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
-    public void Micro_batches_change_nothing(int decodeBatch)
+    public void Micro_batches_do_not_change_the_result(int decodeBatch)
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -306,11 +301,11 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Fact]
-    public void A_target_is_decoded_once_for_network_reference_and_all_terms()
+    public void A_target_is_decoded_once_for_all_uses()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
-        // Both look at ẑ0 against z0: the preference with the reference, the latent perceptual loss at winners and single samples.
+        // Both compare ẑ0 with z0: the preference with the reference, the latent perceptual loss for winners and single samples.
         var options = new ObjectiveOptions
         {
             Perceptual = new() { Weight = 3, Gate = GateKind.None },
@@ -341,7 +336,7 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Fact]
-    public void Other_terms_look_at_winners_and_single_samples()
+    public void Other_terms_apply_to_winners_and_single_samples()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -394,7 +389,7 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Fact]
-    public void Figures_are_complete()
+    public void Health_metrics_are_complete()
     {
         using var scope = TensorScope.Enter();
         using var decoder = new ScriptedDecoder();
@@ -436,7 +431,7 @@ public sealed class PreferenceObjectiveTests
     }
 
     [Fact]
-    public void What_is_missing_is_named()
+    public void Missing_inputs_are_named()
     {
         using var scope = TensorScope.Enter();
         var set = new ObjectiveSet(new() { Preference = new() }, null);

@@ -126,14 +126,14 @@ public sealed class PreferenceOptionsTests
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public void What_cannot_be_or_would_do_nothing_is_refused(string member, PreferenceOptions options)
+    public void Invalid_and_ineffective_options_are_rejected(string member, PreferenceOptions options)
     {
         var problem = Assert.Single(Problems(new ObjectiveOptions { Preference = options }));
         Assert.Matches($"^objective\\.preference\\.{Regex.Escape(member)}:? ", problem);
     }
 
     [Fact]
-    public void Preferences_come_without_the_diffusion_loss_unless_it_is_asked_for()
+    public void Preferences_disable_the_diffusion_loss_by_default()
     {
         Assert.Equal(1, new ObjectiveOptions().DiffusionWeight);
         Assert.Equal(0, new ObjectiveOptions { Preference = new() }.DiffusionWeight);
@@ -155,7 +155,7 @@ public sealed class PreferenceOptionsTests
     }
 
     [Fact]
-    public void What_is_needed_follows_from_the_space()
+    public void The_space_determines_the_required_inputs()
     {
         static ObjectiveOptions Of(PreferenceSpace space, PixelEstimate? estimate = null) =>
             new()

@@ -7,7 +7,7 @@ public sealed class PreferenceWatchTests
     private static readonly DivergenceOptions Options = new() { Bound = 0.5, Steps = 4 };
 
     [Fact]
-    public void Both_worse_than_the_reference_for_long_enough_stops()
+    public void The_run_stops_if_both_errors_exceed_the_bound()
     {
         var watch = new PreferenceWatch(Options);
         for (var step = 0; step < 20; step++)
@@ -21,7 +21,7 @@ public sealed class PreferenceWatchTests
             steps++;
         }
 
-        // Smoothed by a tenth a step: 1 + 3·(1 − 0.9^n) passes 1.5 at n = 2; the loser, 1.1 + 3.9·(1 − 0.9^n), at n = 2 as well.
+        // Smoothed by a tenth per step: 1 + 3·(1 − 0.9^n) exceeds 1.5 at n = 2; the loser, 1.1 + 3.9·(1 − 0.9^n), at n = 2 as well.
         Assert.Equal(2 + 3, steps);
         Assert.True(watch.IsPast);
         Assert.Contains("preference_latent errors of", stop);
@@ -30,7 +30,7 @@ public sealed class PreferenceWatchTests
     }
 
     [Theory]
-    [InlineData(1, 9)] // the loser alone
+    [InlineData(1, 9)] // only the loser
     [InlineData(9, 1)]
     public void One_alone_does_not_stop(double winner, double loser)
     {
@@ -40,7 +40,7 @@ public sealed class PreferenceWatchTests
     }
 
     [Fact]
-    public void Without_a_reference_the_early_average_counts()
+    public void Without_a_reference_the_early_average_is_the_baseline()
     {
         var watch = new PreferenceWatch(Options);
         double[] early = [1, 2, 1, 2];
@@ -71,7 +71,7 @@ public sealed class PreferenceWatchTests
         PreferenceVerdict Loss(double loss) => watch.Observe(new Dictionary<string, double> { ["loss/total"] = loss });
         for (var step = 0; step < 40; step++)
             Assert.Null(Loss(step % 2 == 0 ? 0.9 : 1.1).Note);
-        // Mean 1 and deviation 0.1 over all of them.
+        // Mean 1 and standard deviation 0.1 overall.
         var verdict = Loss(2);
         Assert.Equal(10, Assert.Single(verdict.Figures).Value, 1e-6);
         Assert.Contains("10.0 standard deviations above its running mean of 1", verdict.Note);

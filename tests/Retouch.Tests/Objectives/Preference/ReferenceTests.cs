@@ -13,14 +13,12 @@ namespace Retouch.Tests.Objectives.Preference;
 public sealed class ReferenceTests
 {
     [Fact]
-    public void A_frozen_copy_and_adapters_switched_off_are_the_network_before_training()
+    public void Both_live_references_equal_the_initial_network()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         using var golden = GoldenCase.Open("training_dit_lpl");
-        var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
-        var denoiser = (IDenoiser)ComponentFolder.Load(golden.PathOf("denoiser"), Device.Cpu).Network;
-        using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, new JsonObject { ["_class_name"] = "DDIMScheduler" });
+        using var pipeline = TinyModel.Pipeline(new JsonObject { ["_class_name"] = "DDIMScheduler" });
         var model = pipeline.CreateModel();
         var level = model.Formulation.LevelsAt(golden.Read("in.probe_timestep").ToArray<double>(), Device.Cpu);
         float[] Predict(IDenoisedModel of) =>
@@ -28,7 +26,7 @@ public sealed class ReferenceTests
         var before = Predict(model);
         using (var frozen = new FrozenReference(pipeline.CopyDenoiser(), model.Formulation))
         {
-            using var adapters = LowRankAdapters.Attach(denoiser.Parameters, new AdapterOptions { Rank = 2 });
+            using var adapters = LowRankAdapters.Attach(pipeline.Denoiser.Parameters, new AdapterOptions { Rank = 2 });
             using var generator = Generator.Create(Device.Cpu, 3);
             adapters.Parameters.Initialise(generator, Device.Cpu);
             foreach (var parameter in adapters.Parameters.All)
@@ -41,7 +39,7 @@ public sealed class ReferenceTests
         }
 
         using var copy = new FrozenReference(pipeline.CopyDenoiser(), model.Formulation);
-        foreach (var parameter in denoiser.Parameters.Trained)
+        foreach (var parameter in pipeline.Denoiser.Parameters.Trained)
             parameter.Value.MulInPlace(1.5);
         Assert.NotEqual(before, Predict(model));
         Assert.Equal(before, Predict(copy));

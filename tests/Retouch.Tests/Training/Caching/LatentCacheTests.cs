@@ -5,13 +5,12 @@ using Retouch.Data;
 using Retouch.Tests.Data;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
-using Retouch.Torch.Safetensors;
 using Retouch.Training;
 using Retouch.Training.Caching;
 
 namespace Retouch.Tests.Training.Caching;
 
-/// <summary>Latents kept in memory against pictures that are encoded as they come.</summary>
+/// <summary>Cached latents against pictures encoded on the fly.</summary>
 public sealed class LatentCacheTests
 {
     private static readonly Framing Framing = new() { Width = 16, Height = 16 };
@@ -20,12 +19,12 @@ public sealed class LatentCacheTests
     [InlineData(false, false)]
     [InlineData(true, false)]
     [InlineData(true, true)]
-    public void Batches_are_those_of_the_pictures(bool withPixels, bool onDisk)
+    public void Batches_equal_those_of_the_pictures(bool withPixels, bool onDisk)
     {
-        using var folder = new Telemetry.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        using var autoencoder = Load();
+        using var autoencoder = (AutoencoderKl)TinyModel.Autoencoder();
         var source = Pictures();
         var plan = Plan(source);
         using var cache = Encode(source, autoencoder, onDisk ? folder.Path : null, withPixels);
@@ -33,7 +32,7 @@ public sealed class LatentCacheTests
             new Prefetcher(plan, Loader(source), new PrefetchOptions { Workers = 1 }, TimeProvider.System),
             Device.Cpu
         );
-        // Two epochs but for their rests.
+        // Two epochs without their remainders.
         for (var k = 0; k < 6; k++)
         {
             using var inner = TensorScope.Enter();
@@ -41,7 +40,7 @@ public sealed class LatentCacheTests
             Assert.Equal(fresh.Next, cached.Next);
             if (k < 3)
             {
-                // A broken picture is replaced by one that depends on the epoch; the cache keeps that of the first.
+                // A broken picture is replaced by one that depends on the epoch; the cache keeps that of the first epoch.
                 Assert.Equal(fresh.Samples, cached.Samples);
                 Assert.Equal(fresh.Frames, cached.Frames);
                 Same(autoencoder.EncodeMoments(fresh.Images!), cached.Moments!);
@@ -54,16 +53,16 @@ public sealed class LatentCacheTests
     }
 
     [Fact]
-    public void What_is_on_the_disk_is_not_encoded_again_unless_its_picture_changed()
+    public void Cached_latents_are_reused_unless_the_picture_changed()
     {
-        using var folder = new Telemetry.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using var scope = TensorScope.Enter();
-        using var autoencoder = Load();
+        using var autoencoder = (AutoencoderKl)TinyModel.Autoencoder();
         var source = Pictures();
         Encode(source, autoencoder, folder.Path).Dispose();
         var first = source.Loads;
         Encode(source, autoencoder, folder.Path).Dispose();
-        // The broken picture, and the one in its place.
+        // The broken picture, and its replacement.
         Assert.InRange(source.Loads - first, 2, 4);
         var second = source.Loads;
         source.Version = "changed";
@@ -72,9 +71,9 @@ public sealed class LatentCacheTests
     }
 
     [Fact]
-    public void What_was_made_by_an_older_way_of_encoding_is_stale()
+    public void Latents_of_an_older_encoding_are_stale()
     {
-        using var folder = new Telemetry.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         foreach (var key in (JsonObject[])[LatentEncoding.Key("aa", Framing), PromptTable.Key("SomePipeline", ["bb"])])
         {
             var place = folder[key["kind"]!.ToString()];
@@ -94,7 +93,7 @@ public sealed class LatentCacheTests
                     .Message,
                 StringComparison.Ordinal
             );
-            // Those that were not counted yet are of the first.
+            // The uncounted ones belong to the first.
             json.Remove("revision");
             File.WriteAllText(stored, json.ToJsonString());
             if (revision == 1)
@@ -108,9 +107,9 @@ public sealed class LatentCacheTests
     }
 
     [Fact]
-    public void A_cache_of_another_encoder_or_cut_is_stale_and_says_so()
+    public void A_cache_of_another_encoder_or_crop_is_stale()
     {
-        using var folder = new Telemetry.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         RowStore.Open(folder.Path, LatentEncoding.Key("aa", Framing)).Dispose();
         RowStore.Open(folder.Path, LatentEncoding.Key("aa", Framing)).Dispose();
         var error = Assert.Throws<InputException>(() => RowStore.Open(folder.Path, LatentEncoding.Key("bb", Framing with { Width = 24 })));
@@ -120,9 +119,9 @@ public sealed class LatentCacheTests
     }
 
     [Fact]
-    public void A_folder_with_other_things_in_it_is_left_alone()
+    public void A_folder_with_other_files_is_rejected()
     {
-        using var folder = new Telemetry.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         File.WriteAllText(Path.Combine(folder.Path, "mine.txt"), "mine");
         Assert.Throws<InputException>(() => RowStore.Open(folder.Path, LatentEncoding.Key("aa", Framing)));
         Assert.Equal(["mine.txt"], Directory.EnumerateFileSystemEntries(folder.Path).Select(Path.GetFileName));
@@ -141,18 +140,6 @@ public sealed class LatentCacheTests
         return LatentCache.Encode(source, Plan(source), encoding, default, default);
     }
 
-    // Convolutions of other batch sizes round differently.
+    // Convolutions round differently for other batch sizes.
     private static void Same(Tensor expected, Tensor actual) => Assert.InRange((expected - actual).Abs().Max().Item(), 0, 1e-5);
-
-    private static AutoencoderKl Load()
-    {
-        using var golden = GoldenCase.Open("training_dit_lpl");
-        var folder = golden.PathOf("autoencoder");
-        var network = new AutoencoderKl(
-            AutoencoderKlConfig.FromJson(golden.ReadObject(Path.Combine("autoencoder", "config.json")), "golden")
-        );
-        using var weights = SafetensorsFile.Open(Path.Combine(folder, "diffusion_pytorch_model.safetensors"));
-        network.Load(weights, Device.Cpu, DType.Float32, "golden");
-        return network;
-    }
 }

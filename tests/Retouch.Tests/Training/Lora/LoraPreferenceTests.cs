@@ -5,7 +5,6 @@ using Retouch.Data.Scenes;
 using Retouch.Diffusion;
 using Retouch.Objectives.Preference;
 using Retouch.Pipelines.Diffusers;
-using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Training;
 using Retouch.Training.Options;
@@ -28,7 +27,7 @@ public sealed class LoraPreferenceTests : IDisposable
             _folder["pairs"],
             CancellationToken.None
         );
-        // A denoiser with gates that are open: a fresh one gives attention no gradient.
+        // A denoiser with open gates: with zero gates attention has no gradient.
         using var first = TrainingRun.Start(
             TinyRun.Denoiser("{}", set: """{ "steps": 12, "optimiser.learningRate": 0.02, "averages": [] }"""),
             _folder["first"],
@@ -40,7 +39,7 @@ public sealed class LoraPreferenceTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Dpo_starts_at_log_2_moves_away_from_its_reference_and_resumes_to_the_same_bytes()
+    public void Dpo_starts_at_log_2_and_resumes_to_the_same_bytes()
     {
         var options = Options();
         Train(options, "whole", null);
@@ -57,7 +56,7 @@ public sealed class LoraPreferenceTests : IDisposable
     }
 
     [Fact]
-    public void The_reference_is_a_frozen_copys_to_the_bit_and_holds_no_tensor()
+    public void The_reference_equals_a_frozen_copy_without_tensors()
     {
         var none = Tensor.LiveCount;
         long off,

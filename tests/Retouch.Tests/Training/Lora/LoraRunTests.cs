@@ -16,7 +16,7 @@ using Retouch.Training.State;
 
 namespace Retouch.Tests.Training.Lora;
 
-/// <summary>Runs that train adapters beside a frozen denoiser: interrupted, resumed, written, and read again as models.</summary>
+/// <summary>Runs that train adapters of a frozen denoiser: interrupted, resumed, saved and loaded.</summary>
 public sealed class LoraRunTests : IDisposable
 {
     private const string DiT = """
@@ -49,7 +49,7 @@ public sealed class LoraRunTests : IDisposable
     [InlineData(DiT, "transformer", """["all"]""", true)]
     [InlineData(UNet, "unet", """["attention", "conv1"]""", true)]
     [InlineData(PixArt, "transformer", """["all-linear"]""", false)]
-    public void A_run_trains_adapters_alone_and_goes_on_to_the_same_bytes(string config, string component, string targets, bool checkpoint)
+    public void A_run_trains_adapters_only_and_resumes_to_the_same_bytes(string config, string component, string targets, bool checkpoint)
     {
         Base(config);
         var before = Bytes(_folder["base"]);
@@ -64,7 +64,7 @@ public sealed class LoraRunTests : IDisposable
         using (var resumed = TrainingRun.Resume(_folder["parts"], null, TimeProvider.System))
             resumed.Train(new ProgressProbe(), default);
         var (expected, actual) = (TinyRun.WeightFiles(whole.Run), TinyRun.WeightFiles(_folder["parts"]));
-        // Five tensors files a checkpoint would be a copy of the denoiser; the models are one file each.
+        // Checkpoints of five tensor files would contain a copy of the denoiser; models are one file each.
         string[] names = ["model", "model-average-0.5"];
         foreach (
             var name in names
@@ -100,10 +100,11 @@ public sealed class LoraRunTests : IDisposable
     }
 
     /// <summary>
-    /// Fresh adapters change nothing, so the first loss is that of a run without them; a frozen network gets no gradient, and less is kept.
+    /// New adapters have no effect, so that the first loss equals that of full training; a frozen network has no gradients, and less is
+    /// saved.
     /// </summary>
     [Fact]
-    public void The_first_step_is_that_of_the_network_itself_and_takes_less()
+    public void The_first_step_equals_full_training_with_less_memory()
     {
         Base(DiT);
         using var full = TrainingRun.Start(Options("{}"), null, TimeProvider.System);
@@ -111,7 +112,7 @@ public sealed class LoraRunTests : IDisposable
         var (large, small) = (full.Plan(default), lora.Plan(default));
         Assert.Null(large.FrozenParameters);
         Assert.Equal(large.TrainedParameters, small.FrozenParameters);
-        // Four layers of attention in each of two blocks, 16 by 16.
+        // Four attention layers in each of two blocks, 16 by 16.
         Assert.Equal(2 * 4 * 2 * (16 + 16), small.TrainedParameters);
         Assert.Equal(small.TrainedParameters * 4 * 5, small.StateBytes);
         Train(Options("""{ "steps": 1 }"""), "full", null);
@@ -120,7 +121,7 @@ public sealed class LoraRunTests : IDisposable
     }
 
     [Fact]
-    public void Adapters_upon_adapters_and_another_formulation_are_read_again()
+    public void Stacked_adapters_and_another_formulation_survive_a_round_trip()
     {
         Base(DiT);
         var first = Train(Options("""{ "lora.rank": 1 }"""), "first", null).Models[0];
@@ -147,7 +148,7 @@ public sealed class LoraRunTests : IDisposable
     }
 
     [Fact]
-    public void What_is_wrong_is_named()
+    public void Errors_are_named()
     {
         Base(DiT);
         Assert.Contains(
@@ -178,7 +179,7 @@ public sealed class LoraRunTests : IDisposable
         );
         using var other = LatentDiffusionPipeline.Load(_folder["other"], Device.Cpu);
         var misfit = Assert.Throws<InputException>(() => other.Merge(model)).Message;
-        // The block that is there has eight factors, seven of another width (B of no layer is [24, 2]); the one that is not has eight.
+        // The existing block has eight factors, seven of another width (no layer's B is [24, 2]); the missing one has eight.
         Assert.Contains("16 problems", misfit, StringComparison.Ordinal);
         Assert.Contains(
             "not a layer of this network: transformer.transformer_blocks.1.attn1.to_q.lora_A.weight",
@@ -191,7 +192,7 @@ public sealed class LoraRunTests : IDisposable
             StringComparison.Ordinal
         );
 
-        // Another base of the same shape is noticed, the same one in another type is not.
+        // Another base of the same shapes is detected; the same one in another type is accepted.
         using (var pipeline = LatentDiffusionPipeline.Load(_folder["base"], Device.Cpu))
             pipeline.Save(_folder["narrow"], DType.BFloat16);
         var config = Path.Combine(model, AdapterFolder.ConfigName);
@@ -260,12 +261,11 @@ public sealed class LoraRunTests : IDisposable
     private string Loss(string run) =>
         TinyRun.Metrics(_folder[run])[0].Split(", ").Single(static v => v.Contains("loss/total=", StringComparison.Ordinal));
 
-    /// <summary>A whole pipeline of random weights; none is zero, so that every adapter gets a gradient.</summary>
+    /// <summary>Saves a pipeline with random weights; none is zero, so that every adapter has a gradient.</summary>
     private void Base(string config, string name = "base")
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        using var golden = GoldenCase.Open("training_dit_lpl");
         using var generator = Generator.Create(Device.Cpu, 2);
         var json = JsonNode.Parse(config)!.AsObject();
         var denoiser = (IDenoiser)ComponentRegistry.Find(json, "test").Create(json, "test");
@@ -275,7 +275,6 @@ public sealed class LoraRunTests : IDisposable
         var text = denoiser.TextWidth is null ? null : _folder["text"];
         if (text is not null)
             TextPipelineFolder.Write(text);
-        var autoencoder = (IAutoencoder)ComponentFolder.Load(golden.PathOf("autoencoder"), Device.Cpu).Network;
         var scheduler = JsonNode
             .Parse(
                 """
@@ -284,7 +283,7 @@ public sealed class LoraRunTests : IDisposable
                 """
             )!
             .AsObject();
-        using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler, null, text);
+        using var pipeline = LatentDiffusionPipeline.Create(TinyModel.Autoencoder(), denoiser, scheduler, null, text);
         pipeline.Save(_folder[name]);
     }
 

@@ -9,7 +9,7 @@ namespace Retouch.Tests.Training.Options;
 public sealed class OptionFormsTests
 {
     [Fact]
-    public void A_preset_is_one_word_or_a_base_for_other_members()
+    public void A_preset_is_a_name_or_a_base_for_overrides()
     {
         Assert.Equal(LatentPerceptualPresets.Paper, Bind("""{ "perceptual": "paper" }""").Perceptual);
         Assert.Equal(
@@ -34,7 +34,7 @@ public sealed class OptionFormsTests
     }
 
     [Fact]
-    public void Old_names_are_read_and_named()
+    public void Old_names_are_accepted_with_a_note()
     {
         List<string> notes = [];
         var options = Bind(
@@ -64,7 +64,7 @@ public sealed class OptionFormsTests
     }
 
     [Fact]
-    public void What_is_written_is_read_as_the_same()
+    public void Written_values_are_read_back()
     {
         var written = new TrainingOptions
         {

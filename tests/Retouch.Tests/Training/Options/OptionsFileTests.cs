@@ -17,7 +17,7 @@ public sealed class OptionsFileTests : IDisposable
     private static string Problems(string json) => Assert.Throws<UsageException>(() => Bind(json).Validate()).Message;
 
     [Fact]
-    public void Unknown_options_are_all_named_with_what_was_meant()
+    public void Unknown_options_are_named_with_suggestions()
     {
         var message = Problems(
             """
@@ -34,7 +34,7 @@ public sealed class OptionsFileTests : IDisposable
     }
 
     [Fact]
-    public void What_is_computed_from_options_is_no_option() =>
+    public void Computed_members_are_not_options() =>
         Assert.Contains("'objective.needsDecoder'", Problems("""{ "objective": { "needsDecoder": true } }"""));
 
     [Theory]
@@ -42,11 +42,11 @@ public sealed class OptionsFileTests : IDisposable
     [InlineData("""{ "data": { "size": 1.5 } }""", "data.size")]
     [InlineData("""{ "data": { "crop": "middle" } }""", "data.crop")]
     [InlineData("""{ "model": null }""", "model")]
-    public void A_value_of_another_kind_is_named_by_its_path(string json, string path) =>
+    public void A_value_of_another_type_is_named_by_its_path(string json, string path) =>
         Assert.StartsWith($"test.json: {path} is ", Problems(json));
 
     [Fact]
-    public void Comments_and_trailing_commas_are_allowed_and_doubled_members_are_not()
+    public void Comments_and_trailing_commas_are_allowed_but_not_duplicates()
     {
         File.WriteAllText(_folder["a.json"], "{ // one\n \"steps\": 7, /* two */ \"seed\": 3, }");
         var options = OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(_folder["a.json"]), "a.json");
@@ -97,7 +97,7 @@ public sealed class OptionsFileTests : IDisposable
     [InlineData("objective.minSnrGamma", "5")]
     [InlineData("objective.decodeBatch", "2")]
     [InlineData("model.autoencoder", "\"elsewhere\"")]
-    public void What_would_do_nothing_is_an_error(params string[] pathsAndValues)
+    public void Ineffective_options_are_errors(params string[] pathsAndValues)
     {
         var json = JsonNode.Parse("""{ "model": { "path": "somewhere" }, "objective": {} }""")!.AsObject();
         OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
@@ -116,7 +116,7 @@ public sealed class OptionsFileTests : IDisposable
     [InlineData("model.checkpointActivations", "true")]
     [InlineData("model.scheduler", "{}")]
     [InlineData("objective", "{}")]
-    public void What_would_do_nothing_for_an_autoencoder_is_an_error(string path, string value)
+    public void Ineffective_options_of_an_autoencoder_are_errors(string path, string value)
     {
         var json = JsonNode.Parse("""{ "task": "autoencoder", "model": { "path": "somewhere" } }""")!.AsObject();
         OptionsFile.Bind<TrainingOptions>(json, "test").Validate();
@@ -128,7 +128,7 @@ public sealed class OptionsFileTests : IDisposable
     }
 
     [Fact]
-    public void The_resolved_form_gives_the_same_options()
+    public void Resolved_options_survive_a_round_trip()
     {
         var options = TinyRun.Denoiser().Resolve();
         var text = OptionsFile.Write(options);
@@ -144,7 +144,7 @@ public sealed class OptionsFileTests : IDisposable
     }
 
     [Fact]
-    public void Single_values_are_laid_over_the_file()
+    public void Single_values_override_the_file()
     {
         var json = new JsonObject { ["averages"] = new JsonArray() };
         OptionsFile.Set(json, "data.folder", "pictures");
@@ -190,7 +190,7 @@ public sealed class OptionsFileTests : IDisposable
     }
 
     [Fact]
-    public void The_schema_states_defaults()
+    public void The_schema_contains_defaults()
     {
         var root = OptionsFile.Schema<TrainingOptions>()["properties"]!;
         var options = new TrainingOptions { Task = TrainingTaskKind.Denoiser, Steps = 1 };

@@ -42,11 +42,11 @@ public class OptionsTemplateTests
     }
 
     [Fact]
-    public void An_unknown_template_is_refused_with_the_names() =>
+    public void An_unknown_template_is_rejected_with_the_names() =>
         Assert.Contains("sdxl-lora", Assert.Throws<UsageException>(() => OptionsTemplate.Text("sd9")).Message);
 
     [Fact]
-    public void A_schema_in_the_file_is_no_option()
+    public void A_schema_member_is_not_an_option()
     {
         var json = JsonNode.Parse("""{ "$schema": "./x.json", "task": "denoiser", "steps": 3 }""")!.AsObject();
         Assert.Equal(3, OptionsFile.Bind<TrainingOptions>(json, "test").Steps);

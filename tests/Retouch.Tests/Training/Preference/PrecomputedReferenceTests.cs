@@ -11,7 +11,7 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Tests.Training.Preference;
 
-/// <summary>DPO whose reference's errors are computed before training.</summary>
+/// <summary>DPO with precomputed errors of the reference model.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed class PrecomputedReferenceTests : IDisposable
 {
@@ -28,9 +28,8 @@ public sealed class PrecomputedReferenceTests : IDisposable
             CancellationToken.None
         );
         var scenes = new ProceduralScenes(4, 16, 5);
-        for (var k = 0; k < scenes.Count; k++)
-            PictureFile.Save(scenes.Load(k).Picture, Path.Combine(_folder["singles"], scenes.Classes[k % 2], $"{k}.png"));
-        // A denoiser with gates that are open.
+        SceneFolder.Write(_folder["singles"], scenes, k => Path.Combine(scenes.Classes[k % 2], $"{k}.png"));
+        // A denoiser with open gates.
         Train(TinyRun.Denoiser("{}", set: """{ "steps": 12, "optimiser.learningRate": 0.02, "averages": [] }"""), "first");
     }
 
@@ -49,14 +48,14 @@ public sealed class PrecomputedReferenceTests : IDisposable
     [Theory]
     [Trait("speed", "slow")]
     [MemberData(nameof(Cells))]
-    public void Losses_and_weights_are_those_of_a_frozen_copy_to_the_bit(string preference, string objective, int extra, string? lora)
+    public void Losses_and_weights_equal_those_of_a_frozen_copy(string preference, string objective, int extra, string? lora)
     {
         Train(Options(preference, "live", objective, extra, lora), "live");
         Train(Options(preference, "precomputed", objective, extra, lora), "known");
         var (expected, actual) = (TinyRun.WeightFiles(_folder["live"]), TinyRun.WeightFiles(_folder["known"]));
         foreach (var (name, bytes) in expected.Where(static f => f.Key.StartsWith("model", StringComparison.Ordinal)))
             Assert.True(bytes.AsSpan().SequenceEqual(actual[name]), $"{name} differs");
-        // Of errors alone the drift cannot be known.
+        // The drift cannot be computed from errors.
         string[] Figures(string run) =>
             [
                 .. MetricsReader
@@ -79,7 +78,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
     [Trait("speed", "slow")]
     [InlineData("reference step", 2)]
     [InlineData("step", 4)]
-    public void An_interrupted_run_ends_with_the_same_bytes(string unit, int at)
+    public void A_resumed_run_ends_with_the_same_bytes(string unit, int at)
     {
         Train(Options(), "whole");
         using var source = new CancellationTokenSource();
@@ -107,7 +106,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_longer_run_gets_the_reference_of_its_further_steps()
+    public void A_longer_run_computes_the_missing_reference()
     {
         Train(Options(set: """{ "steps": 8 }"""), "long");
         Train(Options(), "short");
@@ -118,7 +117,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Runs_share_a_cache_until_something_changes_that_the_errors_depend_on()
+    public void Runs_share_a_cache_while_dependencies_are_equal()
     {
         JsonObject Cached(string more = "{}")
         {
@@ -149,7 +148,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
     }
 
     [Fact]
-    public void A_base_that_changed_is_refused_on_resume()
+    public void A_changed_base_is_rejected_on_resume()
     {
         using var source = new CancellationTokenSource();
         using (var run = TrainingRun.Start(Options(), _folder["run"], TimeProvider.System))
@@ -180,7 +179,7 @@ public sealed class PrecomputedReferenceTests : IDisposable
     }
 
     [Fact]
-    public void No_copy_of_the_network_is_held_and_a_plan_tells_what_the_pass_costs()
+    public void No_copy_is_held_and_a_dry_run_estimates_the_pass()
     {
         var none = Tensor.LiveCount;
         long Held(string reference)

@@ -1,7 +1,6 @@
 using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
-using Retouch.Images;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Training;
@@ -11,7 +10,7 @@ using Retouch.Training.Telemetry;
 
 namespace Retouch.Tests.Training.Preference;
 
-/// <summary>Whole runs on pairs of scenes and their blurred copies.</summary>
+/// <summary>Runs on pairs of scenes and their blurred copies.</summary>
 public sealed class PreferenceRunTests : IDisposable
 {
     private const string DpoBoth = """{ "preference": { "space": "both", "beta": 200, "pixelWeight": 0.5 }, "decodeBatch": 3 }""";
@@ -45,7 +44,7 @@ public sealed class PreferenceRunTests : IDisposable
     [InlineData(DpoBoth, 0)]
     [InlineData(SimpoLatent, 0)]
     [InlineData(Composed, 3)]
-    public void An_interrupted_run_ends_with_the_same_bytes(string objective, int extra)
+    public void A_resumed_run_ends_with_the_same_bytes(string objective, int extra)
     {
         var options = Options(objective, extra);
         Train(options, "whole", null);
@@ -59,12 +58,12 @@ public sealed class PreferenceRunTests : IDisposable
             )
         )
             Assert.True(a[name].AsSpan().SequenceEqual(b[name]), $"{name} differs");
-        // The figures hold the reference's errors and the drift from it: the reference was built anew as it was.
+        // Metrics include the reference's errors and the drift: the reference was rebuilt identically.
         Assert.Equal(TinyRun.Metrics(_folder["whole"]), TinyRun.Metrics(_folder["parts"]));
     }
 
     [Fact]
-    public void Dpo_starts_at_log_2_and_the_reference_stays()
+    public void Dpo_starts_at_log_2_with_a_fixed_reference()
     {
         Train(
             Options("""{ "preference": { "beta": 2000 } }""", set: """{ "optimiser.learningRate": 0.01, "batch.accumulate": 1 }"""),
@@ -82,7 +81,7 @@ public sealed class PreferenceRunTests : IDisposable
     [Theory]
     [InlineData("shared", true)]
     [InlineData("separate", false)]
-    public void With_shared_noise_two_equal_pictures_are_even(string noise, bool even)
+    public void With_shared_noise_equal_pictures_have_margin_zero(string noise, bool even)
     {
         foreach (var file in Directory.EnumerateFiles(_folder["pairs/winners"], "*.png", SearchOption.AllDirectories))
             File.Copy(file, file.Replace("winners", "losers", StringComparison.Ordinal), overwrite: true);
@@ -103,7 +102,7 @@ public sealed class PreferenceRunTests : IDisposable
     }
 
     [Fact]
-    public void Figures_reach_the_progress_line_and_pairs_are_counted()
+    public void Metrics_reach_the_progress_line_and_pairs_are_counted()
     {
         var probe = new ProgressProbe();
         using (var run = TrainingRun.Start(Options(DpoBoth, set: """{ "steps": 2 }"""), _folder["run"], TimeProvider.System))
@@ -114,7 +113,7 @@ public sealed class PreferenceRunTests : IDisposable
     }
 
     [Fact]
-    public void Winner_and_loser_both_worse_stop_the_run_and_the_good_checkpoint_stays()
+    public void Divergence_stops_the_run_and_keeps_the_good_checkpoint()
     {
         var objective = """{ "preference": { "beta": 100, "divergence": { "bound": 0.5, "steps": 3 } } }""";
         var options = Options(
@@ -143,11 +142,11 @@ public sealed class PreferenceRunTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_model_is_measured_on_pairs()
+    public void A_model_is_evaluated_on_pairs()
     {
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "optimiser.learningRate": 0.003 }"""), "run", null);
         Train(Options("""{ "preference": { "beta": 2000 } }""", set: """{ "steps": 1, "optimiser.learningRate": 1e-12 }"""), "start", null);
-        // Other pictures, of classes that the model knows.
+        // Other pictures, of the model's classes.
         var options = new DegradedPairsOptions { Degradation = Degradation.Blur, Size = 16 };
         DegradedPairs.Write(new ProceduralScenes(3, 16, 3), options, _folder["held"], CancellationToken.None);
         using var scope = TensorScope.Enter();
@@ -192,7 +191,7 @@ public sealed class PreferenceRunTests : IDisposable
     [Theory]
     [Trait("speed", "slow")]
     [MemberData(nameof(Refused))]
-    public void What_would_do_nothing_is_refused(string objective, string set, string message) =>
+    public void Ineffective_options_are_rejected(string objective, string set, string message) =>
         Assert.Contains(message, Assert.Throws<UsageException>(() => Options(objective, set: set).Validate()).Message);
 
     private TrainingOptions Options(string objective, int extra = 0, string set = "{}")
@@ -207,8 +206,7 @@ public sealed class PreferenceRunTests : IDisposable
             json["batch.extra"] = extra;
             json["data.folder"] = _folder["singles"];
             var scenes = new ProceduralScenes(4, 16, 5);
-            for (var k = 0; k < scenes.Count; k++)
-                PictureFile.Save(scenes.Load(k).Picture, Path.Combine(_folder["singles"], scenes.Classes[k % 2], $"{k}.png"));
+            SceneFolder.Write(_folder["singles"], scenes, k => Path.Combine(scenes.Classes[k % 2], $"{k}.png"));
         }
 
         return TinyRun.Denoiser(objective, set: json.ToJsonString());

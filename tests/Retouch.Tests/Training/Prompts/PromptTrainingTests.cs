@@ -14,7 +14,7 @@ using Retouch.Training.Options;
 
 namespace Retouch.Tests.Training.Prompts;
 
-/// <summary>Text-conditional denoisers: trained, resumed, saved, and sampled from.</summary>
+/// <summary>Text-conditional denoisers: training, resuming, saving and sampling.</summary>
 public sealed class PromptTrainingTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -25,7 +25,7 @@ public sealed class PromptTrainingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void What_was_trained_draws_by_prompt_with_the_encoders_that_it_borrowed()
+    public void A_trained_model_samples_with_its_copied_text_encoders()
     {
         var outcome = Train(Options(), "run");
         var model = outcome.Models[0];
@@ -60,7 +60,7 @@ public sealed class PromptTrainingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Captions_kept_on_the_disk_train_the_same_weights_until_an_encoder_changes()
+    public void Cached_captions_give_the_same_weights()
     {
         var plain = TinyRun.WeightFiles(Train(Options(), "plain").Run);
         var cache = new JsonObject { ["data.cache"] = PathOf("cache") };
@@ -73,7 +73,7 @@ public sealed class PromptTrainingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_resumed_run_draws_what_it_would_have_drawn()
+    public void A_resumed_run_draws_the_same_captions()
     {
         var whole = Train(Options(), "whole");
         using var stop = new CancellationTokenSource();
@@ -97,7 +97,7 @@ public sealed class PromptTrainingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Post_training_takes_the_cache_of_the_training_before()
+    public void Post_training_reuses_the_caption_cache()
     {
         var cache = new JsonObject { ["data.cache"] = PathOf("cache"), ["data.cacheLatents"] = true };
         var first = Train(Options(cache), "first");
@@ -106,7 +106,7 @@ public sealed class PromptTrainingTests : IDisposable
             .Order(StringComparer.Ordinal)
             .ToDictionary(static f => f, File.GetLastWriteTimeUtc);
         Assert.NotEmpty(files);
-        // Its autoencoder was written anew, in another order.
+        // Its autoencoder was rewritten in another order.
         var post = Options(
             new JsonObject
             {
@@ -130,7 +130,7 @@ public sealed class PromptTrainingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Single_samples_beside_pairs_have_captions_of_their_own()
+    public void Single_samples_in_pair_batches_have_their_own_captions()
     {
         DegradedPairs.Write(
             new ProceduralScenes(2, 16, 6),
@@ -176,7 +176,7 @@ public sealed class PromptTrainingTests : IDisposable
     [Trait("speed", "slow")]
     [InlineData("live")]
     [InlineData("precomputed")]
-    public void Pairs_of_several_shapes_come_in_batches_of_one(string reference)
+    public void Pairs_of_several_shapes_form_uniform_batches(string reference)
     {
         var pairs = Directory.CreateDirectory(PathOf("pairs")).FullName;
         List<string> lines = [];
@@ -221,7 +221,7 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Fact]
-    public void Pictures_without_captions_are_counted_before_anything_is_written()
+    public void Missing_captions_are_errors_without_output()
     {
         var data = Directory.CreateDirectory(PathOf("data")).FullName;
         for (var k = 0; k < 4; k++)
@@ -242,7 +242,7 @@ public sealed class PromptTrainingTests : IDisposable
     }
 
     [Fact]
-    public void A_denoiser_that_takes_prompts_needs_encoders_that_fit_it()
+    public void A_text_conditional_denoiser_needs_suitable_encoders()
     {
         var error = Assert.Throws<UsageException>(() =>
             TrainingRun.Start(Options(new JsonObject { ["model.promptsFrom"] = null }), null, TimeProvider.System)
@@ -273,7 +273,6 @@ public sealed class PromptTrainingTests : IDisposable
 
     private TrainingOptions Options(JsonObject? set = null)
     {
-        using var golden = GoldenCase.Open("training_dit_lpl");
         var json = JsonNode
             .Parse(
                 """
@@ -290,7 +289,7 @@ public sealed class PromptTrainingTests : IDisposable
             )!
             .AsObject();
         json["model"]!["config"] = Network(TextPipelineFolder.Width);
-        json["model"]!["autoencoder"] = golden.PathOf("autoencoder");
+        json["model"]!["autoencoder"] = TinyModel.AutoencoderFolder;
         json["model"]!["promptsFrom"] = PathOf("text");
         foreach (var (path, value) in set ?? [])
             OptionsFile.Set(json, path, value?.DeepClone());

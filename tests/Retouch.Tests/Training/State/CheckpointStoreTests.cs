@@ -16,7 +16,7 @@ public sealed class CheckpointStoreTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void What_was_written_is_read()
+    public void A_checkpoint_survives_a_round_trip()
     {
         Assert.Null(_store.ReadNewest(_skipped.Add));
         Write(12, 2);
@@ -29,7 +29,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void The_newest_stay_and_the_oldest_go()
+    public void The_newest_checkpoints_are_kept()
     {
         foreach (var step in new long[] { 2, 4, 6, 8 })
             Write(step, 2);
@@ -47,7 +47,7 @@ public sealed class CheckpointStoreTests : IDisposable
     [InlineData("another version")]
     [InlineData("another step")]
     [InlineData("no files named")]
-    public void A_broken_newest_gives_way_to_the_one_before(string damage)
+    public void A_damaged_checkpoint_falls_back_to_the_previous_one(string damage)
     {
         Write(2, 3);
         Write(4, 3);
@@ -58,7 +58,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void When_none_is_whole_nothing_starts_over_in_silence()
+    public void Without_an_intact_checkpoint_resuming_fails()
     {
         Write(2, 3);
         Write(4, 3);
@@ -70,18 +70,18 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void Broken_ones_do_not_push_out_whole_ones()
+    public void Damaged_checkpoints_do_not_displace_intact_ones()
     {
         foreach (var step in new long[] { 2, 4, 6 })
             Write(step, 3);
         Damage(_store.FolderOf(4), "byte");
         Damage(_store.FolderOf(6), "byte");
-        Write(3, 2); // the run went back to step 2 and was interrupted at 3
+        Write(3, 2); // the run resumed at step 2 and was interrupted at 3
         Assert.Equal([2, 3], _store.Steps);
     }
 
     [Fact]
-    public void A_step_that_is_written_again_replaces_the_broken_one()
+    public void A_rewritten_step_replaces_the_damaged_one()
     {
         Write(4, 2);
         Damage(_store.FolderOf(4), "byte");
@@ -91,7 +91,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void Unfinished_folders_are_neither_read_nor_kept()
+    public void Incomplete_folders_are_removed()
     {
         Write(2, 2);
         var stray = _store.FolderOf(4) + ".1234abcd.tmp";
@@ -104,7 +104,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_failure_leaves_the_earlier_ones_and_no_debris()
+    public void A_failed_write_keeps_earlier_checkpoints_without_leftovers()
     {
         Write(2, 1);
         foreach (

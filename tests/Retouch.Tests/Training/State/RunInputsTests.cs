@@ -4,7 +4,7 @@ using Retouch.Training.State;
 
 namespace Retouch.Tests.Training.State;
 
-/// <summary>What a run depends on is compared with what it depended on.</summary>
+/// <summary>Comparison of a run's inputs with those at its start.</summary>
 public sealed class RunInputsTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -12,7 +12,7 @@ public sealed class RunInputsTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Every_kind_of_change_is_told_and_those_that_matter_are_known()
+    public void Every_type_of_change_is_reported_and_classified()
     {
         var before = new RunInputs(
             "1.13.1",
@@ -42,7 +42,7 @@ public sealed class RunInputsTests : IDisposable
     }
 
     [Fact]
-    public void They_are_read_as_they_were_written()
+    public void Inputs_survive_a_round_trip()
     {
         var path = _folder["inputs.json"];
         Assert.Null(RunInputs.Read(path));

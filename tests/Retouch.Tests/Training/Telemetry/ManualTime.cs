@@ -1,6 +1,6 @@
 namespace Retouch.Tests.Training.Telemetry;
 
-/// <summary>A clock that stands still until it is told to move.</summary>
+/// <summary>A clock advanced by the test.</summary>
 internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
 {
     private TimeSpan _elapsed;

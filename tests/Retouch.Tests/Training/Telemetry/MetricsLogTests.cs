@@ -13,7 +13,7 @@ public sealed class MetricsLogTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Append_writes_one_json_object_a_line_visible_before_the_log_is_closed()
+    public void Append_flushes_one_json_object_per_line()
     {
         using var log = MetricsLog.Create(FilePath, _time);
         log.Append(1, [new("loss/latent", 0.5), new("grad \"norm\"", -2e-9)]);
@@ -27,7 +27,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Append_writes_non_finite_numbers_as_strings_and_the_reader_reads_them_back()
+    public void Non_finite_numbers_are_strings_and_survive_a_round_trip()
     {
         using (var log = MetricsLog.Create(FilePath, _time))
             log.Append(1, [new("a", double.NaN), new("b", double.PositiveInfinity), new("c", double.NegativeInfinity), new("d", 0.1)]);
@@ -40,7 +40,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Resume_cuts_off_records_past_the_step_and_a_torn_line_then_appends()
+    public void Resume_removes_later_records_and_a_torn_line()
     {
         using (var log = MetricsLog.Create(FilePath, _time))
         {
@@ -58,7 +58,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Resume_with_every_record_kept_cuts_only_the_torn_line()
+    public void Resume_with_all_records_removes_only_the_torn_line()
     {
         File.WriteAllText(FilePath, "{\"step\":1,\"time\":1}\n{\"step\":2,\"time\":");
         using (var log = MetricsLog.Resume(FilePath, 9, _time)) { }
@@ -67,7 +67,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Resume_without_a_file_starts_one()
+    public void Resume_without_a_file_creates_one()
     {
         using (var log = MetricsLog.Resume(FilePath, 3, _time))
             log.Append(4, [new("loss", 1)]);
@@ -86,7 +86,7 @@ public sealed class MetricsLogTests : IDisposable
     [InlineData("step")]
     [InlineData("time")]
     [InlineData("")]
-    public void Append_refuses_reserved_names_and_writes_nothing(string name)
+    public void Append_rejects_reserved_names(string name)
     {
         using var log = MetricsLog.Create(FilePath, _time);
         Assert.Throws<ArgumentException>(() => log.Append(1, [new(name, 1)]));
@@ -95,7 +95,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Append_refuses_a_step_before_the_last()
+    public void Append_rejects_an_earlier_step()
     {
         using var log = MetricsLog.Create(FilePath, _time);
         log.Append(5, []);
@@ -111,7 +111,7 @@ public sealed class MetricsLogTests : IDisposable
     [InlineData("{\"step\":1.5,\"time\":1}")]
     [InlineData("{\"step\":1,\"time\":1,\"loss\":\"low\"}")]
     [InlineData("{\"step\":1,\"time\":1,\"loss\":null}")]
-    public void Read_names_file_and_line_of_what_is_no_record(string line)
+    public void Read_reports_file_and_line_of_invalid_records(string line)
     {
         File.WriteAllText(FilePath, "{\"step\":0,\"time\":1}\n" + line + "\n{\"step\":3,\"time\":1}\n");
         var error = Assert.Throws<InputException>(() => MetricsReader.Read(FilePath));
@@ -120,7 +120,8 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Read_of_a_missing_file_is_bad_input() => Assert.Throws<InputException>(() => MetricsReader.Read(_folder["none.jsonl"]));
+    public void Reading_a_missing_file_is_an_input_error() =>
+        Assert.Throws<InputException>(() => MetricsReader.Read(_folder["none.jsonl"]));
 
     private string ReadText()
     {

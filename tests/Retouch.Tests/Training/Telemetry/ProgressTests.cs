@@ -12,7 +12,7 @@ public sealed class ProgressTests : IDisposable
     private string[] Lines => _writer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     [Fact]
-    public void Plain_lines_show_first_step_one_per_interval_and_the_last()
+    public void Plain_lines_show_the_first_and_last_step_and_one_per_interval()
     {
         using var line = new PlainProgressLine(_writer, _time, TimeSpan.FromSeconds(5));
         for (var step = 1; step <= 20; step++)
@@ -69,7 +69,7 @@ public sealed class ProgressTests : IDisposable
     }
 
     [Fact]
-    public void Another_unit_has_a_line_and_a_pace_of_its_own()
+    public void Another_unit_has_its_own_line_and_pace()
     {
         using var line = new PlainProgressLine(_writer, _time, TimeSpan.FromSeconds(5));
         foreach (var (unit, seconds) in ((string, int)[])[("picture", 1), ("step", 2)])
@@ -96,7 +96,7 @@ public sealed class ProgressTests : IDisposable
     }
 
     [Fact]
-    public void Step_clock_knows_nothing_from_one_report_and_leaves_out_what_came_before_it()
+    public void The_step_clock_needs_two_reports()
     {
         var clock = new StepClock(_time);
         _time.Advance(100);
@@ -112,7 +112,7 @@ public sealed class ProgressTests : IDisposable
     }
 
     [Fact]
-    public void Step_clock_weighs_one_report_of_many_steps_as_many_reports()
+    public void The_step_clock_weights_reports_by_steps()
     {
         var single = new StepClock(_time);
         var jumping = new StepClock(_time);
@@ -127,6 +127,6 @@ public sealed class ProgressTests : IDisposable
         }
 
         Assert.Equal(single.SecondsPerStep!.Value, jumping.SecondsPerStep!.Value, 12);
-        Assert.InRange(single.SecondsPerStep.Value, 2.0, 3.0); // the later, slower steps weigh more
+        Assert.InRange(single.SecondsPerStep.Value, 2.0, 3.0); // later, slower steps have more weight
     }
 }

@@ -13,7 +13,7 @@ public sealed class TensorBoardWriterTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Masked_crc_agrees_with_published_castagnoli_values()
+    public void Masked_crc_equals_published_Castagnoli_values()
     {
         // CRC-32C check value, and the vectors of RFC 3720, B.4.
         Assert.Equal(Mask(0xE3069283), RecordFile.MaskedCrc("123456789"u8));
@@ -23,7 +23,7 @@ public sealed class TensorBoardWriterTests : IDisposable
     }
 
     [Fact]
-    public void Records_carry_checksums_that_a_bitwise_crc_confirms()
+    public void Checksums_equal_a_bitwise_crc()
     {
         using (var writer = TensorBoardWriter.Create(_folder.Path, _time))
         {
@@ -45,7 +45,7 @@ public sealed class TensorBoardWriterTests : IDisposable
     }
 
     [Fact]
-    public void Events_come_back_with_their_times_steps_and_values()
+    public void Events_survive_a_round_trip()
     {
         var png = TestPng.Encode(2, 3, (x, y) => ((byte)x, (byte)y, 7));
         string path;
@@ -81,7 +81,7 @@ public sealed class TensorBoardWriterTests : IDisposable
     }
 
     [Fact]
-    public void A_resumed_run_writes_a_file_of_its_own_that_voids_what_came_after_its_step()
+    public void A_resumed_run_writes_a_new_file_that_supersedes_later_steps()
     {
         using (TensorBoardWriter.Create(_folder.Path, _time)) { }
 
@@ -95,14 +95,14 @@ public sealed class TensorBoardWriterTests : IDisposable
     }
 
     [Fact]
-    public void Image_refuses_what_is_no_png()
+    public void Image_rejects_data_other_than_png()
     {
         using var writer = TensorBoardWriter.Create(_folder.Path, _time);
         Assert.Throws<ArgumentException>(() => writer.Image(1, "a", Encoding.ASCII.GetBytes(new string('J', 64))));
     }
 
     [Fact]
-    public void Read_finds_a_damaged_byte_and_leaves_out_a_cut_off_record()
+    public void Read_detects_damage_and_skips_a_truncated_record()
     {
         string path;
         using (var writer = TensorBoardWriter.Create(_folder.Path, _time))
