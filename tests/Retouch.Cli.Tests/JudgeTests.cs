@@ -140,7 +140,7 @@ public sealed class JudgeTests : IDisposable
     [InlineData(2, "--model has an effect only", "--by", "sharpness", "--model", "x")]
     [InlineData(2, "--device has no effect", "--by", "sharpness", "--device", "cpu")]
     [InlineData(2, "--pairs 'some'", "--by", "sharpness", "--pairs", "some")]
-    [InlineData(2, "Margin -1", "--by", "sharpness", "--margin", "-1")]
+    [InlineData(2, "--margin is -1", "--by", "sharpness", "--margin", "-1")]
     [InlineData(2, "'--by' is required")]
     [InlineData(3, "no folder", "--by", "sharpness")]
     public async Task Invalid_options_are_rejected(int expected, string message, params string[] args)

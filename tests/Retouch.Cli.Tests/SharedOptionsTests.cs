@@ -46,11 +46,11 @@ public sealed class SharedOptionsTests
     }
 
     [Fact]
-    public async Task Value_of_another_kind_is_bad_usage()
+    public async Task Value_of_another_type_is_a_usage_error()
     {
         var (code, output, error) = await Run("paint", "--batch-size", "eight");
         Assert.Equal((2, ""), (code, output));
-        Assert.Equal("error: --batch-size is 'eight'; a whole number is expected.\nRun 'retouch paint --help' for what it takes.\n", error);
+        Assert.Equal("error: --batch-size is 'eight'; a whole number is expected.\nRun 'retouch paint --help' for its options.\n", error);
     }
 
     [Fact]

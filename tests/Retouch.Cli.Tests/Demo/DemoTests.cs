@@ -168,7 +168,7 @@ public sealed class DemoTests : IDisposable
         Fails(2, "--minutes limits", "--minutes", "3");
         Fails(2, "give one of them", "--retrain", "--data", In("tiny"));
         Fails(2, "divisible by 8", "--size", "60");
-        Fails(2, "--samples 3", "--samples", "3");
+        Fails(2, "--samples is 3", "--samples", "3");
         Fails(3, "is not the folder of a demo", "--resume");
     }
 
