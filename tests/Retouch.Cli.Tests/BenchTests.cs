@@ -91,7 +91,7 @@ public sealed class BenchTests
     [InlineData("ops", "--calls", "0")]
     public void Invalid_sizes_are_usage_errors(string verb, string option, string value)
     {
-        var outcome = RetouchProcess.Run(["bench", verb, option, value]);
+        var outcome = RetouchInProcess.Run(["bench", verb, option, value]);
         Assert.Equal(2, outcome.ExitCode);
         Assert.Contains(value, outcome.Error, StringComparison.Ordinal);
         Assert.Empty(outcome.Out);

@@ -40,7 +40,7 @@ public sealed class DeviceTests : IDisposable
                 : word
             );
         var absent = CudaStatus.Read().Devices;
-        var outcome = RetouchProcess.Run([.. arguments, "--device", $"cuda:{absent}"]);
+        var outcome = RetouchInProcess.Run([.. arguments, "--device", $"cuda:{absent}"]);
         Assert.Equal((4, ""), (outcome.ExitCode, outcome.Out));
         var line = Assert.Single(outcome.Error.TrimEnd('\n').Split('\n'));
         Assert.StartsWith($"error: There is no device cuda:{absent}: ", line, StringComparison.Ordinal);
@@ -51,7 +51,7 @@ public sealed class DeviceTests : IDisposable
     [Fact]
     public void An_invalid_device_is_a_usage_error()
     {
-        var outcome = RetouchProcess.Run(["bench", "step", "--device", "gpu"]);
+        var outcome = RetouchInProcess.Run(["bench", "step", "--device", "gpu"]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
         Assert.Contains("'gpu' is not a device", outcome.Error);
     }

@@ -203,7 +203,7 @@ public sealed class EvaluateTests : IDisposable
     {
         void Fails(int code, string message, params string[] arguments)
         {
-            var outcome = RetouchProcess.Run(arguments);
+            var outcome = RetouchInProcess.Run(arguments);
             Assert.Equal((code, ""), (outcome.ExitCode, outcome.Out));
             Assert.Contains(message, outcome.Error);
         }
@@ -224,7 +224,17 @@ public sealed class EvaluateTests : IDisposable
         Fails(3, "config.json", "evaluate", "--reference", In("real"), "--autoencoder", In("soft"));
         Fails(2, "--reference", "evaluate", "--images", In("soft"));
         Fails(2, "at least two folders", "compare", In("soft"), "--reference", In("real"));
-        Fails(2, "resamples is 5", "evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "5");
+        Fails(
+            2,
+            "--resamples is 5; it must lie in [100, 100000]",
+            "evaluate",
+            "--images",
+            In("soft"),
+            "--reference",
+            In("real"),
+            "--resamples",
+            "5"
+        );
         string[] soft = ["evaluate", "--images", In("soft"), "--metrics", "sharpness"];
         Fails(2, "--statistics has an effect only", [.. soft, "--statistics", In("real.npz")]);
         Fails(2, "--level has an effect only with the metric fwd", [.. soft, "--level", "2"]);

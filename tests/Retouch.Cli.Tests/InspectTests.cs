@@ -58,7 +58,7 @@ public sealed class InspectTests : IDisposable
     public void Taps_are_measured_and_options_proposed()
     {
         TinyPipeline.Save(Path.Combine(_folder, "tiny"));
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             "inspect",
             Path.Combine(_folder, "tiny"),
             "--taps",
@@ -88,7 +88,7 @@ public sealed class InspectTests : IDisposable
     public void Options_without_effect_are_rejected(string given, string message)
     {
         TinyPipeline.Save(_folder);
-        var outcome = RetouchProcess.Run(["inspect", _folder, .. given.Split(' ')]);
+        var outcome = RetouchInProcess.Run(["inspect", _folder, .. given.Split(' ')]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
         Assert.Contains(message, outcome.Error);
     }
@@ -180,13 +180,13 @@ public sealed class InspectTests : IDisposable
     [Trait("speed", "slow")]
     public void A_component_is_shown_as_text()
     {
-        var outcome = RetouchProcess.Run(["inspect", Golden("autoencoder_tiny")]);
+        var outcome = RetouchInProcess.Run(["inspect", Golden("autoencoder_tiny")]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.Contains("AutoencoderTiny", outcome.Out, StringComparison.Ordinal);
         Assert.Contains("tap 3  decoder.layers.14", outcome.Out, StringComparison.Ordinal);
         Assert.Contains("8x the latent", outcome.Out, StringComparison.Ordinal);
         Assert.DoesNotContain("training", outcome.Out, StringComparison.Ordinal);
-        Assert.Contains("estimated", RetouchProcess.Run(["inspect", Golden("dit")]).Out, StringComparison.Ordinal);
+        Assert.Contains("estimated", RetouchInProcess.Run(["inspect", Golden("dit")]).Out, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -194,17 +194,17 @@ public sealed class InspectTests : IDisposable
     {
         foreach (var path in new[] { Path.Combine(_folder, "nowhere"), Golden("pickle", "foreign.pt"), _folder, Golden("README.md") })
         {
-            var outcome = RetouchProcess.Run(["inspect", path]);
+            var outcome = RetouchInProcess.Run(["inspect", path]);
             Assert.Equal(3, outcome.ExitCode);
             Assert.Contains(path, outcome.Error, StringComparison.Ordinal);
         }
 
-        Assert.Equal(2, RetouchProcess.Run(["inspect", _folder, "--batch-size", "0"]).ExitCode);
+        Assert.Equal(2, RetouchInProcess.Run(["inspect", _folder, "--batch-size", "0"]).ExitCode);
     }
 
     private static InspectReport Inspect(params string[] arguments)
     {
-        var outcome = RetouchProcess.Run(["inspect", .. arguments, "--json"]);
+        var outcome = RetouchInProcess.Run(["inspect", .. arguments, "--json"]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         return Output.Read<InspectReport>(outcome.Out);
     }

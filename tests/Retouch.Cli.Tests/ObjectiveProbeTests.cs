@@ -117,7 +117,7 @@ public sealed class ObjectiveProbeTests : IDisposable
 
     private void Refused(int code, string words, string model, string inputs, string? objective, params string[] values)
     {
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             .. (string[])["probe", "--model", model, "--inputs", inputs, "--output", Results],
             .. objective is null ? [] : (string[])["--objective", objective],
             .. values.SelectMany(static v => (string[])["--set", v]),
@@ -134,7 +134,7 @@ public sealed class ObjectiveProbeTests : IDisposable
             "dpo" => "preference",
             _ => objective,
         };
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             .. (string[])["probe", "--model", model, "--inputs", inputs, "--output", Results, "--objective", objective],
             .. values.SelectMany(v => (string[])["--set", $"objective.{group}.{v}"]),
         ]);
@@ -145,7 +145,7 @@ public sealed class ObjectiveProbeTests : IDisposable
     {
         var inputs = cotangent is null ? Write(("in.latent", latent)) : Write(("in.latent", latent), ("in.cotangent", cotangent));
         var results = Path.Combine(_folder, "decoded.safetensors");
-        var outcome = RetouchProcess.Run(["probe", "--model", folder, "--inputs", inputs, "--output", results]);
+        var outcome = RetouchInProcess.Run(["probe", "--model", folder, "--inputs", inputs, "--output", results]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         using var file = SafetensorsFile.Open(results);
         return (file.Read("out.decoded"), cotangent is null ? null : file.Read("grad.latent"));

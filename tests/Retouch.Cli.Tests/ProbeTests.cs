@@ -37,7 +37,7 @@ public sealed class ProbeTests : IDisposable
     {
         using var scope = TensorScope.Enter();
         var golden = GoldenFolder(name);
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             "probe",
             "--model",
             golden,
@@ -78,7 +78,7 @@ public sealed class ProbeTests : IDisposable
                 inputs,
                 ((string[])["in.sample", "in.timestep", "in.class_labels"]).Select(n => KeyValuePair.Create(n, file.Read(n)))
             );
-        var outcome = RetouchProcess.Run(["probe", "--model", golden, "--inputs", inputs, "--output", Results]);
+        var outcome = RetouchInProcess.Run(["probe", "--model", golden, "--inputs", inputs, "--output", Results]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.Equal("out.sample Float32 [3, 8, 8, 8]\n", outcome.Out);
         using var actual = SafetensorsFile.Open(Results);
@@ -97,12 +97,12 @@ public sealed class ProbeTests : IDisposable
         AssertRefused(["probe", "--model", golden, "--inputs", Path.Combine(_folder, "none"), "--output", Results], "none");
         AssertRefused(["probe", "--model", _folder, "--inputs", inputs, "--output", Results], "config.json");
         Assert.False(File.Exists(Results));
-        Assert.Equal(2, RetouchProcess.Run(["probe", "--model", golden]).ExitCode);
+        Assert.Equal(2, RetouchInProcess.Run(["probe", "--model", golden]).ExitCode);
     }
 
     private static void AssertRefused(string[] arguments, string expected)
     {
-        var outcome = RetouchProcess.Run(arguments);
+        var outcome = RetouchInProcess.Run(arguments);
         Assert.Equal(3, outcome.ExitCode);
         Assert.Contains(expected, outcome.Error, StringComparison.Ordinal);
         Assert.Empty(outcome.Out);

@@ -15,7 +15,7 @@ public class UsageTests
     [Fact]
     public void Help_goes_to_stdout_and_names_the_program()
     {
-        var outcome = RetouchProcess.Run(["--help"]);
+        var outcome = RetouchInProcess.Run(["--help"]);
         Assert.Equal(0, outcome.ExitCode);
         Assert.Equal("", outcome.Error);
         Assert.Contains("Usage:\n  retouch ", outcome.Out);
@@ -24,7 +24,7 @@ public class UsageTests
     [Fact]
     public void Version_is_that_of_the_assembly()
     {
-        var outcome = RetouchProcess.Run(["--version"]);
+        var outcome = RetouchInProcess.Run(["--version"]);
         Assert.Equal(0, outcome.ExitCode);
         Assert.Matches(@"^\d+\.\d+\.\d+(\+[0-9a-f]+)?\s*$", outcome.Out);
     }
@@ -32,7 +32,7 @@ public class UsageTests
     [Fact]
     public void Unknown_option_fails()
     {
-        var outcome = RetouchProcess.Run(["--jsonn"]);
+        var outcome = RetouchInProcess.Run(["--jsonn"]);
         Assert.Equal(2, outcome.ExitCode);
         Assert.Equal("", outcome.Out);
         Assert.Equal("error: Unknown option '--jsonn'. Did you mean '--json'?\nRun 'retouch --help' for its options.\n", outcome.Error);
@@ -41,7 +41,7 @@ public class UsageTests
     [Fact]
     public void Unknown_verb_fails()
     {
-        var outcome = RetouchProcess.Run(["frobnicate"]);
+        var outcome = RetouchInProcess.Run(["frobnicate"]);
         Assert.Equal(2, outcome.ExitCode);
         Assert.Equal("error: Unknown verb 'frobnicate'.\nRun 'retouch --help' for its options.\n", outcome.Error);
     }

@@ -104,7 +104,7 @@ public sealed class StudyCommandTests : IDisposable
     }
 
     private RetouchProcess.Outcome Run(string name, params string[] more) =>
-        RetouchProcess.Run([
+        RetouchInProcess.Run([
             "study",
             name,
             "--size",
