@@ -223,7 +223,7 @@ public sealed class EvaluateTests : IDisposable
         );
         Fails(3, "config.json", "evaluate", "--reference", In("real"), "--autoencoder", In("soft"));
         Fails(2, "--reference", "evaluate", "--images", In("soft"));
-        Fails(2, "two folders or more", "compare", In("soft"), "--reference", In("real"));
+        Fails(2, "at least two folders", "compare", In("soft"), "--reference", In("real"));
         Fails(
             2,
             "--resamples is 5; it must lie in [100, 100000]",
