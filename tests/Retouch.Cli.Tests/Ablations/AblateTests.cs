@@ -243,6 +243,7 @@ public sealed class AblateTests : IDisposable
                 "depth",
                 "depth-weights",
                 "formulation",
+                "gradient-ratio",
                 "initial-length",
                 "normalisation",
                 "sampling-steps",

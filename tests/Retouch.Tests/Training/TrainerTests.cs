@@ -370,7 +370,7 @@ public sealed class TrainerTests : IDisposable
                 TimeProvider.System
             )
         )
-            run.Train(new ProgressProbe(_ => counts.Add(Tensor.LiveCount)), CancellationToken.None);
+            run.Train(new ProgressProbe(p => counts.AddRange(p.Unit == "step" ? [Tensor.LiveCount] : [])), CancellationToken.None);
         Assert.Equal(50, counts.Count);
         Assert.Equal(counts[1], counts[^1]);
         Assert.Equal(before, Tensor.LiveCount);
