@@ -18,7 +18,7 @@ public sealed class ConvertTests : IDisposable
         var source = Path.Combine(_folder, "tiny");
         Demo.TinyPipeline.Save(source);
         var target = Path.Combine(_folder, "half");
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             "convert",
             source,
             "--output",
@@ -69,7 +69,7 @@ public sealed class ConvertTests : IDisposable
 
     private static void Refused(int code, string expected, string[] arguments)
     {
-        var outcome = RetouchProcess.Run(arguments);
+        var outcome = RetouchInProcess.Run(arguments);
         Assert.Equal(code, outcome.ExitCode);
         Assert.Contains(expected, outcome.Error, StringComparison.Ordinal);
         Assert.Empty(outcome.Out);

@@ -30,7 +30,7 @@ public sealed class EvaluateTests : IDisposable
     [Trait("speed", "slow")]
     public void Evaluate_prints_a_table_of_figures_with_intervals()
     {
-        var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "100"]);
+        var outcome = RetouchInProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--resamples", "100"]);
         Assert.Equal(0, outcome.ExitCode);
         var lines = outcome.Out.Split('\n');
         Assert.Contains($"Pictures   {In("soft")}: all 60; as they are", lines);
@@ -60,7 +60,7 @@ public sealed class EvaluateTests : IDisposable
             "5",
             "--json",
         ];
-        var outcome = RetouchProcess.Run(arguments);
+        var outcome = RetouchInProcess.Run(arguments);
         Assert.Equal(0, outcome.ExitCode);
         using var json = JsonDocument.Parse(outcome.Out);
         var root = json.RootElement;
@@ -77,9 +77,9 @@ public sealed class EvaluateTests : IDisposable
         Assert.Equal("better", verdicts["spectrum.high"]);
         Assert.Equal("better", verdicts["fwd.high"]);
         Assert.All(root.GetProperty("differences").EnumerateArray(), d => Assert.True(d.GetProperty("paired").GetBoolean()));
-        Assert.Equal(outcome.Out, RetouchProcess.Run([.. arguments, "--batch-size", "64"]).Out);
+        Assert.Equal(outcome.Out, RetouchInProcess.Run([.. arguments, "--batch-size", "64"]).Out);
 
-        var text = RetouchProcess.Run([.. arguments[..^1]]).Out;
+        var text = RetouchInProcess.Run([.. arguments[..^1]]).Out;
         Assert.Contains($"Differences to {In("softer")}", text);
         Assert.Matches(@"\npsnr +" + In("soft") + @" +[\d.]+ \[[\d.]+, [\d.]+\] +yes +better\n", text);
     }
@@ -88,7 +88,7 @@ public sealed class EvaluateTests : IDisposable
     [Trait("speed", "slow")]
     public void Compare_writes_a_report_with_its_protocol_and_for_TensorBoard()
     {
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             "compare",
             In("softer"),
             In("soft"),
@@ -169,7 +169,7 @@ public sealed class EvaluateTests : IDisposable
     [Fact]
     public void TensorBoard_without_an_output_folder_is_rejected()
     {
-        var outcome = RetouchProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--tensorboard"]);
+        var outcome = RetouchInProcess.Run(["evaluate", "--images", In("soft"), "--reference", In("real"), "--tensorboard"]);
         Assert.Equal((2, ""), (outcome.ExitCode, outcome.Out));
         Assert.Contains("--tensorboard writes into the folder of --output", outcome.Error);
     }
@@ -180,7 +180,7 @@ public sealed class EvaluateTests : IDisposable
     {
         var vae = Path.Combine(GoldenFolder(), "autoencoder_kl_2level");
         string[] arguments = ["evaluate", "--autoencoder", vae, "--reference", In("real"), "--count", "6", "--metrics", "psnr", "--json"];
-        var outcome = RetouchProcess.Run(arguments);
+        var outcome = RetouchInProcess.Run(arguments);
         // Progress lines appear after five seconds, which a loaded machine can exceed.
         string[] said = [.. outcome.Error.Split('\n').Where(static line => !line.Contains(" pictures (", StringComparison.Ordinal))];
         Assert.Equal((0, ""), (outcome.ExitCode, string.Concat(said)));

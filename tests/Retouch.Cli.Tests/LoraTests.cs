@@ -129,7 +129,7 @@ public sealed class LoraTests : IDisposable
     [Trait("speed", "slow")]
     public void Adapters_are_inspected_with_their_base_model()
     {
-        var outcome = RetouchProcess.Run(["inspect", PathOf("adapters")]);
+        var outcome = RetouchInProcess.Run(["inspect", PathOf("adapters")]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.Contains(": adapters, ", outcome.Out, StringComparison.Ordinal);
         Assert.Contains(" of rank 2", outcome.Out, StringComparison.Ordinal);
@@ -140,7 +140,7 @@ public sealed class LoraTests : IDisposable
             PathOf("adapters/pytorch_lora_weights.safetensors"),
             overwrite: true
         );
-        Assert.Contains("  ! '", RetouchProcess.Run(["inspect", PathOf("adapters")]).Out, StringComparison.Ordinal);
+        Assert.Contains("  ! '", RetouchInProcess.Run(["inspect", PathOf("adapters")]).Out, StringComparison.Ordinal);
     }
 
     private string PathOf(string name) => Path.Combine(_folder, name);

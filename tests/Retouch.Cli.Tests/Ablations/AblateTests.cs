@@ -259,7 +259,7 @@ public sealed class AblateTests : IDisposable
     public void An_included_spec_runs_on_a_folder_at_reduced_scale()
     {
         WritePictures();
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             "ablate",
             "depth-weights",
             "--model",
@@ -308,7 +308,7 @@ public sealed class AblateTests : IDisposable
     public void Arms_of_other_scenes_are_skipped_with_a_folder()
     {
         WritePictures();
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             "ablate",
             "data-and-resolution",
             "--model",
@@ -399,7 +399,7 @@ public sealed class AblateTests : IDisposable
     }
 
     private RetouchProcess.Outcome Run(string output, params string[] more) =>
-        RetouchProcess.Run(["ablate", In("spec.json"), "--model", In("tiny"), "--output", In(output), .. more]);
+        RetouchInProcess.Run(["ablate", In("spec.json"), "--model", In("tiny"), "--output", In(output), .. more]);
 
     private void WritePictures() =>
         SceneFolder.Write(In("photos"), new ProceduralScenes(3, 32, 24), static k => Path.Combine($"class{k % 2}", $"{k:D2}.png"));

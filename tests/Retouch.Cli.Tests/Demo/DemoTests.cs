@@ -31,7 +31,7 @@ public sealed class DemoTests : IDisposable
     public void The_demo_compares_the_arms_and_can_be_resumed()
     {
         var output = In("demo");
-        var outcome = RetouchProcess.Run(["demo", "--model", In("tiny"), "--output", output, .. Short, "--json"]);
+        var outcome = RetouchInProcess.Run(["demo", "--model", In("tiny"), "--output", output, .. Short, "--json"]);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         using var result = JsonDocument.Parse(outcome.Out);
         var arms = result.RootElement.GetProperty("arms").EnumerateArray().ToArray();
@@ -89,7 +89,7 @@ public sealed class DemoTests : IDisposable
         Directory.Delete(Path.Combine(output, "arms", "pixel"), recursive: true);
         Directory.Delete(Path.Combine(output, "samples", "pixel"), recursive: true);
         File.Delete(Path.Combine(output, "report.html"));
-        var again = RetouchProcess.Run(["demo", "--output", output, "--resume", "--json"]);
+        var again = RetouchInProcess.Run(["demo", "--output", output, "--resume", "--json"]);
         Assert.True(again.ExitCode == 0, again.Error);
         using var second = JsonDocument.Parse(again.Out);
         Assert.Equal(result.RootElement.GetProperty("evaluation").GetRawText(), second.RootElement.GetProperty("evaluation").GetRawText());
@@ -97,8 +97,8 @@ public sealed class DemoTests : IDisposable
         Assert.True(File.Exists(Path.Combine(output, "report.html")));
         Assert.Equal(latents, Latents());
 
-        Assert.Equal(2, RetouchProcess.Run(["demo", "--model", In("tiny"), "--output", output, .. Short]).ExitCode);
-        Assert.Equal(2, RetouchProcess.Run(["demo", "--output", output, "--resume", "--steps", "9"]).ExitCode);
+        Assert.Equal(2, RetouchInProcess.Run(["demo", "--model", In("tiny"), "--output", output, .. Short]).ExitCode);
+        Assert.Equal(2, RetouchInProcess.Run(["demo", "--output", output, "--resume", "--steps", "9"]).ExitCode);
     }
 
     [Fact]
@@ -112,7 +112,7 @@ public sealed class DemoTests : IDisposable
         );
         File.WriteAllText(Path.Combine(In("mine"), "others", "broken.png"), "no picture");
         var output = In("own");
-        var outcome = RetouchProcess.Run([
+        var outcome = RetouchInProcess.Run([
             "demo",
             "--data",
             In("mine"),
@@ -159,7 +159,7 @@ public sealed class DemoTests : IDisposable
     {
         void Fails(int code, string message, params string[] arguments)
         {
-            var outcome = RetouchProcess.Run(["demo", "--output", In("none"), .. arguments]);
+            var outcome = RetouchInProcess.Run(["demo", "--output", In("none"), .. arguments]);
             Assert.Equal((code, ""), (outcome.ExitCode, outcome.Out));
             Assert.Contains(message, outcome.Error);
             Assert.False(Directory.Exists(In("none")));

@@ -35,7 +35,7 @@ public sealed class StudyCommandTests : IDisposable
         var page = File.ReadAllText(In("taps", "report.html"));
         Assert.Contains($"retouch study taps --size 32 --count 4 --output {In("taps")} --json --model {In("tiny")} --levels 4", page);
         Assert.Contains("Load average at the start", page);
-        var train = RetouchProcess.Run([
+        var train = RetouchInProcess.Run([
             "train",
             "--options",
             In("taps", "options.json"),
