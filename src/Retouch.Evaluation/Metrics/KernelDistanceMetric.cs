@@ -30,13 +30,7 @@ public sealed record KernelDistanceMetric : IMetric
     {
         ArgumentNullException.ThrowIfNull(check);
         Options.Validate(check);
-        FeaturePass.Require(
-            this,
-            networks,
-            check,
-            "kid needs a feature network: give one with --inception FILE, --squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER"
-        );
+        FeaturePass.RequireAny(this, networks, check);
     }
 
     /// <inheritdoc/>

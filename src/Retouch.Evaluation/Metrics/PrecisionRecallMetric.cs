@@ -33,13 +33,7 @@ public sealed record PrecisionRecallMetric : IMetric
     {
         ArgumentNullException.ThrowIfNull(check);
         Options.Validate(check);
-        FeaturePass.Require(
-            this,
-            networks,
-            check,
-            "prdc needs a feature network: give one with --inception FILE, --squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER"
-        );
+        FeaturePass.RequireAny(this, networks, check);
     }
 
     /// <inheritdoc/>
