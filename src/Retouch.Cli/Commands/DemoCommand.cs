@@ -167,7 +167,7 @@ internal static class DemoCommand
             ("", -14),
             (FigureNames.Header(result.Decisive), -38),
             ("spectrum error", -28),
-            ("s per step", -10),
+            ("s per step", -12),
             ("peak memory", -12)
         );
         string Text(SetResult set, string name)
