@@ -11,7 +11,7 @@ internal sealed class LiveProgressLine : IProgressLine
 
     private readonly IAnsiConsole _console;
     private readonly TimeProvider _time;
-    private StepClock _clock;
+    private readonly StepClock _clock;
     private readonly TaskCompletionSource _finished = new();
     private Task? _display;
     private LiveDisplayContext? _context;
@@ -27,10 +27,7 @@ internal sealed class LiveProgressLine : IProgressLine
 
     public void Report(TrainingProgress progress)
     {
-        // Another activity, such as encoding before the first step, has its own pace.
-        if (_latest is { } before && before.Unit != progress.Unit)
-            _clock = new(_time);
-        _clock.Advance(progress.Step);
+        _clock.Advance(progress.Step, progress.Unit);
         _latest = progress;
         if (_drawnAt is not { } since || _time.GetElapsedTime(since) >= RedrawInterval || progress.Step >= progress.TotalSteps)
             Draw();

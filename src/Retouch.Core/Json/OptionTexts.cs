@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using System.Text.RegularExpressions;
 using System.Xml;
 using System.Xml.Linq;
@@ -27,6 +28,10 @@ public static partial class OptionTexts
         return Read.GetOrAdd(type.Assembly, static a => Load(Path.ChangeExtension(a.Location, ".xml")))
             .GetValueOrDefault($"P:{name}.{member.Name}");
     }
+
+    /// <summary>Summary of an option by its contract in JSON, or null without a doc comment.</summary>
+    /// <exception cref="EnvironmentException">The assembly's XML documentation is missing or invalid.</exception>
+    public static string? Of(JsonPropertyInfo? option) => option?.AttributeProvider is MemberInfo member ? Of(member) : null;
 
     /// <summary>Summaries of all properties of an XML documentation file, by the compiler's names.</summary>
     internal static IReadOnlyDictionary<string, string> Load(string path)

@@ -201,9 +201,8 @@ public sealed class TrainingRun : IDisposable
     public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(progress);
-        Action<int, int> Show(string unit) => Counted(progress, unit);
-        _task.Prepare(_data.Sources, progress.Note, Show("caption"), cancellation);
-        using var data = OpenData(_data, default, Store(), cancellation, Show("picture"));
+        _task.Prepare(_data.Sources, progress.Note, Counted(progress, "caption"), cancellation);
+        using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"));
         var prompts = _denoiser is { TakesPrompts: true };
         var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
@@ -145,7 +144,7 @@ public static class OptionsFile
                         root["properties"]!["$schema"] = JsonNode.Parse(
                             """{ "description": "Path of this schema, for editors.", "type": "string" }"""
                         );
-                    var description = context.PropertyInfo?.AttributeProvider is MemberInfo member ? OptionTexts.Of(member) : null;
+                    var description = OptionTexts.Of(context.PropertyInfo);
                     if (description is null)
                         return schema;
                     // The schema of a member with its own converter is the literal true.

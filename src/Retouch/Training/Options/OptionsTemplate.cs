@@ -87,8 +87,7 @@ public static class OptionsTemplate
 
     private static void Comment(StringBuilder text, JsonPropertyInfo property, string indent)
     {
-        var description = property.AttributeProvider is MemberInfo member ? OptionTexts.Of(member) : null;
-        if (description is null)
+        if (OptionTexts.Of(property) is not { } description)
             return;
         var line = new StringBuilder(indent).Append("//");
         foreach (var word in description.Split(' '))

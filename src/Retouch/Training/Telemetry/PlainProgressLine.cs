@@ -8,8 +8,7 @@ namespace Retouch.Training.Telemetry;
 /// <param name="interval">Minimum time between two lines.</param>
 public sealed class PlainProgressLine(TextWriter writer, TimeProvider time, TimeSpan interval) : IProgressLine
 {
-    private StepClock _clock = new(time);
-    private string? _unit;
+    private readonly StepClock _clock = new(time);
     private TrainingProgress? _pending;
     private long? _printedAt;
 
@@ -17,17 +16,9 @@ public sealed class PlainProgressLine(TextWriter writer, TimeProvider time, Time
     public void Report(TrainingProgress progress)
     {
         ArgumentNullException.ThrowIfNull(progress);
-        // Another activity, such as encoding before the first step, has its own pace.
-        if (_unit is not null && _unit != progress.Unit)
-        {
-            _clock = new(time);
-            _printedAt = null;
-        }
-
-        _unit = progress.Unit;
-        _clock.Advance(progress.Step);
+        var starts = _clock.Advance(progress.Step, progress.Unit);
         _pending = progress;
-        if (_printedAt is not { } since || time.GetElapsedTime(since) >= interval || progress.Step >= progress.TotalSteps)
+        if (starts || _printedAt is not { } since || time.GetElapsedTime(since) >= interval || progress.Step >= progress.TotalSteps)
             Print();
     }
 
