@@ -1,19 +1,25 @@
+using System.Text.Json.Serialization;
+
 namespace Retouch.Objectives;
 
 /// <summary>
-/// A weight that is measured over a warm-up of optimiser steps and then frozen. Share: w = share/(1 − Σ shares) · Σ others/Σ term. Gradient
-/// ratio: w = ratio · √(Σ‖g_latent‖²/Σ‖g_term‖²), with gradients at the network's output. Sums run over all samples of the previous steps,
-/// so that the split into micro-batches has no effect; the weight of the first step is 0. Steps in which the term is zero (no sample passes
-/// the gate) or not finite are skipped.
+/// A weight that is measured over a warm-up of optimiser steps and then frozen. Share: w = share/(1 − Σ shares) · Σ others/Σ term, with sums
+/// over all samples of the previous steps. Gradient ratio: w = ratio · median over the previous steps of ‖g_latent‖/‖g_term‖, with gradients
+/// at the network's output. A step is measured as a whole, so that the split into micro-batches has no effect; the weight of the first step
+/// is 0. Steps in which the term is zero (no sample passes the gate) or not finite are skipped.
 /// </summary>
+/// <remarks>
+/// The median, because norms of decoded losses are heavy-tailed: a sample with an almost constant feature map can have 100 times the usual
+/// gradient, and would decide a mean (docs/results/lpl.md).
+/// </remarks>
 internal sealed class MeasuredWeight
 {
-    private readonly Func<double, double, double> _value;
+    private readonly Func<AutoWeightState, double> _value;
     private readonly int _warmUp;
     private double _term;
     private double _others;
 
-    private MeasuredWeight(Func<double, double, double> value, int? warmUp)
+    private MeasuredWeight(Func<AutoWeightState, double> value, int? warmUp)
     {
         _value = value;
         _warmUp = warmUp ?? TermWeight.DefaultWarmUp;
@@ -30,7 +36,7 @@ internal sealed class MeasuredWeight
     public bool OfGradients { get; private init; }
 
     /// <summary>Current weight; 0 before the first observation of the term.</summary>
-    public double Value => State.SumRaw > 0 ? _value(State.SumRaw, State.SumOthers) : 0;
+    public double Value => State.Evaluations > 0 ? _value(State) : 0;
 
     /// <summary>Creates a measured weight.</summary>
     /// <param name="weight">A share or a gradient ratio.</param>
@@ -38,10 +44,10 @@ internal sealed class MeasuredWeight
     public static MeasuredWeight Of(TermWeight weight, double allShares)
     {
         if (weight.GradientRatio is { } ratio)
-            return new((term, latent) => ratio * Math.Sqrt(latent / term), weight.WarmUp) { OfGradients = true };
+            return new(state => ratio * Typical(state), weight.WarmUp) { OfGradients = true };
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(allShares, 1);
         var factor = weight.Share!.Value / (1 - allShares);
-        return new((term, others) => factor * others / term, weight.WarmUp);
+        return new(state => factor * state.SumOthers / state.SumRaw, weight.WarmUp);
     }
 
     /// <summary>Adds a micro-batch, unless the weight is frozen.</summary>
@@ -61,8 +67,21 @@ internal sealed class MeasuredWeight
         (_term, _others) = (0, 0);
         if (IsFrozen || !(term > 0 && others > 0 && double.IsFinite(term) && double.IsFinite(others)))
             return false;
-        State = new(State.Evaluations + 1, State.SumRaw + term, State.SumOthers + others);
+        var ofSteps = OfGradients && (State.Evaluations == 0 || State.Ratios is not null);
+        State = new(State.Evaluations + 1, State.SumRaw + term, State.SumOthers + others)
+        {
+            Ratios = ofSteps ? [.. State.Ratios ?? [], Math.Sqrt(others / term)] : null,
+        };
         return IsFrozen;
+    }
+
+    /// <summary>Median ratio of the steps; the ratio of the sums for a state of a version that saved no single steps.</summary>
+    private static double Typical(AutoWeightState state)
+    {
+        if (state.Ratios is not { } ratios)
+            return Math.Sqrt(state.SumOthers / state.SumRaw);
+        double[] ascending = [.. ratios.Order()];
+        return (ascending[(ascending.Length - 1) / 2] + ascending[ascending.Length / 2]) / 2;
     }
 }
 
@@ -70,4 +89,9 @@ internal sealed class MeasuredWeight
 /// <param name="Evaluations">Number of steps that were not skipped.</param>
 /// <param name="SumRaw">Sum of the term (or of its squared gradient norm) over these steps.</param>
 /// <param name="SumOthers">Sum of the value it is measured against.</param>
-public sealed record AutoWeightState(long Evaluations, double SumRaw, double SumOthers);
+public sealed record AutoWeightState(long Evaluations, double SumRaw, double SumOthers)
+{
+    /// <summary>With a gradient ratio: norm of the diffusion loss's gradient over the term's, step by step.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<double>? Ratios { get; init; }
+}

@@ -102,6 +102,46 @@ public sealed class LatentPerceptualOptionsTests
         double Variance(Tensor x) => (x - x.Mean()).Square().Mean().Item();
     }
 
+    [Theory]
+    [InlineData(FeatureDifference.Squared)]
+    [InlineData(FeatureDifference.Absolute)]
+    public void By_the_target_the_floor_is_a_fraction_of_the_mean_variance_of_the_layer(FeatureDifference difference)
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        using var generator = Generator.Create(Device.Cpu, 3);
+        // The second map of the target has a thousandth of the first one's standard deviation.
+        var scales = Tensor.From([1.0, 1e-3], 1, 2, 1, 1);
+        var target = Ops.Randn([1, 2, 6, 6], generator, dtype: DType.Float64) * scales;
+        var estimate = Ops.Randn([1, 2, 6, 6], generator, dtype: DType.Float64);
+        var options = new LatentPerceptualOptions
+        {
+            Taps = [0],
+            Mask = false,
+            Statistics = StatisticsSource.Target,
+            Difference = difference,
+        };
+        double Loss(double? floor) =>
+            new LatentPerceptualObjective(options with { VarianceFloor = floor }, decoder)
+                .PerSample(new DecodedSamples(new([estimate], null), new([target], null), null), new HealthLog(scope))
+                .Sum()
+                .Item();
+        var variance = (target - target.Mean([2L, 3], keepdim: true)).Square().Mean([2L, 3]).ToArray<double>();
+        double Expected(double floor)
+        {
+            var gap = target - estimate;
+            var errors = (difference == FeatureDifference.Squared ? gap.Square() : gap.Abs()).Mean([2L, 3]).ToArray<double>();
+            return errors
+                .Zip(variance, (e, v) => (E: e, Least: v + 1e-6 + (floor * variance.Average())))
+                .Average(p => p.E / (difference == FeatureDifference.Squared ? p.Least : Math.Sqrt(p.Least)));
+        }
+
+        foreach (var floor in new[] { 0, 0.02, 1 })
+            Assert.Equal(1, Loss(floor) / Expected(floor), 1e-9);
+        Assert.Equal(Loss(0.05), Loss(null));
+        Assert.True(Loss(0) > 10 * Loss(0.05), $"The loss is {Loss(0)} without a floor and {Loss(0.05)} with it.");
+    }
+
     [Fact]
     public void Windows_and_threshold_follow_the_training_size()
     {

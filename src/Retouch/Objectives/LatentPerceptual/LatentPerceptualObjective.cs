@@ -136,7 +136,7 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
                 : FeatureLoss.Compare(target, estimate, layer.Features);
             var values =
                 layer.Features.Normalisation == Normalisation.Standardise
-                    ? terms.Loss * Varied(terms.TargetVariance).To(terms.Loss.DType)
+                    ? terms.Loss * MapWeights(terms.TargetVariance, layer.Features).To(terms.Loss.DType)
                     : terms.Loss;
             losses[l] = layer.Weight * values.Mean([1L]);
             Watch(health, layer.Name, terms, values, target.Count);
@@ -149,13 +149,24 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 
     /// <summary>
-    /// 0 for constant target maps, 1 for others [batch, channels]: a constant map has no variance to normalise by. A map counts as constant
-    /// if its variance is below a millionth of the layer's mean.
+    /// Factors on the maps' losses [batch, channels]. 0 for constant target maps, with a variance below a millionth of the layer's mean: they
+    /// have no variance to normalise by. Otherwise 1, or, with a floor f of the layer's mean variance, v/(v + f·mean), which replaces the
+    /// divisor v of a squared difference by v + f·mean (and correspondingly for absolute differences).
     /// </summary>
-    private static Tensor Varied(Tensor targetVariance)
+    private static Tensor MapWeights(Tensor targetVariance, FeatureSettings settings)
     {
+        using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return targetVariance.Gt(targetVariance.Mean([1L], keepdim: true) * 1e-6).To(targetVariance.DType);
+        var mean = targetVariance.Mean([1L], keepdim: true);
+        var weights = targetVariance.Gt(mean * 1e-6).To(targetVariance.DType);
+        if (settings.LayerFloor > 0)
+        {
+            var variance = targetVariance + FeatureLoss.VarianceFloor;
+            var factor = variance / (variance + (settings.LayerFloor * mean));
+            weights *= settings.Difference == FeatureDifference.Absolute ? factor.Sqrt() : factor;
+        }
+
+        return scope.Keep(weights);
     }
 
     private void Watch(HealthLog health, string layer, FeatureTerms terms, Tensor values, long elements)

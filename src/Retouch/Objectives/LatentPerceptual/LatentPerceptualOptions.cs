@@ -167,8 +167,9 @@ public sealed partial record LatentPerceptualOptions
     public double? StatisticsGradient { get; init; }
 
     /// <summary>
-    /// With standardise: fraction of the target map's variance added to a variance, at least 0, so that a map in which the estimate is
-    /// almost constant does not dominate the loss. Default 0.05.
+    /// With standardise: fraction of a variance of the target added to the variance that normalises, at least 0, so that almost constant
+    /// maps do not dominate the loss. With statistics of the target, the variance is the mean over the layer's maps, otherwise that of the
+    /// same map. Default 0.05.
     /// </summary>
     [Bounds(AtLeast = 0)]
     public double? VarianceFloor { get; init; }

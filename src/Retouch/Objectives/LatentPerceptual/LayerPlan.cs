@@ -24,7 +24,14 @@ internal sealed record FeatureSettings(
     FeatureDifference Difference,
     MaskSettings? Mask,
     bool Kept
-);
+)
+{
+    /// <summary>
+    /// Fraction of the mean variance of the layer's target maps, of the same sample, added to a variance. For statistics of the target, whose
+    /// own variance is no floor.
+    /// </summary>
+    public double LayerFloor { get; init; }
+}
 
 /// <summary>Outlier mask settings of one layer.</summary>
 /// <param name="Source">Features that the mask is computed from.</param>
@@ -108,14 +115,19 @@ internal sealed class LayerPlan
                     Window((o.Closing ?? 3) * resolution, down, opening: false),
                     Window((o.Opening ?? 5) * resolution, down, opening: true)
                 );
+        var floor = o.VarianceFloor ?? LatentPerceptualOptions.DefaultVarianceFloor;
+        var byTarget = o is { Normalisation: Normalisation.Standardise, Statistics: StatisticsSource.Target };
         return new FeatureSettings(
             o.Normalisation,
             o.Statistics,
             o.StatisticsGradient ?? LatentPerceptualOptions.DefaultStatisticsGradient,
-            o.VarianceFloor ?? LatentPerceptualOptions.DefaultVarianceFloor,
+            byTarget ? 0 : floor,
             o.Difference,
             mask,
             o.PixelReduction == PixelReduction.Kept
-        );
+        )
+        {
+            LayerFloor = byTarget ? floor : 0,
+        };
     }
 }
