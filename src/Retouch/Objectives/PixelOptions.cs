@@ -37,9 +37,12 @@ public enum PixelSpace
 /// </summary>
 public sealed record PixelOptions
 {
+    /// <summary>Default gradient ratio of the weight.</summary>
+    public const double DefaultGradientRatio = 0.3;
+
     /// <summary>λ: a number ([PIX]: 2 for its U-Net, 8 for DiT), a gradient ratio, or a share of the loss. Default: gradient ratio
     /// 0.3.</summary>
-    public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(LatentPerceptual.LatentPerceptualOptions.DefaultGradientRatio);
+    public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(DefaultGradientRatio);
 
     /// <summary>Space of the difference: pixel or latent (control experiment).</summary>
     public PixelSpace Space { get; init; } = PixelSpace.Pixel;

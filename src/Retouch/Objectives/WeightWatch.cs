@@ -1,5 +1,4 @@
 using System.Globalization;
-using Retouch.Objectives.LatentPerceptual;
 
 namespace Retouch.Objectives;
 
@@ -12,7 +11,7 @@ internal sealed class WeightWatch
     /// <summary>Steps to average before a report.</summary>
     public const int Steps = 20;
 
-    private const double Wanted = LatentPerceptualOptions.DefaultGradientRatio;
+    private const double Wanted = PixelOptions.DefaultGradientRatio;
     private const double LargestRatio = 10;
     private const double LargestShare = 0.5;
     private readonly Dictionary<string, (double Term, double Latent, double Weighted, double Total)> _sums = new(StringComparer.Ordinal);

@@ -41,7 +41,7 @@ public sealed class ObjectiveOptionsTests
             },
             {
                 "statistics",
-                new() { Normalisation = Normalisation.None, Statistics = StatisticsSource.Target }
+                new() { Normalisation = Normalisation.None, Statistics = StatisticsSource.Estimate }
             },
             {
                 "statisticsGradient",
@@ -49,7 +49,7 @@ public sealed class ObjectiveOptionsTests
             },
             {
                 "statisticsGradient",
-                new() { StatisticsGradient = 1.5 }
+                new() { Statistics = StatisticsSource.Estimate, StatisticsGradient = 1.5 }
             },
             {
                 "varianceFloor",

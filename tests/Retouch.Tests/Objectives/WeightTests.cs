@@ -54,7 +54,7 @@ public sealed class WeightTests
         Assert.Equal(0, first.Terms[1].Weighted);
         var second = Evaluate(0.5).Health;
         Assert.Equal(0.25, second["lpl/gradient_ratio"], 1e-9);
-        Assert.Equal(LatentPerceptualOptions.DefaultGradientRatio, second["pixel/gradient_ratio"], 1e-9);
+        Assert.Equal(PixelOptions.DefaultGradientRatio, second["pixel/gradient_ratio"], 1e-9);
         Assert.Contains("lpl", Assert.Single(set.TakeNotes()), StringComparison.Ordinal);
         Assert.Equal(Evaluate(1.5).Health["lpl/weight"], Evaluate(0.1).Health["lpl/weight"]);
         Assert.Empty(set.TakeNotes());

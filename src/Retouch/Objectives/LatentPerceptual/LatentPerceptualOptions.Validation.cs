@@ -94,7 +94,7 @@ public sealed partial record LatentPerceptualOptions
     private void ValidateStatistics(Requirements check)
     {
         check.That(
-            Normalisation != Normalisation.None || Statistics == StatisticsSource.Estimate,
+            Normalisation != Normalisation.None || Statistics == DefaultStatistics,
             nameof(Statistics),
             "has no effect with normalisation none"
         );

@@ -136,9 +136,12 @@ public enum SampleReduction
 public sealed partial record LatentPerceptualOptions
 {
     /// <summary>Default gradient ratio of the weight; evidence in docs/results/lpl.md.</summary>
-    public const double DefaultGradientRatio = 0.3;
+    public const double DefaultGradientRatio = 1;
 
-    /// <summary>w_LPL: a number (3 in [LPL]), a gradient ratio, or a share of the loss. Default: gradient ratio 0.3.</summary>
+    /// <summary>Default source of the statistics; evidence in docs/results/lpl.md.</summary>
+    internal const StatisticsSource DefaultStatistics = StatisticsSource.Target;
+
+    /// <summary>w_LPL: a number (3 in [LPL]), a gradient ratio, or a share of the loss. Default: gradient ratio 1.</summary>
     public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(DefaultGradientRatio);
 
     /// <summary>
@@ -156,8 +159,8 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>Feature normalisation: standardise, channel-norm or none.</summary>
     public Normalisation Normalisation { get; init; } = Normalisation.Standardise;
 
-    /// <summary>Source of the statistics (or channel norms) that normalise both maps: estimate, target or own.</summary>
-    public StatisticsSource Statistics { get; init; } = StatisticsSource.Estimate;
+    /// <summary>Source of the statistics (or channel norms) that normalise both maps: estimate, target or own. Default target.</summary>
+    public StatisticsSource Statistics { get; init; } = DefaultStatistics;
 
     /// <summary>
     /// With statistics of the estimate or own: factor on their gradient, in [0, 1]. With 1 the loss favours an estimate of higher variance

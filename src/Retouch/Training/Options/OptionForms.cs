@@ -122,7 +122,12 @@ internal sealed class OptionForms
         loss.Remove("detachStatistics");
         var without = loss["normalisation"]?.ToString() is "none" || loss["statistics"]?.ToString() is "target";
         if (!without)
+        {
+            // The default source was the estimate.
+            loss["statistics"] ??= "estimate";
             loss["statisticsGradient"] = detached ? 0 : 1;
+        }
+
         _old.Add($"{path}.detachStatistics is an old name; it is now {path}.statisticsGradient, 0 or 1");
     }
 }
