@@ -8,6 +8,7 @@ using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Training.Caching;
+using Retouch.Training.Conditions;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 using Retouch.Training.Telemetry;
@@ -49,7 +50,6 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed, bool acceptChanges = false)
     {
-        _options = options;
         _folder = folder;
         _time = time;
         _resumed = resumed;
@@ -58,6 +58,8 @@ public sealed class TrainingRun : IDisposable
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
         var precision = DTypes.Precisions[options.Precision];
         var (source, singles) = TrainingData.Open(options);
+        // A resumed run keeps its classes.
+        _options = options = resumed ? options : ScratchClasses.Fill(options, source);
         Tell(source, singles);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
