@@ -142,6 +142,8 @@ internal static class TrainCommand
             writer =>
             {
                 writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; final loss {outcome.LastLoss:G4}.");
+                if (outcome.Validation is { } validation)
+                    writer.WriteLine(validation);
                 foreach (var model in outcome.Models)
                     writer.WriteLine($"model: {model}");
                 if (Next(run, outcome) is { } next)

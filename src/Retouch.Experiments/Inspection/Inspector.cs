@@ -164,7 +164,7 @@ public sealed class Inspector(int batch, string? variant)
         var report = new RunReport(
             new CheckpointStore(folder).Steps,
             records.Count > 0 ? records[^1].Step : null,
-            records.Count > 0 ? records[^1].Find("loss/total") : null
+            MetricsReader.LastLoss(records)
         );
         var model = run.ModelFolder(null);
         if (File.Exists(Path.Combine(model, PipelineLayout.IndexName)))

@@ -84,7 +84,8 @@ public sealed class ClassNames
         var near = NearestName.AllOf(name, _labels.Values.SelectMany(static n => n.Split(',')).Select(static n => n.Trim()).Distinct());
         if (near.Count > 0)
             throw new UsageException(
-                $"{option}: the model has no class '{Excerpt.Of(name)}'; did you mean {string.Join(" or ", near.Select(static n => $"'{n}'"))}?"
+                $"{option}: the model has no class '{Excerpt.Of(name)}'; did you mean "
+                    + $"{string.Join(" or ", near.Select(static n => $"'{n}'"))}?"
             );
         string[] names = [.. _labels.OrderBy(static l => l.Key).Select(static l => l.Value)];
         var more = names.Length > Listed ? $", … and {names.Length - Listed} more" : "";

@@ -63,6 +63,9 @@ public interface IPictureSource
     /// </summary>
     string Stamp(int index);
 
+    /// <summary>Paths of the picture files of sample <paramref name="index"/>; empty for sources without such files.</summary>
+    IReadOnlyList<string> FilesOf(int index) => [];
+
     /// <summary>Width and height of a sample's picture in its file, after orientation.</summary>
     /// <exception cref="InputException">The picture cannot be read.</exception>
     (int Width, int Height) SizeOf(int index) => Load(index, 1) is var picture ? (picture.FullWidth, picture.FullHeight) : default;

@@ -66,14 +66,22 @@ public sealed class ImageFolder : IPictureSource
 
     /// <summary>Lists one split of a folder.</summary>
     /// <param name="root">Folder path.</param>
-    /// <param name="split">Split; null for <see cref="DataSplit.Train"/> if it exists, else all pictures.</param>
+    /// <param name="split">Split; null for <paramref name="preferred"/> if it exists, else all pictures.</param>
     /// <param name="reading">See <see cref="Open"/>.</param>
+    /// <param name="preferred">Split to prefer.</param>
     /// <exception cref="InputException">See <see cref="Open"/>; or the split does not exist.</exception>
-    public static ImageFolder OpenSplit(string root, DataSplit? split, PictureReading? reading = null) =>
-        new(FolderScan.Read(root), reading ?? PictureReading.Default, split ?? DataSplit.Train, isPreference: split is null);
+    public static ImageFolder OpenSplit(
+        string root,
+        DataSplit? split,
+        PictureReading? reading = null,
+        DataSplit preferred = DataSplit.Train
+    ) => new(FolderScan.Read(root), reading ?? PictureReading.Default, split ?? preferred, isPreference: split is null);
 
     /// <summary>File path of sample <paramref name="index"/>.</summary>
     public string FilePath(int index) => _scan.FullPath(_scan.Pictures[_kept[index]]);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> FilesOf(int index) => [FilePath(index)];
 
     /// <summary>Label of sample <paramref name="index"/> in the metadata: an int, a string, or null.</summary>
     internal object? GivenLabel(int index) => _metadata.Labels[_kept[index]];

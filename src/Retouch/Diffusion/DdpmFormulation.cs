@@ -100,8 +100,10 @@ public sealed class DdpmFormulation : Formulation
     }
 
     /// <inheritdoc/>
-    public override double[] SampleTimes(int batch, Generator generator) =>
-        Array.ConvertAll(Density.Sample(batch, generator), t => Math.Min(Math.Floor(t * TrainSteps), TrainSteps - 1));
+    public override double[] SampleTimes(int batch, Generator generator) => Array.ConvertAll(Density.Sample(batch, generator), TimeAt);
+
+    /// <inheritdoc/>
+    public override double TimeAt(double fraction) => Math.Min(Math.Floor(fraction * TrainSteps), TrainSteps - 1);
 
     /// <inheritdoc/>
     public override Tensor Target(NoisedLatent noisy)

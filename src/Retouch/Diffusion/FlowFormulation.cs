@@ -68,6 +68,9 @@ public sealed class FlowFormulation : Formulation
         Array.ConvertAll(Density.Sample(batch, generator), t => TrainSteps * ShiftTime(Math.Max(t, 1.0 / TrainSteps), Shift));
 
     /// <inheritdoc/>
+    public override double TimeAt(double fraction) => TrainSteps * Math.Max(fraction, 1.0 / TrainSteps);
+
+    /// <inheritdoc/>
     public override Tensor Target(NoisedLatent noisy)
     {
         ArgumentNullException.ThrowIfNull(noisy);

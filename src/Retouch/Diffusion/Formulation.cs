@@ -24,6 +24,10 @@ public abstract class Formulation
     /// <returns>Network timesteps, as <see cref="NoisePoint.Timestep"/>.</returns>
     public abstract double[] SampleTimes(int batch, Generator generator);
 
+    /// <summary>Network timestep at a fraction of the schedule; equal steps of the fraction are equal steps of the timestep.</summary>
+    /// <param name="fraction">In [0, 1): 0 is the image, 1 is noise.</param>
+    public abstract double TimeAt(double fraction);
+
     /// <summary>Training target of the network, same shape as the latents.</summary>
     public abstract Tensor Target(NoisedLatent noisy);
 

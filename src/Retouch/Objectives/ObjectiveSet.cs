@@ -103,18 +103,7 @@ public sealed class ObjectiveSet
         ArgumentNullException.ThrowIfNull(inputs);
         using var scope = TensorScope.Enter();
         var health = new HealthLog(scope);
-        var terms = new List<Term>();
-        foreach (var objective in _latent)
-            terms.Add(new Term(objective, objective.Evaluate(inputs, health), null));
-        var decoded = _plan?.Run(inputs, _decoded, health) ?? [];
-        for (var k = 0; k < decoded.Length; k++)
-        {
-            var losses = decoded[k].Losses;
-            terms.Add(new Term(_decoded[k], _decoded[k].Reduce(inputs, losses, health), decoded[k]));
-            health.Ratio($"{_decoded[k].Name}/active", losses.ActiveCount, losses.Samples);
-        }
-
-        var raw = Ops.Stack(terms.Select(static t => t.Raw.Detach().To(DType.Float64)).ToArray()).ToArray<double>();
+        var (terms, raw) = TermsOf(inputs, health);
         var weights = Array.ConvertAll([.. _all], o => (o.Weight.Fixed ?? _measured[o.Name].Value) * o.Ramp(inputs.Position.Step));
         var total = weights[0] * terms[0].Raw;
         for (var k = 1; k < terms.Count; k++)
@@ -129,6 +118,61 @@ public sealed class ObjectiveSet
             health.Read()
         );
     }
+
+    /// <summary>
+    /// Unweighted terms and health metrics of a batch as sums, without gradient: the values of several batches add up to those of all
+    /// their samples. Measured weights are not changed, and terms count from the first step.
+    /// </summary>
+    /// <param name="inputs">Inputs of the batch; its position is ignored.</param>
+    public (IReadOnlyDictionary<string, HealthFigure> Terms, IReadOnlyDictionary<string, HealthFigure> Health) Measure(
+        ObjectiveInputs inputs
+    )
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var health = new HealthLog(scope);
+        var (terms, raw) = TermsOf(inputs with { Position = new(long.MaxValue / 2, 0, 1), StepLevels = null }, health);
+        return (
+            terms
+                .Select((t, k) => (t.Objective.Name, Raw: raw[k], Count: DivisorOf(t, inputs)))
+                .ToDictionary(static t => t.Name, static t => new HealthFigure(HealthKind.Ratio, t.Raw * t.Count, t.Count)),
+            health.Read()
+        );
+    }
+
+    /// <summary>Divisor of a term's sum over the batch.</summary>
+    private static double DivisorOf(Term term, ObjectiveInputs inputs)
+    {
+        if (term.Decoded is not { } decoded)
+            return term.Objective is LatentPreferenceObjective ? inputs.Pairs?.Count ?? 0 : inputs.CountOf(SampleRole.Imitated);
+        var objective = (IDecodedObjective)term.Objective;
+        var active = decoded.Losses.Active;
+        var count =
+            objective.Role == SampleRole.Paired && inputs.Pairs is { Count: var pairs }
+                ? Enumerable.Range(0, pairs).Count(k => active[k] && active[pairs + k])
+                : decoded.Losses.ActiveCount;
+        return objective.Divisor(inputs, objective.Role, count);
+    }
+
+    private (List<Term> Terms, double[] Raw) TermsOf(ObjectiveInputs inputs, HealthLog health)
+    {
+        var terms = new List<Term>();
+        foreach (var objective in _latent)
+            terms.Add(new Term(objective, objective.Evaluate(inputs, health), null));
+        var decoded = _plan?.Run(inputs, _decoded, health) ?? [];
+        for (var k = 0; k < decoded.Length; k++)
+        {
+            var losses = decoded[k].Losses;
+            terms.Add(new Term(_decoded[k], _decoded[k].Reduce(inputs, losses, health), decoded[k]));
+            health.Ratio($"{_decoded[k].Name}/active", losses.ActiveCount, losses.Samples);
+        }
+
+        return (terms, Ops.Stack(terms.Select(static t => t.Raw.Detach().To(DType.Float64)).ToArray()).ToArray<double>());
+    }
+
+    /// <summary>Names of the terms, in order.</summary>
+    public IReadOnlyList<string> Names => [.. _all.Select(static o => o.Name)];
 
     /// <summary>Logs gradient norms and updates measured weights.</summary>
     private void Weigh(ObjectiveInputs inputs, List<Term> terms, double[] raw, double[] weights, double[] weighted, HealthLog health)

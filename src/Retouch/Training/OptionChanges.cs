@@ -17,6 +17,10 @@ internal static class OptionChanges
     [
         "checkpoints.",
         "samples.",
+        "validation.every",
+        "validation.timesteps",
+        "validation.stop",
+        "validation.stop.",
         "log.",
         "data.workers",
         "data.cache",

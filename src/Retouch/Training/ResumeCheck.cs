@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Data;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Pipelines.Lora;
 using Retouch.Torch;
@@ -30,8 +31,11 @@ internal sealed class ResumeCheck(RunFolder folder, TrainingOptions options, Run
     ];
 
     /// <summary>Current inputs of a run.</summary>
-    public static RunInputs Inputs(TrainingOptions options, TrainingData data) =>
-        RunInputs.Of(TorchRuntime.Version, ModelHashes(options.Model), data.Sources);
+    /// <param name="options">Resolved options.</param>
+    /// <param name="data">Training data.</param>
+    /// <param name="heldOut">Held-out samples, or null.</param>
+    public static RunInputs Inputs(TrainingOptions options, TrainingData data, IPictureSource? heldOut) =>
+        RunInputs.Of(TorchRuntime.Version, ModelHashes(options.Model), data.Sources, heldOut);
 
     /// <summary>Lists changes, and stops if they would silently change the meaning of the run.</summary>
     /// <param name="accept">Whether changes are accepted.</param>

@@ -27,6 +27,9 @@ public sealed class RunFolder
     /// <summary>Inputs of the run besides its options, as of the last training.</summary>
     public string InputsFile => System.IO.Path.Combine(Path, "inputs.json");
 
+    /// <summary>Names of the samples that the run holds out from its data.</summary>
+    public string HeldOutFile => System.IO.Path.Combine(Path, "held-out.json");
+
     /// <summary>Sample grids.</summary>
     public string SamplesFolder => System.IO.Path.Combine(Path, "samples");
 

@@ -3,12 +3,13 @@ using Retouch.Core.Formatting;
 using Retouch.Objectives;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>What a run does, in six lines for its start: model, data, device, optimiser, objective and output.</summary>
+/// <summary>What a run does, in lines for its start: model, data, validation if any, device, optimiser, objective and output.</summary>
 internal static class RunSummary
 {
     /// <summary>The lines, each with its heading.</summary>
@@ -16,6 +17,7 @@ internal static class RunSummary
     /// <param name="task">Task of the run.</param>
     /// <param name="denoiser">Training of the denoiser; null for an autoencoder.</param>
     /// <param name="data">Data of the run.</param>
+    /// <param name="validator">Validation of the run, or null.</param>
     /// <param name="device">Device of the networks.</param>
     /// <param name="folder">Folder of the run.</param>
     public static IEnumerable<string> Lines(
@@ -23,12 +25,14 @@ internal static class RunSummary
         ITrainingTask task,
         DenoiserTask? denoiser,
         TrainingData data,
+        Validator? validator,
         Device device,
         RunFolder folder
     ) =>
         [
             Line("model", Model(options, task, denoiser)),
             Line("data", Data(options, data)),
+            .. validator is null ? Array.Empty<string>() : [Line("held out", HeldOut(options.Validation!, validator))],
             Line("device", Device(options, device)),
             Line("steps", Steps(options, data)),
             Line("losses", string.Join(", ", Losses(options))),
@@ -64,6 +68,17 @@ internal static class RunSummary
             ? $"{buckets.Sizes(options.Data.Side).Count} sizes of about {options.Data.Side} × {options.Data.Side} pixels"
             : $"{options.Data.Side} × {options.Data.Side} pixels";
         return $"{origin}{extra}{classes}, {size}";
+    }
+
+    private static string HeldOut(ValidationOptions validation, Validator validator)
+    {
+        var count = validator.Source.Count;
+        var samples =
+            $"{Figures.Count(count)} {(validator.Source is Retouch.Data.Pairs.IPairSource ? "pair" : "picture")}{(count == 1 ? "" : "s")}";
+        var origin = validation.Folder is { } folder ? $" of {folder}" : " of the data";
+        var times = validator.Parts == 1 ? "" : $" at {validator.Parts} timesteps each";
+        var stop = validation.Stop is { } s ? $"; stops after {s.Patience} without improvement of {validator.Term}" : "";
+        return $"{samples}{origin}{times}, every {Figures.Count(validation.Every)} steps{stop}";
     }
 
     private static string Device(TrainingOptions options, Device device)

@@ -1,10 +1,12 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Torch;
 using Retouch.Torch.Optim;
 using Retouch.Torch.Safetensors;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.State;
 using Retouch.Training.Tasks;
@@ -67,6 +69,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Completed optimiser steps.</summary>
     public long Step => _step;
 
+    /// <summary>Validation of the run, or null.</summary>
+    internal Validator? Validator { get; init; }
+
+    private bool HasEnded => _step >= _options.Steps || Validator is { HasEnded: true };
+
     /// <summary>Raised after each checkpoint.</summary>
     public event Action? CheckpointWritten;
 
@@ -101,6 +108,8 @@ public sealed class Trainer : IDisposable
         }
 
         _task.LoadState(state.Task);
+        if (Validator is not null)
+            Validator.State = state.Validation ?? ValidationState.None;
         (_step, _saved, _cursor, _secondsBefore) = (state.Step, state.Step, state.Cursor, state.Seconds);
         return true;
     }
@@ -124,7 +133,9 @@ public sealed class Trainer : IDisposable
         var start = _time.GetTimestamp();
         var device = _task.Network.All[0].Value.Device;
         double Seconds() => _secondsBefore + _time.GetElapsedTime(start).TotalSeconds;
-        while (_step < _options.Steps)
+        // Before the first step, and after a resume if the validation of the checkpoint's step was interrupted.
+        Validate(log, progress, cancellation);
+        while (!HasEnded)
         {
             if (cancellation.IsCancellationRequested)
             {
@@ -164,7 +175,7 @@ public sealed class Trainer : IDisposable
                 {
                     Loss = record.Loss,
                     Terms = record.Terms,
-                    Figures = shown,
+                    Figures = [.. shown, .. Validator?.Shown ?? []],
                     MemoryBytes = memory,
                 }
             );
@@ -177,7 +188,8 @@ public sealed class Trainer : IDisposable
                 progress.Note($"Step {_step}: {note}");
             if (review?.Stop is { } stop)
                 throw new DivergedException($"Stopped after step {_step}. {stop} {KeptBefore()}");
-            if (_options.Samples.Every > 0 && (Due(_options.Samples.Every) || _step == _options.Steps))
+            Validate(log, progress, cancellation);
+            if (_options.Samples.Every > 0 && (Due(_options.Samples.Every) || HasEnded))
                 WriteSamples(log, cancellation);
             // Weights that may have diverged are not checkpointed until the check passes again.
             _owed |= Due(_options.Checkpoints.Every);
@@ -187,6 +199,11 @@ public sealed class Trainer : IDisposable
 
         if (_step != _saved)
             WriteCheckpoint(Seconds(), log);
+        if (_step < _options.Steps)
+            progress.Note(
+                $"Stopped early after step {_step} of {_options.Steps}: {Validator!.Term} has not improved in "
+                    + $"{_options.Validation!.Stop!.Patience} validations."
+            );
         WriteResult();
     }
 
@@ -232,6 +249,24 @@ public sealed class Trainer : IDisposable
         }
     }
 
+    private void Validate(RunLog log, IProgressLine progress, CancellationToken cancellation)
+    {
+        if (Validator is not { } validator || !validator.IsDue(_step) || cancellation.IsCancellationRequested)
+            return;
+        void Count(int done, int all) => progress.Report(new TrainingProgress(done, all) { Unit = "held-out batch" });
+        try
+        {
+            log.Append(_step, validator.Run(_step, _averages, Count, cancellation));
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop checks the token next; the step is validated again when the run is resumed.
+            return;
+        }
+
+        progress.Note($"Step {_step}: held-out {validator.Term} {Figures.Significant(validator.State.Latest)}");
+    }
+
     private void WithBestWeights(Action action)
     {
         if (_averages.Count == 0)
@@ -260,6 +295,7 @@ public sealed class Trainer : IDisposable
             Seconds = seconds,
             Task = _task.SaveState(),
             Scaler = _scaler?.State,
+            Validation = Validator?.State,
             Options = JsonNode.Parse(OptionsFile.Write(_options))!.AsObject(),
         };
         _checkpoints.Write(

@@ -2,6 +2,7 @@ using System.Globalization;
 using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Torch.Optim;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 
@@ -14,7 +15,7 @@ namespace Retouch.Training;
 /// <param name="Steps">Total steps.</param>
 /// <param name="StepsLeft">Remaining steps; fewer than <paramref name="Steps"/> for a resumed run.</param>
 /// <param name="SecondsPerStep">Median of the measured steps.</param>
-/// <param name="EstimatedSeconds">Remaining steps times seconds per step; without sampling and checkpoints.</param>
+/// <param name="EstimatedSeconds">Remaining steps times seconds per step; without sampling, validation and checkpoints.</param>
 /// <param name="StateBytes">Memory proportional to the trained network: weights, gradients, two moments, averages.</param>
 /// <param name="PeakBytes">Peak main memory of the process while measuring: networks, data and libraries included, sampling
 /// excluded.</param>
@@ -46,6 +47,9 @@ public sealed record TrainingPlan(
     /// <summary>Seconds for precomputed reference errors, before the first step, or null.</summary>
     public double? ReferenceSeconds { get; init; }
 
+    /// <summary>Seconds of one validation, measured on one batch, or null.</summary>
+    public double? ValidationSeconds { get; init; }
+
     /// <summary>Number of steps that <see cref="Measure"/> runs.</summary>
     internal const int StepsTaken = 4;
 
@@ -67,10 +71,12 @@ public sealed record TrainingPlan(
             Line("encoding", $"{Figures.Duration(TimeSpan.FromSeconds(encoding))} before the first step (measured; less with a cache)");
         if (ReferenceSeconds is { } reference)
             Line("reference", $"{Figures.Duration(TimeSpan.FromSeconds(reference))} before the first step (measured)");
+        if (ValidationSeconds is { } validation)
+            Line("validation", $"{Figures.Duration(TimeSpan.FromSeconds(validation))} each time (measured on one batch)");
         Line("time per step", $"{Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");
         Line(
             $"{Figures.Count(StepsLeft)} steps{(StepsLeft < Steps ? " left" : "")}",
-            $"{Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}, without sampling and checkpoints"
+            $"{Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}, without sampling, validation and checkpoints"
         );
     }
 
@@ -81,6 +87,7 @@ public sealed record TrainingPlan(
         IPictureSource source,
         long done,
         IBatchSource data,
+        Validator? validator,
         TimeProvider time,
         CancellationToken cancellation
     )
@@ -107,6 +114,7 @@ public sealed record TrainingPlan(
                     seconds.Add(time.GetElapsedTime(start).TotalSeconds);
             }
 
+            var validation = validator?.Measure(averages.Length, time);
             seconds.Sort();
             var median = seconds[Measured / 2];
             var left = Math.Max(0, options.Steps - done);
@@ -126,7 +134,10 @@ public sealed record TrainingPlan(
                 ProcessMemory.Peak(),
                 checkpoint,
                 (checkpoint * (options.Checkpoints.Keep + 1)) + models
-            );
+            )
+            {
+                ValidationSeconds = validation,
+            };
         }
         finally
         {

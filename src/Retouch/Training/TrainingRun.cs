@@ -9,27 +9,12 @@ using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Training.Caching;
 using Retouch.Training.Conditions;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
-
-/// <summary>Result of a run.</summary>
-/// <param name="Run">Folder of the run.</param>
-/// <param name="Steps">Completed optimiser steps.</param>
-/// <param name="Seconds">Wall-clock seconds of this process.</param>
-/// <param name="LastLoss">Total loss of the last step.</param>
-/// <param name="Models">Folders of the trained weights and of each average, in diffusers layout or as adapters.</param>
-/// <param name="Quarantined">Number of unusable pictures.</param>
-public sealed record TrainingOutcome(
-    string Run,
-    long Steps,
-    double Seconds,
-    double LastLoss,
-    IReadOnlyList<string> Models,
-    int Quarantined
-);
 
 /// <summary>A training run from options to result: builds networks, data and trainer.</summary>
 public sealed class TrainingRun : IDisposable
@@ -43,6 +28,8 @@ public sealed class TrainingRun : IDisposable
     private readonly DenoiserTask? _denoiser;
     private readonly PreferenceTask? _preference;
     private readonly ISampleGrid _samples;
+    private readonly HeldOutSplit _split;
+    private readonly Validator? _validator;
     private readonly IAutoencoder? _encoder;
     private readonly List<string> _notes = [];
     private readonly bool _resumed;
@@ -61,6 +48,9 @@ public sealed class TrainingRun : IDisposable
         // A resumed run keeps its classes.
         _options = options = resumed ? options : ScratchClasses.Fill(options, source);
         Tell(source, singles);
+        var trained = resumed && new State.CheckpointStore(folder!.Path).Steps.Count > 0;
+        _split = HeldOutSplit.Of(options, source, singles, trained ? folder!.HeldOutFile : null, _notes.Add);
+        (source, singles) = (_split.Training, _split.Singles);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
             _data = TrainingData.Of(options, source, singles);
@@ -74,6 +64,7 @@ public sealed class TrainingRun : IDisposable
             );
             _samples = new ReconstructionGrid(autoencoder.Autoencoder, shown, options.Samples.Count, _device);
             _task = autoencoder;
+            _validator = Validation();
             return;
         }
 
@@ -87,7 +78,26 @@ public sealed class TrainingRun : IDisposable
         _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
         _task = _preference is null ? _denoiser : _preference;
         _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, _notes.Add));
+        _validator = Validation();
     }
+
+    private Validator? Validation() =>
+        _split.HeldOut is not { } heldOut
+            ? null
+            : new Validator(
+                _task,
+                new HeldOutBatches(
+                    _task.Accept(heldOut, static _ => { }),
+                    _data.Loader.Framing,
+                    _options,
+                    _device,
+                    _options.Data.Pairs is null ? _encoder : null
+                ),
+                _options
+            );
+
+    /// <summary>Training data and held-out samples.</summary>
+    private IReadOnlyList<IPictureSource> Sources => _validator is null ? _data.Sources : [.. _data.Sources, _validator.Source];
 
     /// <summary>Starts a run.</summary>
     /// <param name="options">Validated options.</param>
@@ -145,12 +155,12 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
-        foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _device, folder))
+        foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _validator, _device, folder))
             progress.Note(line);
         _notes.ForEach(progress.Note);
-        var inputs = ResumeCheck.Inputs(_options, _data);
+        var inputs = ResumeCheck.Inputs(_options, _data, _validator?.Source);
         var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
-        _task.Prepare(_data.Sources, progress.Note, Counted(progress, "caption"), cancellation);
+        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
         // The weights are still the reference model's: the checkpoint is restored later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
@@ -161,7 +171,10 @@ public sealed class TrainingRun : IDisposable
             folder,
             cursor => OpenData(_data, cursor, Store(), cancellation, Counted(progress, "picture")),
             _time
-        );
+        )
+        {
+            Validator = _validator,
+        };
         if (_resumed)
             progress.Note(
                 trainer.TryResume(progress.Note)
@@ -180,6 +193,7 @@ public sealed class TrainingRun : IDisposable
             progress.Note(scaled);
         OptionsFile.Save(_options, folder.OptionsFile);
         inputs.Save(folder.InputsFile);
+        _split.Save(_options, folder.HeldOutFile);
         trainer.CheckpointWritten += () => _data.SaveQuarantine(folder.QuarantineFile);
         try
         {
@@ -192,10 +206,17 @@ public sealed class TrainingRun : IDisposable
                 progress.Note($"{_data.Unusable} pictures are unusable; they are listed with reasons in {folder.QuarantineFile}.");
         }
 
-        var records = MetricsReader.Read(folder.MetricsFile);
-        var last = records.Count > 0 ? records[^1].Find("loss/total") ?? double.NaN : double.NaN;
+        var last = MetricsReader.LastLoss(MetricsReader.Read(folder.MetricsFile)) ?? double.NaN;
         string[] models = [folder.ModelFolder(null), .. _options.Averages.Select(a => folder.ModelFolder(a.Decay))];
-        return new TrainingOutcome(folder.Path, trainer.Step, _time.GetElapsedTime(start).TotalSeconds, last, models, _data.Unusable);
+        return new TrainingOutcome(
+            folder.Path,
+            trainer.Step,
+            _time.GetElapsedTime(start).TotalSeconds,
+            last,
+            models,
+            _data.Unusable,
+            _validator?.Outcome
+        );
     }
 
     /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, without training.</summary>
@@ -203,7 +224,7 @@ public sealed class TrainingRun : IDisposable
     public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(progress);
-        _task.Prepare(_data.Sources, progress.Note, Counted(progress, "caption"), cancellation);
+        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
         using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"));
         var prompts = _denoiser is { TakesPrompts: true };
         var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
@@ -217,11 +238,11 @@ public sealed class TrainingRun : IDisposable
         var part = _options.Data.Pairs is null
             ? TrainingData.Of(
                 _options,
-                new FirstPictures(_data.Source, TrainingPlan.StepsTaken * _options.Batch.Size * _options.Batch.Accumulate),
+                ChosenPictures.First(_data.Source, TrainingPlan.StepsTaken * _options.Batch.Size * _options.Batch.Accumulate),
                 null
             )
             : _data;
-        _task.Prepare(part.Sources, static _ => { }, null, cancellation);
+        _task.Prepare([.. part.Sources, .. Sources.Skip(_data.Sources.Count)], static _ => { }, null, cancellation);
         var start = _time.GetTimestamp();
         if (PrecomputesReference)
             Reference(cancellation).Run(_data.Source, null, TrainingPlan.StepsTaken, null, cancellation);
@@ -232,7 +253,8 @@ public sealed class TrainingRun : IDisposable
         start = _time.GetTimestamp();
         var batches = OpenData(part, default, null, cancellation);
         var encoding = _time.GetElapsedTime(start).TotalSeconds / part.Source.Count * _data.Source.Count;
-        return TrainingPlan.Measure(_task, _options, _data.Source, done, batches, _time, cancellation) with
+        var plan = TrainingPlan.Measure(_task, _options, _data.Source, done, batches, _validator, _time, cancellation);
+        return plan with
         {
             EncodingSeconds = _options.Data.CacheLatents ? encoding : null,
             ReferenceSeconds = reference,
@@ -241,7 +263,11 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _task.Dispose();
+    public void Dispose()
+    {
+        _validator?.Dispose();
+        _task.Dispose();
+    }
 
     private IBatchSource OpenData(
         TrainingData data,

@@ -172,7 +172,8 @@ public sealed class StudyReportsTests : IDisposable
         Assert.Equal((2, 3, 1, 1), (made.Preferences, made.Pairs, made.Ties, made.Short));
         Assert.Equal(
             [
-                """{"winner":"images/a/000.png","loser":["images/b/000.png","images/c/000.png"],"caption":"prompt number 0","label":null}""",
+                """{"winner":"images/a/000.png","loser":["images/b/000.png","images/c/000.png"],"caption":"prompt number 0","""
+                    + "\"label\":null}",
                 """{"winner":"images/c/001.png","loser":["images/b/001.png"],"caption":"prompt number 1","label":null}""",
             ],
             File.ReadAllLines(Path.Combine(output, "metadata.jsonl"))

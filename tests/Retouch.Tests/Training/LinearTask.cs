@@ -5,6 +5,7 @@ using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Tests.Training;
@@ -56,6 +57,11 @@ internal sealed class LinearTask : ITrainingTask
             x.Select(1, 0).Detach()
         );
     }
+
+    public IReadOnlyList<string> Terms => ["square"];
+
+    public IReadOnlyDictionary<string, HealthFigure> Validate(TrainingBatch batch, HeldOutDraws draws) =>
+        throw new NotSupportedException("This task has no held-out samples.");
 
     public void Save(string folder)
     {

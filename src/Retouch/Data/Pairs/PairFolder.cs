@@ -79,6 +79,9 @@ public sealed class PairFolder : IPairSource
     /// <summary>Lengths and modification times of both files.</summary>
     public string Stamp(int index) => $"{Stamp(_list.Pairs[index].Winner)}+{Stamp(_list.Pairs[index].Loser)}";
 
+    /// <summary>Winner and loser.</summary>
+    public IReadOnlyList<string> FilesOf(int index) => [FullPath(_list.Pairs[index].Winner), FullPath(_list.Pairs[index].Loser)];
+
     /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0) => Load(_list.Pairs[index].Winner, minSide);
 

@@ -50,6 +50,10 @@ public sealed record AutoencoderLossOptions
 /// <param name="options">Validated options.</param>
 public sealed class AutoencoderLoss(AutoencoderLossOptions options)
 {
+    /// <summary>Names of the terms, in order.</summary>
+    public IReadOnlyList<string> Names { get; } =
+        options.PyramidWeight > 0 ? ["reconstruction", "kl", "pyramid"] : ["reconstruction", "kl"];
+
     /// <summary>Loss of a batch.</summary>
     /// <param name="images">[batch, 3, height, width] in [−1, 1].</param>
     /// <param name="decoded">Reconstructions of the same shape, in the graph.</param>

@@ -49,10 +49,12 @@ internal sealed class ClassConditions(int classes, IReadOnlyDictionary<int, stri
     public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
 
     /// <inheritdoc/>
-    public Condition Of(TrainingBatch batch, StepSeeds seeds)
+    public Condition Of(TrainingBatch batch, StepSeeds? seeds)
     {
         var given = batch.Samples.Select(static s => (long)s.Label!.Value).ToArray();
-        using var generator = seeds.For(RandomPurpose.Dropout);
+        using var generator = seeds?.For(RandomPurpose.Dropout);
+        if (generator is null)
+            return new Condition(Tensor.From(given).To(device));
         return new Condition(ClassDropout.Apply(Tensor.From(given).To(device), dropout, classes, generator));
     }
 

@@ -30,6 +30,6 @@ public interface IConditionSource : IDisposable
 
     /// <summary>Condition of a batch, with dropout for classifier-free guidance, in the current scope.</summary>
     /// <param name="batch">Samples.</param>
-    /// <param name="seeds">Seeds of the dropout.</param>
-    Condition Of(TrainingBatch batch, StepSeeds seeds);
+    /// <param name="seeds">Seeds of the dropout; null for none.</param>
+    Condition Of(TrainingBatch batch, StepSeeds? seeds);
 }

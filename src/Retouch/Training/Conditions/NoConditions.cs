@@ -22,7 +22,7 @@ internal sealed class NoConditions : IConditionSource
     public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
 
     /// <inheritdoc/>
-    public Condition Of(TrainingBatch batch, StepSeeds seeds) => new();
+    public Condition Of(TrainingBatch batch, StepSeeds? seeds) => new();
 
     /// <inheritdoc/>
     public void Dispose() { }

@@ -103,11 +103,11 @@ internal sealed class PromptConditions : IConditionSource
     }
 
     /// <inheritdoc/>
-    public Condition Of(TrainingBatch batch, StepSeeds seeds)
+    public Condition Of(TrainingBatch batch, StepSeeds? seeds)
     {
-        using var generator = seeds.For(RandomPurpose.Dropout);
-        var chances = Ops.Rand([(long)batch.Count], generator).ToArray<float>();
-        var condition = Table.Of([.. batch.Samples.Select((s, k) => chances[k] < _dropout ? None : s.Caption!)]);
+        using var generator = seeds?.For(RandomPurpose.Dropout);
+        var chances = generator is null ? null : Ops.Rand([(long)batch.Count], generator).ToArray<float>();
+        var condition = Table.Of([.. batch.Samples.Select((s, k) => chances?[k] < _dropout ? None : s.Caption!)]);
         return Complete(condition, [.. batch.Frames.Select(f => Micro(batch, f))]);
     }
 

@@ -80,6 +80,9 @@ public sealed record TrainingOptions
     /// <summary>Sample grids during training.</summary>
     public SampleOptions Samples { get; init; } = new();
 
+    /// <summary>Validation on held-out samples; null disables it.</summary>
+    public ValidationOptions? Validation { get; init; }
+
     /// <summary>Logging.</summary>
     public LogOptions Log { get; init; } = new();
 
@@ -117,6 +120,7 @@ public sealed record TrainingOptions
                 Size = Data.Size ?? NativeSize.Of(this),
             },
             Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
+            Validation = Validation is null ? null : Validation with { Folder = Absolute(Validation.Folder) },
             Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
             AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
         };
@@ -156,6 +160,7 @@ public sealed record TrainingOptions
         Samples.Validate(check.Under(nameof(Samples)));
         Model.Validate(Task, check.Under(nameof(Model)));
         ValidatePairs(check);
+        Validation?.Validate(this, check.Under(nameof(Validation)));
         if (Task == TrainingTaskKind.Denoiser)
             ValidateDenoiser(check);
         else

@@ -41,16 +41,23 @@ internal sealed record RunInputs(
     /// <param name="libtorch">Version of libtorch.</param>
     /// <param name="model">Hash of each part of the model, by name.</param>
     /// <param name="sources">Training data.</param>
-    public static RunInputs Of(string libtorch, IReadOnlyDictionary<string, string> model, IReadOnlyList<IPictureSource> sources)
+    /// <param name="heldOut">Held-out samples, or null; their names have a prefix.</param>
+    public static RunInputs Of(
+        string libtorch,
+        IReadOnlyDictionary<string, string> model,
+        IReadOnlyList<IPictureSource> sources,
+        IPictureSource? heldOut = null
+    )
     {
         ArgumentNullException.ThrowIfNull(sources);
         var samples = new Dictionary<string, KnownSample>(StringComparer.Ordinal);
-        foreach (var source in sources)
+        foreach (var source in heldOut is null ? sources : [.. sources, heldOut])
         {
             for (var k = 0; k < source.Count; k++)
             {
                 var sample = source[k];
                 var name = source is IPairSource pairs ? $"{sample.Id} > {pairs.Loser(k).Id}" : sample.Id;
+                name = source == heldOut ? $"held out: {name}" : name;
                 var unique = name;
                 for (var again = 2; samples.ContainsKey(unique); again++)
                     unique = $"{name} ({again})";

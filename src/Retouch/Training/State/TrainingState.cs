@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
 using Retouch.Torch.Optim;
+using Retouch.Training.HeldOut;
 
 namespace Retouch.Training.State;
 
@@ -27,6 +28,9 @@ public sealed record TrainingState
 
     /// <summary>State of the loss scaler in float16; null in other types.</summary>
     public LossScalerState? Scaler { get; init; }
+
+    /// <summary>State of the validation; null without one.</summary>
+    public ValidationState? Validation { get; init; }
 
     /// <summary>Options of the run at this checkpoint; null in checkpoints of earlier versions.</summary>
     public JsonObject? Options { get; init; }

@@ -2,10 +2,12 @@ using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Data;
+using Retouch.Objectives;
 using Retouch.Objectives.Autoencoder;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
@@ -66,16 +68,36 @@ public sealed class AutoencoderTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(batch);
         var images = batch.Images!;
         using var generator = seeds.For(RandomPurpose.Posterior);
-        Posterior posterior;
-        Tensor decoded;
-        using (Autocast.Enter(_device, _precision))
-        {
-            posterior = _autoencoder.EncodePosterior(images);
-            var noise = Ops.Randn(posterior.Mean.Shape, generator, dtype: DType.Float32).To(_device);
-            decoded = _autoencoder.Decode(new Latent(_autoencoder.Scale(posterior.Sample(noise))));
-        }
-
+        var (posterior, decoded) = Reconstruct(images, shape => Ops.Randn(shape, generator, dtype: DType.Float32));
         return new StepLoss(_loss.Evaluate(images, decoded, posterior), (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Terms => _loss.Names;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, HealthFigure> Validate(TrainingBatch batch, HeldOutDraws draws)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(draws);
+        using var quiet = Autograd.NoGrad();
+        var images = batch.Images!;
+        var (posterior, decoded) = Reconstruct(images, shape => draws.Noise(shape, RandomPurpose.Posterior));
+        return _loss
+            .Evaluate(images, decoded, posterior)
+            .Terms.ToDictionary(
+                static t => t.Name,
+                t => new HealthFigure(HealthKind.Ratio, t.Raw * batch.Count, batch.Count),
+                StringComparer.Ordinal
+            );
+    }
+
+    private (Posterior Posterior, Tensor Decoded) Reconstruct(Tensor images, Func<long[], Tensor> noise)
+    {
+        using var cast = Autocast.Enter(_device, _precision);
+        var posterior = _autoencoder.EncodePosterior(images);
+        var drawn = noise(posterior.Mean.Shape).To(_device);
+        return (posterior, _autoencoder.Decode(new Latent(_autoencoder.Scale(posterior.Sample(drawn)))));
     }
 
     /// <inheritdoc/>

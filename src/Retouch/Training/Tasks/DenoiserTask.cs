@@ -14,6 +14,7 @@ using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Nn;
 using Retouch.Training.Conditions;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
@@ -107,6 +108,44 @@ public sealed class DenoiserTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(batch);
         var noisy = AddNoise(Encode(batch, seeds), seeds);
         return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images, PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, s)));
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Terms => _objectives.Names;
+
+    /// <inheritdoc/>
+    public int? TrainSteps => Formulation.TrainSteps;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, HealthFigure> Validate(TrainingBatch batch, HeldOutDraws draws)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(draws);
+        using var quiet = Autograd.NoGrad();
+        var autoencoder = Pipeline.Autoencoder;
+        var latent = draws.Latents(autoencoder, batch.Moments ?? autoencoder.EncodeMoments(batch.Images!));
+        var noise = draws.Noise(latent.Value.Shape).To(Device);
+        var level = Formulation.LevelsAt([.. draws.Fractions.Select(Formulation.TimeAt)], Device);
+        return Measure(Formulation.AddNoise(latent, noise, level), Conditions.Of(batch, null), batch.Images).Terms;
+    }
+
+    /// <summary>Unweighted terms and health metrics of noised samples as sums, without gradient.</summary>
+    /// <param name="noisy">Noised samples.</param>
+    /// <param name="condition">Their condition.</param>
+    /// <param name="images">Their images, if an objective needs them.</param>
+    /// <param name="pairs">Pair layout; null without pairs.</param>
+    internal (IReadOnlyDictionary<string, HealthFigure> Terms, IReadOnlyDictionary<string, HealthFigure> Health) Measure(
+        NoisedLatent noisy,
+        Condition condition,
+        Tensor? images,
+        PairedSamples? pairs = null
+    )
+    {
+        Denoised denoised;
+        using (Autocast.Enter(Device, Precision))
+            denoised = Model.At(noisy.Value, noisy.Level, condition);
+        using (Autocast.Enter(Device, DecoderPrecision))
+            return _objectives.Measure(new ObjectiveInputs(Formulation, noisy, denoised, images) { Pairs = pairs });
     }
 
     /// <inheritdoc/>

@@ -3,6 +3,7 @@ using Retouch.Data;
 using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
+using Retouch.Training.HeldOut;
 
 namespace Retouch.Training.Tasks;
 
@@ -30,6 +31,20 @@ public interface ITrainingTask : IDisposable
     /// <param name="batch">Samples; owned by the caller.</param>
     /// <param name="seeds">Seeds of everything random.</param>
     StepLoss Evaluate(TrainingBatch batch, StepSeeds seeds);
+
+    /// <summary>Names of the loss terms, in order.</summary>
+    IReadOnlyList<string> Terms { get; }
+
+    /// <summary>Upper bound of the timesteps; null for a task without timesteps.</summary>
+    int? TrainSteps => null;
+
+    /// <summary>
+    /// Unweighted terms of held-out samples, and other metrics of the task, as sums over the batch; without gradient, condition dropout or
+    /// any effect on the training.
+    /// </summary>
+    /// <param name="batch">Samples; owned by the caller.</param>
+    /// <param name="draws">Their timesteps and noise.</param>
+    IReadOnlyDictionary<string, HealthFigure> Validate(TrainingBatch batch, HeldOutDraws draws);
 
     /// <summary>Metrics of <see cref="LossTerms.Figures"/> shown in the progress line: display name and log name.</summary>
     IReadOnlyList<KeyValuePair<string, string>> Shown => [];

@@ -12,6 +12,9 @@ namespace Retouch.Training.Tasks;
 /// <param name="noise">Whether noise is shared.</param>
 internal sealed class PairedDraws(PairNoise noise)
 {
+    /// <summary>Whether winner and loser share their noise.</summary>
+    public bool IsShared => noise == PairNoise.Shared;
+
     /// <summary>
     /// Expands a condition of [winners; single samples] to [winners; losers; single samples]: both samples of a pair share it.
     /// </summary>

@@ -11,6 +11,7 @@ using Retouch.Objectives.Preference;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training.Caching;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
@@ -114,6 +115,41 @@ public sealed class PreferenceTask : ITrainingTask
         using (Autocast.Enter(_inner.Device, _inner.Precision))
             paired = Compare(noisy, condition, pairs, known);
         return _inner.Evaluate(noisy, condition, images, place, paired);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Terms => _inner.Terms;
+
+    /// <inheritdoc/>
+    public int? TrainSteps => _inner.TrainSteps;
+
+    /// <summary>
+    /// Unweighted terms of held-out pairs with the metrics of <see cref="Shown"/>: accuracy, margin and errors of winners and losers.
+    /// </summary>
+    public IReadOnlyDictionary<string, HealthFigure> Validate(TrainingBatch batch, HeldOutDraws draws)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(draws);
+        using var quiet = Autograd.NoGrad();
+        var pairs = batch.Pairs;
+        var autoencoder = _inner.Pipeline.Autoencoder;
+        var moments = autoencoder.EncodeMoments(batch.Images!);
+        var ofLosers = _draws.IsShared ? 0 : 1;
+        var winners = draws.Latents(autoencoder, moments.Narrow(0, 0, pairs)).Value;
+        var losers = draws.Latents(autoencoder, moments.Narrow(0, pairs, pairs), ofLosers).Value;
+        var noise = Ops.Cat([draws.Noise(winners.Shape), draws.Noise(losers.Shape, stream: ofLosers)], 0).To(_inner.Device);
+        double[] times = [.. draws.Fractions.Select(_inner.Formulation.TimeAt)];
+        var level = _inner.Formulation.LevelsAt(PairedDraws.Spread(times, pairs), _inner.Device);
+        var noisy = _inner.Formulation.AddNoise(new Latent(Ops.Cat([winners, losers], 0)), noise, level);
+        var condition = PairedDraws.Spread(_inner.Conditions.Of(batch.WithoutLosers(), null), pairs, 0);
+        PairedSamples paired;
+        using (Autocast.Enter(_inner.Device, _inner.Precision))
+            paired = Compare(noisy, condition, pairs, null);
+        var (terms, health) = _inner.Measure(noisy, condition, batch.Images, paired);
+        var result = terms.ToDictionary(StringComparer.Ordinal);
+        foreach (var (_, name) in Shown)
+            result[name] = health[name];
+        return result;
     }
 
     /// <summary>

@@ -18,6 +18,11 @@ public static class MetricsReader
         return records;
     }
 
+    /// <summary>Total loss of the last training step, or null; records of validations have none.</summary>
+    /// <param name="records">Records of a run.</param>
+    public static double? LastLoss(IReadOnlyList<MetricsRecord> records) =>
+        records.Select(static r => r.Find("loss/total")).LastOrDefault(static l => l is not null);
+
     /// <summary>Records, each with the byte offset after its line feed.</summary>
     internal static IEnumerable<(MetricsRecord Record, long End)> Lines(string path)
     {
