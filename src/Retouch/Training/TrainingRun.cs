@@ -8,6 +8,7 @@ using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Training.Caching;
+using Retouch.Training.Conditions;
 using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
@@ -36,7 +37,6 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed, bool acceptChanges = false)
     {
-        _options = options;
         _folder = folder;
         _time = time;
         _resumed = resumed;
@@ -45,6 +45,8 @@ public sealed class TrainingRun : IDisposable
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
         var precision = DTypes.Precisions[options.Precision];
         var (source, singles) = TrainingData.Open(options);
+        // A resumed run keeps its classes.
+        _options = options = resumed ? options : ScratchClasses.Fill(options, source);
         Tell(source, singles);
         var trained = resumed && new State.CheckpointStore(folder!.Path).Steps.Count > 0;
         _split = HeldOutSplit.Of(options, source, singles, trained ? folder!.HeldOutFile : null, _notes.Add);
