@@ -3,10 +3,10 @@ using System.Text.Json.Serialization;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// A weight that is measured over a warm-up of optimiser steps and then frozen. Share: w = share/(1 − Σ shares) · Σ others/Σ term, with sums
-/// over all samples of the previous steps. Gradient ratio: w = ratio · median over the previous steps of ‖g_latent‖/‖g_term‖, with gradients
-/// at the network's output. A step is measured as a whole, so that the split into micro-batches has no effect; the weight of the first step
-/// is 0. Steps in which the term is zero (no sample passes the gate) or not finite are skipped.
+/// A weight that is measured over a warm-up of optimiser steps and then frozen. Share: w = share/(1 − Σ shares) · Σ others/Σ term, with
+/// sums over all samples of the previous steps. Gradient ratio: w = ratio · median over the previous steps of ‖g_latent‖/‖g_term‖, with
+/// gradients at the network's output. A step is measured as a whole, so that the split into micro-batches has no effect; the weight of
+/// the first step is 0. Steps in which the term is zero (no sample passes the gate) or not finite are skipped.
 /// </summary>
 /// <remarks>
 /// The median, because norms of decoded losses are heavy-tailed: a sample with an almost constant feature map can have 100 times the usual

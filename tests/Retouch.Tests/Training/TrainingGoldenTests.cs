@@ -51,6 +51,7 @@ public sealed class TrainingGoldenTests
             Weight = weight,
             Threshold = threshold,
             DepthWeighting = DepthWeighting.Exponential,
+            Statistics = StatisticsSource.Estimate,
             StatisticsGradient = 0,
             VarianceFloor = 0,
             ResolutionScale = 1,

@@ -149,9 +149,9 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     private static Tensor Widen(Tensor x) => x.DType == DType.Float64 ? x : x.To(DType.Float32);
 
     /// <summary>
-    /// Factors on the maps' losses [batch, channels]. 0 for constant target maps, with a variance below a millionth of the layer's mean: they
-    /// have no variance to normalise by. Otherwise 1, or, with a floor f of the layer's mean variance, v/(v + f·mean), which replaces the
-    /// divisor v of a squared difference by v + f·mean (and correspondingly for absolute differences).
+    /// Factors on the maps' losses [batch, channels]. 0 for constant target maps, with a variance below a millionth of the layer's mean:
+    /// they have no variance to normalise by. Otherwise 1, or, with a floor f of the layer's mean variance, v/(v + f·mean), which
+    /// replaces the divisor v of a squared difference by v + f·mean (and correspondingly for absolute differences).
     /// </summary>
     private static Tensor MapWeights(Tensor targetVariance, FeatureSettings settings)
     {

@@ -27,8 +27,8 @@ internal sealed record FeatureSettings(
 )
 {
     /// <summary>
-    /// Fraction of the mean variance of the layer's target maps, of the same sample, added to a variance. For statistics of the target, whose
-    /// own variance is no floor.
+    /// Fraction of the mean variance of the layer's target maps, of the same sample, added to a variance. For statistics of the target,
+    /// whose own variance is no floor.
     /// </summary>
     public double LayerFloor { get; init; }
 }
