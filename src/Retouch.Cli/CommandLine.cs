@@ -39,6 +39,7 @@ internal static class CommandLine
             CacheCommand.Create(),
             StudyCommand.Create(),
             TrainCommand.Create(),
+            WatchCommand.Create(),
             ProbeLibraryCommand.Create(),
         };
 

@@ -142,6 +142,12 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Resolved options.</summary>
     public TrainingOptions Options => _options;
 
+    /// <summary>Folder of the run; null for planning only.</summary>
+    public RunFolder? Folder => _folder;
+
+    /// <summary>Whether the run has logged a step.</summary>
+    public bool HasMetrics => _folder is not null && File.Exists(_folder.OptionsFile) && File.Exists(_folder.MetricsFile);
+
     /// <summary>Whether the trained denoiser is text-conditional.</summary>
     public bool TakesPrompts => _denoiser is { TakesPrompts: true };
 
@@ -153,6 +159,20 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
+        using var noted = new NotedProgress(progress, folder.LogFile, _time);
+        try
+        {
+            return Train(folder, start, noted, cancellation);
+        }
+        catch (RetouchException e)
+        {
+            noted.Write(e.Message);
+            throw;
+        }
+    }
+
+    private TrainingOutcome Train(RunFolder folder, long start, NotedProgress progress, CancellationToken cancellation)
+    {
         foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _validator, _device, folder))
             progress.Note(line);
         _notes.ForEach(progress.Note);
