@@ -26,7 +26,7 @@ public static class StudyReports
         return lines.Count;
     }
 
-    /// <summary>Writes a preference data set: pictures, and metadata.jsonl with winner, loser (a list) and caption.</summary>
+    /// <summary>Writes a preference data set: pictures, and metadata.jsonl with winner, loser (a list), caption and label.</summary>
     /// <param name="votesFile">File of votes.</param>
     /// <param name="folder">Folder of the study's pictures.</param>
     /// <param name="output">Output folder, new or empty.</param>

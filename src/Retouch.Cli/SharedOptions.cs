@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
+using Retouch.Experiments.Sampling;
 using Retouch.Torch;
 
 namespace Retouch.Cli;
@@ -39,6 +40,10 @@ internal static class SharedOptions
     /// <param name="description">Description, with the unit of the batch.</param>
     public static Option<int> BatchSize(int fallback, string description = PicturesAtOnce) =>
         Number(BatchSizeName, fallback, new() { AtLeast = 1 }, description);
+
+    /// <summary>Classes of sampled pictures.</summary>
+    public static Option<string[]> Class(string description) =>
+        new(ClassRotation.Option) { Description = description, AllowMultipleArgumentsPerToken = true };
 
     /// <summary>A whole number with a default.</summary>
     public static Option<int> Number(string name, int fallback, BoundsAttribute bounds, string description) =>

@@ -10,4 +10,5 @@ internal sealed record ModelPicture(string Model, string Item, string Path, stri
 /// <summary>Item of a study: a prompt, or a file name, of which several models have pictures.</summary>
 /// <param name="Key">Unique key, shown to the owner: the file name, or prompt and seed.</param>
 /// <param name="Prompt">Prompt of the pictures; null if unknown.</param>
-internal sealed record StudyItem(string Key, string? Prompt);
+/// <param name="Label">Class of the pictures, an int or a string; null if unknown.</param>
+internal sealed record StudyItem(string Key, string? Prompt, object? Label = null);

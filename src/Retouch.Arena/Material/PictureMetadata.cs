@@ -8,8 +8,8 @@ namespace Retouch.Arena.Material;
 /// <summary>Metadata of one picture from metadata.jsonl, in the format of <c>retouch sample</c>.</summary>
 /// <param name="Prompt">The member <c>prompt</c>, <c>text</c> or <c>caption</c>.</param>
 /// <param name="Seed">The member <c>seed</c> as text; null if absent.</param>
-/// <param name="Label">The member <c>label</c> as text; null if absent.</param>
-internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Label)
+/// <param name="Label">Class, the member <c>label</c>: an int or a string; null if absent.</param>
+internal sealed record PictureMetadata(string? Prompt, string? Seed, object? Label)
 {
     private static readonly PictureMetadata Nothing = new(null, null, null);
     private static readonly string[] PromptMembers = ["prompt", "text", "caption"];
@@ -21,7 +21,7 @@ internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Lab
         var byPath = new Dictionary<string, PictureMetadata>(StringComparer.Ordinal);
         scan.ReadMetadata(
             "{\"file_name\": ..., \"prompt\": ...}",
-            (path, entry, where) => byPath[path] = new(PromptOf(entry, where), Raw(entry, "seed"), Raw(entry, "label"))
+            (path, entry, where) => byPath[path] = new(PromptOf(entry, where), Raw(entry, "seed"), LabelOf(entry, where))
         );
         return [.. scan.Pictures.Select(path => WithSidecar(byPath.GetValueOrDefault(path, Nothing), scan, path))];
     }
@@ -39,6 +39,9 @@ internal sealed record PictureMetadata(string? Prompt, string? Seed, string? Lab
 
         return null;
     }
+
+    private static object? LabelOf(JsonElement root, string where) =>
+        root.TryGetProperty("label", out var value) && value.ValueKind != JsonValueKind.Null ? FolderMetadata.Label(value, where) : null;
 
     private static string? Raw(JsonElement root, string member) =>
         root.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.Number or JsonValueKind.String

@@ -13,6 +13,7 @@ internal sealed class StudyMaterial
 {
     private readonly Dictionary<(string Model, string Item), ModelPicture> _pictures = [];
     private readonly Dictionary<string, StudyItem> _items = new(StringComparer.Ordinal);
+    private readonly List<string> _differing = [];
 
     private StudyMaterial(string root) => Root = root;
 
@@ -65,6 +66,7 @@ internal sealed class StudyMaterial
         }
 
         material.Models = [.. folders.Select(static f => f.Model)];
+        material.NameClasses();
         material.Items = [.. material._items.Values.OrderBy(static i => i.Key, StringComparer.Ordinal)];
         return material;
     }
@@ -78,6 +80,21 @@ internal sealed class StudyMaterial
 
     private static string SeedKey(PictureMetadata metadata) =>
         $"{metadata.Prompt ?? (metadata.Label is { } label ? $"class {label}" : "")} #{metadata.Seed}".TrimStart();
+
+    /// <summary>If the models number their classes differently, the pictures' prompts (the class names) are the labels.</summary>
+    /// <exception cref="InputException">Pictures of an item are of different classes.</exception>
+    private void NameClasses()
+    {
+        if (_differing.Count == 0)
+            return;
+        if (_items.Values.FirstOrDefault(static i => i.Label is not null && i.Prompt is null) is { } unnamed)
+            throw new InputException(
+                $"The pictures of '{_differing[0]}' have different classes in different folders, and those of '{unnamed.Key}' no class "
+                    + "name (\"text\" in metadata.jsonl). Sample the same classes with the same seeds from every model."
+            );
+        foreach (var item in _items.Values.Where(static i => i.Label is not null).ToList())
+            _items[item.Key] = item with { Label = item.Prompt };
+    }
 
     private void Add(string model, FolderScan scan, string path, PictureMetadata metadata, CancellationToken cancellation)
     {
@@ -96,14 +113,18 @@ internal sealed class StudyMaterial
         if (!_pictures.TryAdd((model, key), picture))
             throw new InputException($"'{full}' and '{_pictures[(model, key)].Path}' differ only in the extension; rename one of them.");
         if (!_items.TryGetValue(key, out var item))
-            _items[key] = new(key, metadata.Prompt);
+            _items[key] = new(key, metadata.Prompt, metadata.Label);
         else if (item.Prompt is null)
-            _items[key] = item with { Prompt = metadata.Prompt };
+            _items[key] = item with { Prompt = metadata.Prompt, Label = item.Label ?? metadata.Label };
         else if (metadata.Prompt is not null && metadata.Prompt != item.Prompt)
             throw new InputException(
                 $"'{full}' has the prompt \"{metadata.Prompt}\", another model's picture of that name \"{item.Prompt}\"; "
                     + $"they cannot be compared. Give every picture a seed in metadata.jsonl, or rename it."
             );
+        else
+            _items[key] = item with { Label = item.Label ?? metadata.Label };
+        if (item?.Label is { } known && metadata.Label is { } label && !label.Equals(known))
+            _differing.Add(key);
     }
 
     private void RefuseLinksOutside(string path)

@@ -36,7 +36,7 @@ public sealed record PreferenceResult(string Folder, int Preferences, int Pairs,
 
 /// <summary>
 /// Exports a study as a preference data set: <c>images/</c>, and <c>metadata.jsonl</c> with <c>winner</c>, <c>loser</c> (list of all
-/// losers to the winner) and <c>caption</c>.
+/// losers to the winner), <c>caption</c> and <c>label</c>.
 /// </summary>
 internal static class PreferenceExport
 {

@@ -27,6 +27,7 @@ internal sealed record PreferenceSet(
     {
         if (!options.Question.IsPaired())
             throw new UsageException("--question alignment is about single pictures; preferences come from appeal or flaws.");
+        var labels = file.Items().ToDictionary(static i => i.Key, static i => i.Label);
         var pictures = file.Pictures().ToDictionary(static p => (p.Model, p.Item));
         var items = ResultsBuilder.Of(file, options.Ratings).Items.Where(i => i.Question == options.Question.Name()).ToList();
         var (kept, contradictions) = Preferences.Of(items, (model, item) => pictures[(model, item)].Sha256);
@@ -51,6 +52,7 @@ internal sealed record PreferenceSet(
                             Winner = Name(p.Winner, p.Item),
                             Loser = p.Losers.Select(m => Name(m, p.Item)),
                             p.Caption,
+                            Label = labels.GetValueOrDefault(p.Item),
                         },
                         JsonStyles.DatasetTable
                     )
@@ -61,7 +63,12 @@ internal sealed record PreferenceSet(
             texts["ties.jsonl"] = Lines(
                 ties.Select(t =>
                     JsonSerializer.Serialize(
-                        new { Pictures = new[] { Name(t.First, t.Item), Name(t.Second!, t.Item) }, Caption = t.Prompt },
+                        new
+                        {
+                            Pictures = new[] { Name(t.First, t.Item), Name(t.Second!, t.Item) },
+                            Caption = t.Prompt,
+                            Label = labels.GetValueOrDefault(t.Item),
+                        },
                         JsonStyles.DatasetTable
                     )
                 )

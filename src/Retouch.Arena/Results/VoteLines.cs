@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Retouch.Arena.Material;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
 using Retouch.Core.Json;
@@ -11,13 +12,13 @@ internal static class VoteLines
     /// <summary>One line per valid vote, including those of excluded raters and attention checks, marked as such.</summary>
     public static IEnumerable<string> Of(StudyFile file)
     {
-        var prompts = file.Items().ToDictionary(static i => i.Key, static i => i.Prompt);
+        var items = file.Items().ToDictionary(static i => i.Key);
         return file
             .Votes.Standing()
-            .Select(vote => JsonSerializer.Serialize(Line(vote, prompts.GetValueOrDefault(vote.Given.Task.Item)), JsonStyles.DatasetTable));
+            .Select(vote => JsonSerializer.Serialize(Line(vote, items.GetValueOrDefault(vote.Given.Task.Item)), JsonStyles.DatasetTable));
     }
 
-    private static object Line(Vote vote, string? prompt)
+    private static object Line(Vote vote, StudyItem? item)
     {
         var task = vote.Given.Task;
         var (left, right) = vote.Given.Swapped ? (task.Second, task.First) : (task.First, task.Second);
@@ -29,7 +30,8 @@ internal static class VoteLines
             Question = task.Question.Name(),
             Check = task.Kind == TaskKind.Judge ? null : task.Kind.ToString().ToLowerInvariant(),
             task.Item,
-            Prompt = prompt,
+            item?.Prompt,
+            item?.Label,
             Left = task.Question.IsPaired() ? left : task.First,
             Right = task.Question.IsPaired() ? right : null,
             Answer = vote.Answer.ToString().ToLowerInvariant(),

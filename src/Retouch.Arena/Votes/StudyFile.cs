@@ -1,6 +1,9 @@
 using System.Security.Cryptography;
+using System.Text.Json;
 using Retouch.Arena.Material;
 using Retouch.Core.Errors;
+using Retouch.Core.Json;
+using Retouch.Data;
 
 namespace Retouch.Arena.Votes;
 
@@ -13,6 +16,7 @@ internal sealed class StudyFile : IDisposable
     private const string Schema = """
         CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, prompt TEXT) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS labels (item TEXT PRIMARY KEY, label TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS pictures (model TEXT NOT NULL, item TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
         PRIMARY KEY (model, item)) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS raters (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, joined TEXT NOT NULL,
@@ -91,8 +95,9 @@ internal sealed class StudyFile : IDisposable
         var database = Database.Open(path, create: false);
         try
         {
-            return database.Query("SELECT 1 FROM sqlite_master WHERE name = 'facts'", static _ => true).Count > 0
-                ? Checked(new(database, null, time), path)
+            var file = new StudyFile(database, null, time);
+            return file.Has("facts")
+                ? Checked(file, path)
                 : throw new InputException($"'{path}' contains no study; give the file of votes with --votes.");
         }
         catch
@@ -114,8 +119,18 @@ internal sealed class StudyFile : IDisposable
     public byte[] Secret() => Convert.FromHexString(Fact("secret")!);
 
     /// <summary>Items, in the order of their keys.</summary>
-    public List<StudyItem> Items() =>
-        Database.Query("SELECT item, prompt FROM items ORDER BY item", static row => new StudyItem(row.Text(0), row.TextOrNull(1)));
+    public List<StudyItem> Items()
+    {
+        var labels = Has("labels")
+            ? Database
+                .Query("SELECT item, label FROM labels", static row => (Item: row.Text(0), Label: LabelOf(row.Text(1))))
+                .ToDictionary(static l => l.Item, static l => l.Label, StringComparer.Ordinal)
+            : [];
+        return Database.Query(
+            "SELECT item, prompt FROM items ORDER BY item",
+            row => new StudyItem(row.Text(0), row.TextOrNull(1), labels.GetValueOrDefault(row.Text(0)))
+        );
+    }
 
     /// <summary>Pictures.</summary>
     public List<ModelPicture> Pictures() =>
@@ -154,6 +169,12 @@ internal sealed class StudyFile : IDisposable
                     item.Key,
                     item.Prompt
                 );
+            foreach (var item in material.Items.Where(static i => i.Label is not null))
+                Database.Execute(
+                    "INSERT INTO labels VALUES (?, ?) ON CONFLICT DO UPDATE SET label = excluded.label",
+                    item.Key,
+                    JsonSerializer.Serialize(item.Label, JsonStyles.StateLine)
+                );
             return true;
         });
 
@@ -162,6 +183,15 @@ internal sealed class StudyFile : IDisposable
     {
         Database.Dispose();
         _serving?.Dispose();
+    }
+
+    // Files of earlier versions lack tables.
+    private bool Has(string table) => Database.Query("SELECT 1 FROM sqlite_master WHERE name = ?", static _ => true, table).Count > 0;
+
+    private static object LabelOf(string json)
+    {
+        using var label = JsonDocument.Parse(json);
+        return FolderMetadata.Label(label.RootElement, "the study's labels");
     }
 
     private static StudyFile Checked(StudyFile file, string path) =>

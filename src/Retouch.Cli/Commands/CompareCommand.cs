@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Pictures;
+using Retouch.Experiments.Sampling;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
@@ -42,6 +43,9 @@ internal static class CompareCommand
     {
         Description = "For models: seed of the first picture, the same for every model. Default 0.",
     };
+    private static readonly Option<string[]> Class = SharedOptions.Class(
+        "For class-conditional models: classes in rotation, by name or number; default: all."
+    );
 
     /// <summary>Creates the verb.</summary>
     public static Command Create()
@@ -57,6 +61,7 @@ internal static class CompareCommand
             Steps,
             Guidance,
             SampleSeed,
+            Class,
         };
         measuring.AddTo(command, compares: true);
         command.SetAction(
@@ -77,7 +82,7 @@ internal static class CompareCommand
         var models = given.Where(IsModel).ToArray();
         // One guidance scale for all models: guidance must not be part of the comparison.
         double? guidance = parsed.GetValue(Guidance);
-        var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed])
+        var inert = ((Option[])[Samples, Steps, Guidance, SampleSeed, Class])
             .Where(o => parsed.GetResult(o) is not null)
             .Select(static o => o.Name)
             .ToArray();
@@ -117,9 +122,11 @@ internal static class CompareCommand
     {
         using var pipeline = LatentDiffusionPipeline.Load(folder, device);
         guidance ??= pipeline.DefaultGuidance(pipeline.NativeSize, pipeline.NativeSize);
+        var count = parsed.GetValue(Samples) ?? DefaultSamples;
         var request = new PipelineSampling
         {
-            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(SampleSeed) ?? 0, parsed.GetValue(Samples) ?? DefaultSamples),
+            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(SampleSeed) ?? 0, count),
+            Labels = ClassRotation.Of(pipeline, parsed.GetValue(Class) ?? [], count),
             Width = pipeline.NativeSize,
             Height = pipeline.NativeSize,
             Steps = parsed.GetValue(Steps) ?? DefaultSteps,
@@ -132,7 +139,8 @@ internal static class CompareCommand
         );
         return ImageSet.From(
             folder,
-            PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation))
+            PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)),
+            request.Labels is { } labels ? [.. labels.Select(pipeline.Labels.GetValueOrDefault)] : null
         );
     }
 }

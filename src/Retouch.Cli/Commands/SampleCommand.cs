@@ -73,11 +73,7 @@ internal static class SampleCommand
     };
     private static readonly Option<int?> Width = new("--width") { Description = "Width in pixels, instead of --size." };
     private static readonly Option<int?> Height = new("--height") { Description = "Height in pixels, instead of --size." };
-    private static readonly Option<int[]> Class = new("--class")
-    {
-        Description = "Classes in rotation; default: all.",
-        AllowMultipleArgumentsPerToken = true,
-    };
+    private static readonly Option<string[]> Class = SharedOptions.Class("Classes in rotation, by name or number; default: all.");
     private static readonly Option<bool> Resume = new("--resume")
     {
         Description = "Resume an interrupted run in --output with the same options; more pictures are allowed. Existing ones are kept.",
@@ -150,7 +146,6 @@ internal static class SampleCommand
         using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
         LoraFlags.Merge(pipeline, adapters);
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
-        var chosen = parsed.GetValue(Class) ?? [];
         var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
         var (width, height) = (size?.Width ?? pipeline.NativeSize, size?.Height ?? pipeline.NativeSize);
         var guidance = GuidanceOf(parsed, pipeline.DefaultGuidance(width, height));
@@ -164,7 +159,7 @@ internal static class SampleCommand
             Sampler = sampler,
             Width = width,
             Height = height,
-            Labels = LabelsOf(pipeline, chosen, count, prompts is not null),
+            Labels = prompts is null ? ClassRotation.Of(pipeline, parsed.GetValue(Class) ?? [], count) : null,
         };
         if (prompts is null && pipeline.Denoiser.TextWidth is not null)
             throw new UsageException("This model needs prompts; give --prompt or --prompts.");
@@ -213,16 +208,6 @@ internal static class SampleCommand
             written.Add([.. pictures.Skip(again)]);
             again = 0;
         }
-    }
-
-    /// <summary>
-    /// Class of each picture: the chosen classes, or all, in rotation. Explicit, so that a resumed run continues the rotation.
-    /// </summary>
-    private static IReadOnlyList<int>? LabelsOf(LatentDiffusionPipeline pipeline, int[] chosen, int count, bool prompted)
-    {
-        if (chosen.Length > 0)
-            return [.. Enumerable.Range(0, count).Select(k => chosen[k % chosen.Length])];
-        return !prompted && pipeline.Denoiser.ClassCount is { } classes ? [.. Enumerable.Range(0, count).Select(k => k % classes)] : null;
     }
 
     /// <summary>Requested size; null for the native size.</summary>

@@ -126,7 +126,7 @@ internal static class TrainCommand
         }
 
         var time = TimeProvider.System;
-        using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), Console.Error, time);
+        using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, time);
         using var run = parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time) : StartRun(parsed, time, progress.Note);
         if (parsed.GetValue(DryRun))
         {

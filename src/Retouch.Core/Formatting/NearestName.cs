@@ -8,17 +8,28 @@ public static class NearestName
     /// <param name="names">Valid names.</param>
     /// <param name="slips">Letters that may differ in a short name.</param>
     /// <returns>The closest name, the first in ordinal order among equals, or null.</returns>
-    public static string? Of(string word, IEnumerable<string> names, int slips = 1)
+    public static string? Of(string word, IEnumerable<string> names, int slips = 1) =>
+        AllOf(word, names, slips, most: 1) is [var name, ..] ? name : null;
+
+    /// <summary>The names closest to a word, each with at most a third of its letters different; the closest first.</summary>
+    /// <param name="word">The misspelled name; case is ignored.</param>
+    /// <param name="names">Valid names.</param>
+    /// <param name="slips">Letters that may differ in a short name.</param>
+    /// <param name="most">Maximum number of names.</param>
+    public static IReadOnlyList<string> AllOf(string word, IEnumerable<string> names, int slips = 1, int most = 3)
     {
         ArgumentNullException.ThrowIfNull(word);
         ArgumentNullException.ThrowIfNull(names);
-        return names
-            .Select(name => (Name: name, Distance: Distance(word.ToLowerInvariant(), name.ToLowerInvariant())))
-            .Where(pair => pair.Distance <= Math.Max(slips, pair.Name.TrimStart('-').Length / 3))
-            .OrderBy(static pair => pair.Distance)
-            .ThenBy(static pair => pair.Name, StringComparer.Ordinal)
-            .Select(static pair => pair.Name)
-            .FirstOrDefault();
+        return
+        [
+            .. names
+                .Select(name => (Name: name, Distance: Distance(word.ToLowerInvariant(), name.ToLowerInvariant())))
+                .Where(pair => pair.Distance <= Math.Max(slips, pair.Name.TrimStart('-').Length / 3))
+                .OrderBy(static pair => pair.Distance)
+                .ThenBy(static pair => pair.Name, StringComparer.Ordinal)
+                .Select(static pair => pair.Name)
+                .Take(most),
+        ];
     }
 
     /// <summary>Edit distance with cost 1 for insertion, deletion, substitution and transposition of neighbours.</summary>

@@ -35,6 +35,9 @@ public abstract class ImageSet
     /// <summary>Caption or prompt of a picture; null without one.</summary>
     public virtual string? Caption(int index) => null;
 
+    /// <summary>Class name of a picture; null if unknown.</summary>
+    public virtual string? ClassOf(int index) => null;
+
     /// <summary>Remarks on the set, such as skipped pictures, as sentences.</summary>
     public virtual IReadOnlyList<string> Notes => [];
 
@@ -81,7 +84,9 @@ public abstract class ImageSet
     /// <summary>Output pictures of a model.</summary>
     /// <param name="name">Value of <see cref="Name"/>.</param>
     /// <param name="images">[pictures, 3, height, width] in [−1, 1], on any device; clamped, rounded to 8 bit and copied.</param>
-    public static ImageSet From(string name, Tensor images) => new TensorImages(name, images);
+    /// <param name="classes">Class name of each picture, or null.</param>
+    public static ImageSet From(string name, Tensor images, IReadOnlyList<string?>? classes = null) =>
+        new TensorImages(name, images, classes);
 
     /// <summary>Whether two sets are paired: equal names in equal order.</summary>
     public bool PairsWith(ImageSet other)

@@ -91,6 +91,12 @@ internal sealed class SourceImages : ImageSet
 
     public override string? Caption(int index) => _source[_indices[index]].Caption;
 
+    // Sampled pictures have the number of their class as label, and its name as text.
+    public override string? ClassOf(int index) =>
+        _source[_indices[index]] is not { Label: { } label } sample ? null
+        : _source.HasNumberedClasses && int.TryParse(_source.Classes[label], out _) ? sample.Caption ?? _source.Classes[label]
+        : _source.Classes[label];
+
     public override Tensor Read(int start, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(start);

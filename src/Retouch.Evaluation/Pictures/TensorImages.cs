@@ -7,7 +7,9 @@ internal sealed class TensorImages : ImageSet
 {
     private readonly byte[] _pixels;
 
-    public TensorImages(string name, Tensor images)
+    private readonly IReadOnlyList<string?>? _classes;
+
+    public TensorImages(string name, Tensor images, IReadOnlyList<string?>? classes = null)
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.Shape is not [>= 1, 3, >= 1, >= 1])
@@ -15,7 +17,9 @@ internal sealed class TensorImages : ImageSet
                 $"Pictures of shape [{string.Join(", ", images.Shape)}] are not [pictures, 3, height, width].",
                 nameof(images)
             );
-        Name = name;
+        if (classes is not null && classes.Count != images.Shape[0])
+            throw new ArgumentException($"{images.Shape[0]} pictures, but {classes.Count} classes.", nameof(classes));
+        (Name, _classes) = (name, classes);
         Count = (int)images.Shape[0];
         Height = (int)images.Shape[2];
         Width = (int)images.Shape[3];
@@ -34,6 +38,8 @@ internal sealed class TensorImages : ImageSet
     public override string Preparation => $"{Count} pictures from memory, rounded to 8 bit";
 
     public override string Id(int index) => index.ToString("D6");
+
+    public override string? ClassOf(int index) => _classes?[index];
 
     public override Tensor Read(int start, int count)
     {

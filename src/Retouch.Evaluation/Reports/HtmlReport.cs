@@ -11,8 +11,10 @@ public static class HtmlReport
 {
     /// <summary>Renders the page. Equal documents give equal text on all machines.</summary>
     /// <param name="document">Content of the page.</param>
-    /// <param name="live">Whether the page follows its server: it requests <c>version</c> every few seconds and, after a change, itself. Its
-    /// policy then permits pictures and requests of its own server.</param>
+    /// <param name="live">
+    /// Whether the page follows its server: it requests <c>version</c> every few seconds and, after a change, the page again. Its policy then
+    /// permits pictures and requests from that server.
+    /// </param>
     /// <exception cref="ArgumentException">Lengths in the document differ; the message names the block.</exception>
     public static string Render(ReportDocument document, bool live = false)
     {
@@ -121,8 +123,8 @@ public static class HtmlReport
     {
         var hashes = Scripts(live).Select(script => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script)))}'");
         var own = live ? " 'self'; connect-src 'self'" : "";
-        return $"default-src 'none'; img-src data:{own}; style-src 'unsafe-inline'; script-src {string.Join(' ', hashes)}; base-uri 'none'; "
-            + $"form-action 'none'";
+        return $"default-src 'none'; img-src data:{own}; style-src 'unsafe-inline'; script-src {string.Join(' ', hashes)}; "
+            + "base-uri 'none'; form-action 'none'";
     }
 
     // A script element ends at the first "</script"; a test checks that the assets contain none.

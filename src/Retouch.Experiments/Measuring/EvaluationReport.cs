@@ -1,3 +1,4 @@
+using Retouch.Conditioning;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation.Frequency;
 using Retouch.Evaluation.Measuring;
@@ -195,6 +196,7 @@ public static class EvaluationReport
         var count = Math.Min(ShownPictures, sets.Min(static s => s.Count));
         var paired = sets.All(set => set.PairsWith(sets[0]));
         var withReal = reference?.PairsWith(sets[0]) == true;
+        var real = reference is null || withReal ? null : SameClasses(reference, sets[0], count);
         string[] samples = [.. Enumerable.Range(0, count).Select(k => paired ? sets[0].Id(k) : $"picture {k + 1}")];
         for (var from = 0; from < sets.Count; from += ColumnsOfPictures)
         {
@@ -203,7 +205,9 @@ public static class EvaluationReport
                 .. sets.Skip(from).Take(ColumnsOfPictures).Select((set, k) => new PictureColumn(names[from + k], Read(set, count))),
             ];
             if (reference is not null && reference.Count >= count)
-                columns.Add(new PictureColumn("real", Read(reference, count)));
+                columns.Add(
+                    new PictureColumn("real", real is null ? Read(reference, count) : [.. real.SelectMany(k => Read(reference, 1, k))])
+                );
             yield return new PictureGrid(paired ? "Pictures of the same names" : "The first pictures of each set", samples, columns)
             {
                 Note =
@@ -212,19 +216,46 @@ public static class EvaluationReport
                     + (
                         reference is null ? ""
                         : withReal ? " Real pictures have the same names."
+                        : real is not null ? $" Real pictures are of the class of {names[0]}'s picture, and otherwise unrelated."
                         : " Real pictures are unrelated."
                     ),
             };
         }
     }
 
-    private static byte[][] Read(ImageSet set, int count)
+    /// <summary>Real pictures of the same classes, none twice if there are enough; null if a class is unknown or missing.</summary>
+    private static int[]? SameClasses(ImageSet reference, ImageSet set, int count)
+    {
+        var byClass = Enumerable
+            .Range(0, reference.Count)
+            .Where(k => reference.ClassOf(k) is not null)
+            .ToLookup(k => ClassNames.Tidy(reference.ClassOf(k)!), StringComparer.Ordinal);
+        var used = new Dictionary<string, int>(StringComparer.Ordinal);
+        var chosen = new int[count];
+        for (var k = 0; k < count; k++)
+        {
+            if (set.ClassOf(k) is not { } given)
+                return null;
+            // A model's name may list synonyms: "tench, Tinca tinca".
+            var name = given.Split(',').Prepend(given).Select(ClassNames.Tidy).FirstOrDefault(byClass.Contains);
+            if (name is null)
+                return null;
+            int[] fitting = [.. byClass[name]];
+            var turn = used.GetValueOrDefault(name);
+            used[name] = turn + 1;
+            chosen[k] = fitting[turn % fitting.Length];
+        }
+
+        return chosen;
+    }
+
+    private static byte[][] Read(ImageSet set, int count, int start = 0)
     {
         using var scope = TensorScope.Enter();
         return
         [
             .. PictureTensors
-                .ToPictures((set.Read(0, count) * 2) - 1)
+                .ToPictures((set.Read(start, count) * 2) - 1)
                 .Select(static picture => PictureFile.Encode(picture, PictureFormat.Png)),
         ];
     }

@@ -4,7 +4,7 @@ using Retouch.Evaluation.Reports;
 namespace Retouch.Experiments.Watching;
 
 /// <summary>
-/// Charts of runs: for one run a series per metric, for several runs a chart per metric with a series per run, of the run's name and colour.
+/// Charts of runs: for one run a series per metric, for several runs a chart per metric with a series per run, in the run's colour.
 /// </summary>
 /// <param name="runs">Runs, at least one.</param>
 internal sealed partial class RunCharts(IReadOnlyList<WatchedRun> runs)

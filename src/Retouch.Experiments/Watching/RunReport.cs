@@ -91,7 +91,8 @@ public static class RunReport
             )
             + string.Create(
                 CultureInfo.InvariantCulture,
-                $"batch {options.Batch.Size * options.Batch.Accumulate}, learning rate {options.Optimiser.LearningRate:G}, {options.Precision}"
+                $"batch {options.Batch.Size * options.Batch.Accumulate}, learning rate {options.Optimiser.LearningRate:G}, "
+                    + $"{options.Precision}"
             );
     }
 

@@ -4,6 +4,7 @@ using Retouch.Data;
 using Retouch.Denoisers;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Training.Conditions;
 using Retouch.Training.Options;
 
 namespace Retouch.Training;
@@ -75,7 +76,7 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
             autoencoder,
             denoiser,
             model.Scheduler!,
-            Enumerable.Range(0, classes.Count).ToDictionary(static k => k, k => classes[k]),
+            ScratchClasses.Of(denoiser, model.Classes, classes),
             model.PromptsFrom
         );
     }

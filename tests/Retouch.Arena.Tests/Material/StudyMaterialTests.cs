@@ -45,6 +45,33 @@ public sealed class StudyMaterialTests : IDisposable
     }
 
     [Fact]
+    public void Labels_are_kept_and_class_names_serve_if_models_number_classes_differently()
+    {
+        Label("secret-alpha", k => k);
+        Label("secret-beta", k => k);
+        Assert.Equal([0, 1, 2], Read().Items.Select(i => i.Label));
+        Label("secret-beta", k => 2 - k);
+        Assert.Equal(["prompt number 0", "prompt number 1", "prompt number 2"], Read().Items.Select(i => i.Label));
+        foreach (var model in _study.Models)
+            File.WriteAllText(
+                In(model, "metadata.jsonl"),
+                File.ReadAllText(In(model, "metadata.jsonl")).Replace("text", "note").Replace("seed", "number")
+            );
+        var message = Assert.Throws<InputException>(Read).Message;
+        Assert.Contains("different", message);
+
+        void Label(string model, Func<int, int> label) =>
+            File.WriteAllLines(
+                In(model, "metadata.jsonl"),
+                Enumerable
+                    .Range(0, 3)
+                    .Select(k =>
+                        $$"""{"file_name": "{{k:D3}}.png", "text": "prompt number {{k}}", "seed": {{1000 + k}}, "label": {{label(k)}}}"""
+                    )
+            );
+    }
+
+    [Fact]
     public void Duplicate_seeds_switch_to_matching_by_name()
     {
         File.WriteAllText(

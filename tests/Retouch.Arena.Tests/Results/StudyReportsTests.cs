@@ -172,13 +172,14 @@ public sealed class StudyReportsTests : IDisposable
         Assert.Equal((2, 3, 1, 1), (made.Preferences, made.Pairs, made.Ties, made.Short));
         Assert.Equal(
             [
-                """{"winner":"images/a/000.png","loser":["images/b/000.png","images/c/000.png"],"caption":"prompt number 0"}""",
-                """{"winner":"images/c/001.png","loser":["images/b/001.png"],"caption":"prompt number 1"}""",
+                """{"winner":"images/a/000.png","loser":["images/b/000.png","images/c/000.png"],"caption":"prompt number 0","""
+                    + "\"label\":null}",
+                """{"winner":"images/c/001.png","loser":["images/b/001.png"],"caption":"prompt number 1","label":null}""",
             ],
             File.ReadAllLines(Path.Combine(output, "metadata.jsonl"))
         );
         Assert.Equal(
-            """{"pictures":["images/a/002.png","images/b/002.png"],"caption":"prompt number 2"}""",
+            """{"pictures":["images/a/002.png","images/b/002.png"],"caption":"prompt number 2","label":null}""",
             Assert.Single(File.ReadAllLines(Path.Combine(output, "ties.jsonl")))
         );
         Assert.Equal(7, Directory.GetFiles(output, "*.png", SearchOption.AllDirectories).Length);

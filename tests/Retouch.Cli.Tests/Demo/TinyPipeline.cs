@@ -12,7 +12,10 @@ internal static class TinyPipeline
 {
     public const int Size = 32;
 
-    public static void Save(string folder)
+    /// <summary>Saves the pipeline.</summary>
+    /// <param name="folder">Output folder.</param>
+    /// <param name="classes">Class names, at most ten; null for classes without names.</param>
+    public static void Save(string folder, IReadOnlyList<string>? classes = null)
     {
         var autoencoder = new AutoencoderKl(
             AutoencoderKlConfig.FromJson(
@@ -60,7 +63,12 @@ internal static class TinyPipeline
                 """
             )!
             .AsObject();
-        using var pipeline = LatentDiffusionPipeline.Create(autoencoder, denoiser, scheduler);
+        using var pipeline = LatentDiffusionPipeline.Create(
+            autoencoder,
+            denoiser,
+            scheduler,
+            classes?.Index().ToDictionary(static c => c.Index, static c => c.Item)
+        );
         pipeline.Save(folder);
     }
 

@@ -29,7 +29,8 @@ public sealed class WatchServerTests : IDisposable
         using var client = new HttpClient { BaseAddress = new(server.Address) };
         var page = await client.GetStringAsync("/");
         Assert.Contains("Run one", page, StringComparison.Ordinal);
-        foreach (var title in new[] { "Held-out latent", "Total loss", "Shares of the loss", "Gradient ratio: lpl", "Time per step", "a note" })
+        string[] titles = ["Held-out latent", "Total loss", "Shares of the loss", "Gradient ratio: lpl", "Time per step", "a note"];
+        foreach (var title in titles)
             Assert.Contains(title, page, StringComparison.Ordinal);
         Assert.Contains("runs/0/samples/step-00000002.png", page, StringComparison.Ordinal);
         Assert.Contains(">2</dd>", page, StringComparison.Ordinal);

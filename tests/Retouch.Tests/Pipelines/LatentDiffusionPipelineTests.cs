@@ -48,6 +48,32 @@ public sealed class LatentDiffusionPipelineTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Theory]
+    [InlineData("""{"0": ["tench", "Tinca tinca"], "1": "dog"}""")]
+    [InlineData("""[["tench", "Tinca tinca"], "dog"]""")]
+    public void Class_names_are_read_in_other_forms_and_kept(string names)
+    {
+        Write("model_index.json", Index.Replace("""{"0": "tench, Tinca tinca", "1": "caf\u00e9"}""", names, StringComparison.Ordinal));
+        using var pipeline = LatentDiffusionPipeline.Load(Model, Device.Cpu);
+        Assert.Equal(("tench, Tinca tinca", "dog"), (pipeline.Labels[0], pipeline.Labels[1]));
+        pipeline.Save(_folder["copy"]);
+        Assert.Contains(names, File.ReadAllText(_folder["copy/model_index.json"]), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("7")]
+    [InlineData("""{"x": "tench"}""")]
+    [InlineData("""{"0": [1]}""")]
+    public void Other_class_names_are_rejected(string names)
+    {
+        Write("model_index.json", Index.Replace("""{"0": "tench, Tinca tinca", "1": "caf\u00e9"}""", names, StringComparison.Ordinal));
+        Assert.Contains(
+            "id2label",
+            Assert.Throws<InputException>(() => LatentDiffusionPipeline.Load(Model, Device.Cpu)).Message,
+            StringComparison.Ordinal
+        );
+    }
+
     [Fact]
     public void A_pipeline_survives_a_round_trip()
     {

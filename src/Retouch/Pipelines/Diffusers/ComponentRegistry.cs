@@ -37,6 +37,9 @@ public sealed record ComponentKind(
     /// <summary>Name of weight files, without extension.</summary>
     public string WeightStem { get; init; } = WeightFiles.Stem;
 
+    /// <summary>Member of <c>config.json</c> with the number of classes, for networks that always have classes; else null.</summary>
+    public string? ClassCountMember { get; init; }
+
     /// <summary>Distinguishes classes with the same name by other members of <c>config.json</c>; null if the name is sufficient.</summary>
     public Func<JsonObject, bool>? Matches { get; init; }
 
@@ -113,6 +116,7 @@ public static class ComponentRegistry
             static n => n.Parameters
         ) with
         {
+            ClassCountMember = "num_embeds_ada_norm",
             Matches = static json => (string?)json["_class_name"] != "Transformer2DModel" || !HasSharedModulation(json),
         },
         // Early PixArt folders do the same.
@@ -136,7 +140,10 @@ public static class ComponentRegistry
             static (json, origin) => new MmDitTransformer2D(MmDitConfig.FromJson(json, origin)),
             static n => n.Config.ToJson(),
             static n => n.Parameters
-        ),
+        ) with
+        {
+            ClassCountMember = "num_classes",
+        },
         ComponentKind.Of(
             ["UNet2DConditionModel"],
             static (json, origin) => new UNet2DCondition(UNet2DConditionConfig.FromJson(json, origin)),

@@ -90,18 +90,25 @@ internal sealed class PipelineIndex
         return new(_document.Change(_document.Json, after));
     }
 
+    /// <summary>
+    /// Names by label: a string with one name or several, separated by commas (<c>tench, Tinca tinca</c>), or a list of names. The
+    /// labels are the keys of an object, or the positions in a list.
+    /// </summary>
     private static Dictionary<int, string> ReadLabels(JsonObject index)
     {
         var labels = new Dictionary<int, string>();
-        if (index[LabelsName] is not JsonObject names)
-            return labels;
-        foreach (var (key, value) in names)
+        var named = index[LabelsName] switch
         {
-            if (
-                !int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var label)
-                || value is not JsonValue text
-                || !text.TryGetValue<string>(out var name)
-            )
+            JsonObject names => names.Select(static p => (p.Key, p.Value)),
+            JsonArray names => names.Select(static (value, k) => (k.ToString(CultureInfo.InvariantCulture), value)),
+            null => [],
+            var other => throw new InputException(
+                $"{PipelineLayout.IndexName}: {LabelsName} is {JsonTexts.Shown(other)}; an object of names by label is expected."
+            ),
+        };
+        foreach (var (key, value) in named)
+        {
+            if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var label) || NameOf(value) is not { } name)
                 throw new InputException(
                     $"{PipelineLayout.IndexName}: {LabelsName} maps labels to names, but has '{key}': {JsonTexts.Shown(value)}."
                 );
@@ -110,4 +117,13 @@ internal sealed class PipelineIndex
 
         return labels;
     }
+
+    private static string? NameOf(JsonNode? value) =>
+        value is JsonArray { Count: > 0 } several
+            ? several.Select(NameOf).ToArray() is var names && Array.TrueForAll(names, static n => n is not null)
+                ? string.Join(", ", names)
+                : null
+            : value is JsonValue text && text.TryGetValue<string>(out var name)
+                ? name
+                : null;
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Retouch.Conditioning;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;

@@ -16,6 +16,12 @@ public sealed record ModelOptions
     public JsonObject? Config { get; init; }
 
     /// <summary>
+    /// For a class-conditional denoiser from scratch: class names by index, kept as <c>id2label</c>. Default: the classes of the data. If
+    /// the config states no number of classes, it is that of the names.
+    /// </summary>
+    public IReadOnlyList<string>? Classes { get; init; }
+
+    /// <summary>
     /// For a denoiser from scratch, or to change the formulation (epsilon, v, flow): scheduler_config.json, in diffusers format.
     /// </summary>
     public JsonObject? Scheduler { get; init; }
@@ -46,6 +52,14 @@ public sealed record ModelOptions
         check.That(
             PromptsFrom is null || (Config is not null && task == TrainingTaskKind.Denoiser),
             "model.promptsFrom is for a denoiser from scratch (model.config); leave it out"
+        );
+        check.That(
+            Classes is null || (Config is not null && task == TrainingTaskKind.Denoiser),
+            "model.classes is for a class-conditional denoiser from scratch (model.config); leave it out"
+        );
+        check.That(
+            Classes is null || (Classes.Count > 0 && Classes.Distinct(StringComparer.Ordinal).Count() == Classes.Count),
+            "model.classes is empty, or has a name twice"
         );
         check.That(Path is null != Config is null, "model: give either path (post-training) or config (from scratch)");
         if (task == TrainingTaskKind.Denoiser)
