@@ -12,8 +12,8 @@ public static class HtmlReport
     /// <summary>Renders the page. Equal documents give equal text on all machines.</summary>
     /// <param name="document">Content of the page.</param>
     /// <param name="live">
-    /// Whether the page follows its server: it requests <c>version</c> every few seconds and, after a change, the page again. Its policy then
-    /// permits pictures and requests from that server.
+    /// Whether the page follows its server: it requests <c>version</c> every few seconds and, after a change, the page again. The policy
+    /// then permits pictures and requests from that server.
     /// </param>
     /// <exception cref="ArgumentException">Lengths in the document differ; the message names the block.</exception>
     public static string Render(ReportDocument document, bool live = false)
