@@ -16,32 +16,42 @@ internal static class CommandLine
     private const int LacksSomething = 4;
 
     /// <summary>Root command with all verbs.</summary>
-    public static RootCommand Create() =>
-        new("Post-trains latent diffusion models through their decoder.")
+    public static RootCommand Create()
+    {
+        (string Purpose, Command[] Verbs)[] groups =
+        [
+            (
+                "Train",
+                [TrainCommand.Create(), WatchCommand.Create(), CacheCommand.Create(), AblateCommand.Create(), DemoCommand.Create()]
+            ),
+            ("Sample", [SampleCommand.Create()]),
+            (
+                "Measure",
+                [
+                    EvaluateCommand.Create(),
+                    CompareCommand.Create(),
+                    StatisticsCommand.Create(),
+                    FeaturesCommand.Create(),
+                    StudyCommand.Create(),
+                ]
+            ),
+            ("Judge", [ArenaCommand.Create(), JudgeCommand.Create(), PairsCommand.Create()]),
+            (
+                "Tools",
+                [DoctorCommand.Create(), InspectCommand.Create(), ConvertCommand.Create(), ProbeCommand.Create(), BenchCommand.Create()]
+            ),
+        ];
+        var root = new RootCommand("Post-trains latent diffusion models through their decoder.")
         {
             SharedOptions.Json,
             SharedOptions.Verbose,
-            AblateCommand.Create(),
-            ArenaCommand.Create(),
-            DoctorCommand.Create(),
-            EvaluateCommand.Create(),
-            CompareCommand.Create(),
-            StatisticsCommand.Create(),
-            ConvertCommand.Create(),
-            FeaturesCommand.Create(),
-            BenchCommand.Create(),
-            DemoCommand.Create(),
-            InspectCommand.Create(),
-            PairsCommand.Create(),
-            JudgeCommand.Create(),
-            ProbeCommand.Create(),
-            SampleCommand.Create(),
-            CacheCommand.Create(),
-            StudyCommand.Create(),
-            TrainCommand.Create(),
-            WatchCommand.Create(),
             ProbeLibraryCommand.Create(),
         };
+        foreach (var verb in groups.SelectMany(static g => g.Verbs))
+            root.Add(verb);
+        GroupedHelp.AddTo(root, groups);
+        return root;
+    }
 
     /// <summary>Parses and runs one command of <see cref="Create"/>.</summary>
     public static Task<int> RunAsync(string[] args) => RunAsync(Create(), args, Console.Out, Console.Error);

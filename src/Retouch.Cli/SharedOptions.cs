@@ -4,6 +4,7 @@ using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Experiments.Sampling;
 using Retouch.Torch;
+using Retouch.Training;
 
 namespace Retouch.Cli;
 
@@ -40,6 +41,20 @@ internal static class SharedOptions
     /// <param name="description">Description, with the unit of the batch.</param>
     public static Option<int> BatchSize(int fallback, string description = PicturesAtOnce) =>
         Number(BatchSizeName, fallback, new() { AtLeast = 1 }, description);
+
+    /// <summary>Names of compute types, for descriptions and messages.</summary>
+    public const string Precisions = "float32, bfloat16 or float16 (also fp32, bf16, fp16)";
+
+    /// <summary>Restricts an option to compute types, by name or abbreviation, in any case.</summary>
+    public static Option<T> OfPrecision<T>(this Option<T> option)
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [.., var token] && DTypes.FindPrecision(token.Value) is null)
+                result.AddError($"{option.Name} is '{token.Value}'; it must be {Precisions}.");
+        });
+        return option;
+    }
 
     /// <summary>Classes of sampled pictures.</summary>
     public static Option<string[]> Class(string description) =>
@@ -83,6 +98,17 @@ internal static class SharedOptions
 
         return args;
     }
+
+    /// <summary>Folder of a model: the given one, or the result of the run in it (<see cref="RunModel"/>), with a note.</summary>
+    /// <param name="parsed">Parsed command line.</param>
+    /// <param name="folder">Folder of a model or of a run.</param>
+    public static string ModelAt(this ParseResult parsed, string folder) =>
+        RunModel.Of(folder, note => Notes.Write([note], parsed.InvocationConfiguration.Error));
+
+    /// <summary>Folder of a model given by an option.</summary>
+    /// <exception cref="InputException">The folder is a run without a finished model.</exception>
+    public static string? ModelOf(this ParseResult parsed, Option<string?> option) =>
+        parsed.GetValue(option) is { } folder ? parsed.ModelAt(folder) : null;
 
     /// <summary>Device given by <see cref="Device"/>.</summary>
     /// <exception cref="UsageException">The name is invalid.</exception>

@@ -93,6 +93,34 @@ public class LibraryChecksTests
         Assert.Contains("CUDA build of libtorch 2.6.0, no driver", check.Detail);
     }
 
+    [Theory]
+    [InlineData(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue",
+        true,
+        "/usr/bin/nvidia-smi",
+        "ok",
+        "kernel module 550.54.15, libcuda.so.1 loads"
+    )]
+    [InlineData(null, false, null, "ok", "kernel module absent, libcuda.so.1 absent, nvidia-smi absent")]
+    [InlineData(null, true, null, "slow", "kernel module absent, libcuda.so.1 loads")]
+    [InlineData("NVRM version: 535.10", false, null, "slow", "kernel module 535.10, libcuda.so.1 absent")]
+    public void The_driver_is_described_by_its_parts(string? module, bool library, string? tool, string state, string detail)
+    {
+        var check = GpuChecks.Driver(module, library, tool);
+        Assert.Equal(state, check.State == CheckState.Ok ? "ok" : "slow");
+        Assert.Contains(detail, check.Detail);
+        Assert.Equal(state == "slow", check.Remedy is not null);
+    }
+
+    [Theory]
+    [InlineData("PyTorch built with:\n  - GCC 11.2\n  - CUDA Runtime 12.4\n  - CuDNN 90.1", "12.4")]
+    [InlineData("PyTorch built with:\n  - GCC 11.2\n  - OpenMP 201511", null)]
+    public void The_CUDA_version_is_that_of_the_build(string configuration, string? version)
+    {
+        Assert.Equal(version, GpuChecks.BuildOf(configuration));
+        Assert.Contains(version is null ? "without CUDA" : $"for CUDA {version}", Of(Good with { CudaBuild = version }, "CUDA").Detail);
+    }
+
     [Fact]
     public void An_untested_version_is_reported()
     {

@@ -22,6 +22,28 @@ public class UsageTests
     }
 
     [Fact]
+    public void Help_groups_all_verbs_by_purpose()
+    {
+        var help = RetouchInProcess.Run(["--help"]).Out;
+        string[] parts =
+        [
+            "\nTrain:\n  train",
+            "\nSample:\n  sample",
+            "\nMeasure:\n  evaluate",
+            "\nJudge:\n  arena",
+            "\nTools:\n  doctor",
+            "--json",
+        ];
+        var places = parts.Select(part => help.IndexOf(part, StringComparison.Ordinal)).ToArray();
+        Assert.DoesNotContain(-1, places);
+        Assert.Equal(places.Order(), places);
+        foreach (var verb in CommandLine.Create().Subcommands.Where(static verb => !verb.Hidden))
+            Assert.Contains($"\n  {verb.Name} ", help, StringComparison.Ordinal);
+        // A verb's own help is the library's.
+        Assert.Contains("--class", RetouchInProcess.Run(["sample", "--help"]).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Version_is_that_of_the_assembly()
     {
         var outcome = RetouchInProcess.Run(["--version"]);

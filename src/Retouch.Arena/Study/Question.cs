@@ -33,7 +33,7 @@ public static class Questions
     /// <summary>Question of a name.</summary>
     /// <exception cref="UsageException">The name is unknown.</exception>
     public static Question Parse(string name) =>
-        name switch
+        name.ToLowerInvariant() switch
         {
             "flaws" => Question.Flaws,
             "appeal" => Question.Appeal,

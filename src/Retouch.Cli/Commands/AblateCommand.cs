@@ -117,7 +117,7 @@ internal static class AblateCommand
 
         var plan = new AblationPlan(
             Read(parsed, parsed.InvocationConfiguration.Error),
-            parsed.GetValue(Model) is { } model ? Path.GetFullPath(model) : null
+            parsed.ModelOf(Model) is { } model ? Path.GetFullPath(model) : null
         );
         var console = Consoles.Create(parsed.InvocationConfiguration.Error, TimeProvider.System, cancellation);
         var folder = parsed.GetValue(OutputPath) is { } path ? new AblationFolder(path) : null;

@@ -97,10 +97,10 @@ internal static class BenchCommand
         };
         var precision = new Option<string>("--precision")
         {
-            Description = "float32, bfloat16 or float16.",
+            Description = SharedOptions.Precisions + ".",
             DefaultValueFactory = static _ => "float32",
         };
-        precision.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
+        precision.OfPrecision();
         var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
         var command = new Command("step", "Measure a training step with random weights: time, memory, and time by part.")
         {
@@ -136,7 +136,7 @@ internal static class BenchCommand
                     Seed = parsed.GetValue(seed),
                     Steps = parsed.GetValue(steps),
                     Device = parsed.GetDevice().ToString(),
-                    Precision = parsed.GetValue(precision)!,
+                    Precision = DTypes.FindPrecision(parsed.GetValue(precision)!)!.Value.Name(),
                     Batch = new() { Size = parsed.GetValue(batch) },
                     // The source of networks and pictures is irrelevant here, but options are validated as a whole.
                     Model = new() { Path = "random" },

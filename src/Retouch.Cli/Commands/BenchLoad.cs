@@ -47,7 +47,7 @@ internal static class BenchLoad
             var kind = ComponentRegistry.Find(document.Json, parsed.GetRequiredValue(config));
             using var network = kind.Create(document.Json, parsed.GetRequiredValue(config));
             using var generator = Generator.Create(Device.Cpu, parsed.GetValue(seed));
-            var dtype = DTypes.Precisions[parsed.GetRequiredValue(type)];
+            var dtype = DTypes.FindPrecision(parsed.GetRequiredValue(type))!.Value;
             var folder = parsed.GetRequiredValue(target);
             // A standard deviation of 1/√fan_in keeps the scale of the maps from layer to layer; scales of normalisations are one.
             SafetensorsWriter.WriteLazily(
@@ -73,8 +73,8 @@ internal static class BenchLoad
     public static Command CreateLoad()
     {
         var model = new Argument<string>("model") { Description = "Folder of a U-Net." };
-        var type = new Option<string?>("--dtype") { Description = "Type to load in: float32, float16 or bfloat16. Default: as stored." };
-        type.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
+        var type = new Option<string?>("--dtype") { Description = $"Type to load in: {SharedOptions.Precisions}. Default: as stored." };
+        type.OfPrecision();
         var side = new Option<int>("--latent") { Description = "Latent side of a denoising step after loading; 0: no step." };
         var command = new Command("load", "Load a U-Net and report the peak of memory, optionally with one denoising step.")
         {
@@ -86,7 +86,7 @@ internal static class BenchLoad
         {
             var result = Measure(
                 parsed.GetRequiredValue(model),
-                parsed.GetValue(type) is { } name ? DTypes.Precisions[name] : null,
+                parsed.GetValue(type) is { } name ? DTypes.FindPrecision(name) : null,
                 parsed.GetValue(side)
             );
             Output
@@ -152,7 +152,7 @@ internal static class BenchLoad
     private static Option<string> TypeOption(string fallback, string description)
     {
         var option = new Option<string>("--dtype") { Description = description, DefaultValueFactory = _ => fallback };
-        option.AcceptOnlyFromAmong([.. DTypes.Precisions.Keys]);
+        option.OfPrecision();
         return option;
     }
 }

@@ -63,7 +63,7 @@ internal static class CacheCommand
 
     private static CacheResult Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var model = Path.GetFullPath(parsed.GetRequiredValue(Model));
+        var model = Path.GetFullPath(parsed.ModelAt(parsed.GetRequiredValue(Model)));
         var size = parsed.GetValue(Size) ?? Pipelines.Diffusers.LatentDiffusionPipeline.NativeSizeOf(model);
         var options = new TrainingOptions
         {

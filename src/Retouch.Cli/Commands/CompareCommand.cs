@@ -76,7 +76,7 @@ internal static class CompareCommand
 
     private static void Run(ParseResult parsed, MeasuringOptions measuring, CancellationToken cancellation)
     {
-        var given = parsed.GetValue(Sets)!;
+        var given = Array.ConvertAll(parsed.GetValue(Sets)!, parsed.ModelAt);
         if (given.Length < 2)
             throw new UsageException("A comparison needs at least two folders; use 'retouch evaluate' for a single one.");
         var models = given.Where(IsModel).ToArray();

@@ -41,7 +41,7 @@ internal static class ConvertCommand
     };
     private static readonly Option<string?> Type = new("--dtype")
     {
-        Description = "Type of the weights: float32, float16 or bfloat16. Default: as stored.",
+        Description = $"Type of the weights: {SharedOptions.Precisions}. Default: as stored.",
     };
     private static readonly Option<string?> Shard = new("--max-shard-size")
     {
@@ -101,12 +101,12 @@ internal static class ConvertCommand
 
     private static int Run(ParseResult parsed)
     {
-        var (source, target) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Target));
+        var (source, target) = (parsed.ModelAt(parsed.GetRequiredValue(Source)), parsed.GetRequiredValue(Target));
         if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
             throw new UsageException($"--output: '{target}' is not empty; give a new folder.");
         DType? dtype = parsed.GetValue(Type) is not { } name
             ? null
-            : DTypes.FindPrecision(name) ?? throw new UsageException($"--dtype: '{name}' is not one of float32, float16, bfloat16.");
+            : DTypes.FindPrecision(name) ?? throw new UsageException($"--dtype: '{name}' is not {SharedOptions.Precisions}.");
         long? shard = parsed.GetValue(Shard) is { } size ? Bytes(size) : null;
         var isFolder = Directory.Exists(source);
         if (!isFolder && !File.Exists(source))

@@ -111,7 +111,7 @@ internal static class DemoCommand
             Size = parsed.GetValue(Size),
             Minutes = parsed.GetValue(Minutes),
             Retrain = parsed.GetValue(Retrain),
-            Model = parsed.GetValue(Model),
+            Model = parsed.ModelOf(Model),
             Steps = parsed.GetValue(Steps),
             Batch = parsed.GetValue(Batch),
             Samples = parsed.GetValue(Samples),

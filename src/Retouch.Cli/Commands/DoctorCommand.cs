@@ -35,6 +35,7 @@ internal static class DoctorCommand
         [
             .. MachineChecks.All(),
             LibraryChecks.Folder(),
+            GpuChecks.Driver(),
             .. LibraryChecks.Torch(torch, torchFailure),
             LibraryChecks.Pictures(pictures, picturesFailure),
         ];

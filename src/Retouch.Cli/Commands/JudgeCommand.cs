@@ -106,7 +106,7 @@ internal static class JudgeCommand
     }
 
     private static JudgedPairing PairingOf(string name) =>
-        name switch
+        name.ToLowerInvariant() switch
         {
             "best-worst" => JudgedPairing.BestWorst,
             "all" => JudgedPairing.All,
@@ -115,7 +115,12 @@ internal static class JudgeCommand
 
     private static ICandidateMeasure Open(ParseResult parsed)
     {
-        var (by, clip, model, device) = (parsed.GetRequiredValue(By), parsed.GetValue(Clip), parsed.GetValue(Model), parsed.GetDevice());
+        var (by, clip, model, device) = (
+            parsed.GetRequiredValue(By).ToLowerInvariant(),
+            parsed.GetValue(Clip),
+            parsed.ModelOf(Model),
+            parsed.GetDevice()
+        );
         if (clip is not null && by != "clipscore")
             throw new UsageException("--clip has an effect only with --by clipscore; omit it.");
         if (model is not null && by != "reconstruction")

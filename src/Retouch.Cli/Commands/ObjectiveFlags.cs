@@ -37,7 +37,7 @@ internal static class ObjectiveFlags
     /// <exception cref="UsageException">A term is unknown, or terms exclude each other.</exception>
     public static void Put(JsonObject json, string objective)
     {
-        var parts = objective.Split('+');
+        var parts = objective.ToLowerInvariant().Split('+');
         if (parts.FirstOrDefault(static p => p is not ("latent" or "lpl" or "pixel" or "dpo" or "simpo")) is { } unknown)
             throw new UsageException(
                 $"--objective: '{unknown}' is not one of latent, lpl, pixel, dpo, simpo. Join terms by '+', as in lpl+pixel."

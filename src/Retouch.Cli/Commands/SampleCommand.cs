@@ -143,7 +143,8 @@ internal static class SampleCommand
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
         var device = parsed.GetDevice();
-        using var pipeline = LatentDiffusionPipeline.Load(parsed.GetRequiredValue(Model), device);
+        var model = parsed.ModelAt(parsed.GetRequiredValue(Model));
+        using var pipeline = LatentDiffusionPipeline.Load(model, device);
         LoraFlags.Merge(pipeline, adapters);
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
         var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
@@ -171,7 +172,7 @@ internal static class SampleCommand
 
         var start = TimeProvider.System.GetTimestamp();
         var written = new SampledFolder(folder, pipeline, request, prompts) { Adapters = adapters };
-        var record = SamplingRecord.Of(parsed.GetRequiredValue(Model), adapters, PromptOptions.NegativeOf(parsed), guidance);
+        var record = SamplingRecord.Of(model, adapters, PromptOptions.NegativeOf(parsed), guidance);
         if (goesOn)
         {
             record.CheckAgainst(folder);

@@ -90,12 +90,12 @@ internal static class StudyCommand
         var folder = Looks.Folder(parsed);
         if (name == "taps")
         {
-            Taps(parsed, parsed.GetValue(Model), Looks, cancellation);
+            Taps(parsed, parsed.ModelOf(Model), Looks, cancellation);
             return;
         }
 
         var load = ReportOrigin.LoadAverage();
-        using var material = Looks.Open(parsed, parsed.GetValue(Model), needsDenoiser: false);
+        using var material = Looks.Open(parsed, parsed.ModelOf(Model), needsDenoiser: false);
         switch (name)
         {
             case "latents":

@@ -66,10 +66,10 @@ internal static class TrainCommand
         (new("--size") { Description = "Side of the pictures in pixels. Default: the model's native size." }, "data.size"),
         (new("--steps") { Description = "Total optimiser steps." }, "steps"),
         (new(SharedOptions.BatchSizeName) { Description = SharedOptions.SamplesPerStep }, "batch.size"),
-        (new("--learning-rate") { Description = "Base learning rate." }, "optimiser.learningRate"),
+        (new("--learning-rate", "--lr") { Description = "Base learning rate." }, "optimiser.learningRate"),
         (new("--seed") { Description = "Seed of all random choices." }, "seed"),
         (SharedOptions.Device, "device"),
-        (new("--precision") { Description = "float32, bfloat16 or float16." }, "precision"),
+        (new("--precision") { Description = SharedOptions.Precisions }, "precision"),
         (new("--lora-rank") { Description = "Train low-rank adapters of this rank instead of the denoiser's own weights." }, "lora.rank"),
     ];
 
@@ -210,6 +210,8 @@ internal static class TrainCommand
     {
         var json = parsed.GetValue(OptionsPath) is { } file ? OptionsFile.Read(file.FullName) : [];
         Override(parsed, json);
+        if (json["model"] is JsonObject model && model["path"] is JsonValue value && value.TryGetValue(out string? folder))
+            model["path"] = RunModel.Of(folder, note);
         return OptionsFile.Bind<TrainingOptions>(
             json,
             parsed.GetValue(OptionsPath)?.FullName ?? "command line",

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Retouch.Experiments.Machine;
-using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Diagnosis;
 
@@ -62,7 +61,7 @@ internal static class LibraryChecks
                 ),
             ];
 
-        return [Libtorch(facts), Blas(facts), Threads(facts), Gpu(facts)];
+        return [Libtorch(facts), Blas(facts), Threads(facts), GpuChecks.Cuda(facts), GpuChecks.Card(facts)];
     }
 
     /// <summary>libvips and its file formats.</summary>
@@ -195,22 +194,5 @@ internal static class LibraryChecks
         if (facts.Threads > Environment.ProcessorCount)
             return new("Threads", CheckState.Slow, detail, "Set OMP_NUM_THREADS to at most the number of cores.");
         return new("Threads", CheckState.Ok, detail);
-    }
-
-    private static Check Gpu(TorchFacts facts)
-    {
-        var cuda = facts.Cuda;
-        if (cuda.Devices > 0)
-        {
-            var memory = facts is { CudaFreeBytes: { } free, CudaTotalBytes: { } total }
-                ? $", the first with {MachineChecks.Gibibytes(free)} free of {MachineChecks.Gibibytes(total)}"
-                : "";
-            return new("GPU", CheckState.Ok, $"{cuda.Devices} usable{memory}");
-        }
-
-        // A libtorch without CUDA on a machine without a driver is no problem.
-        return cuda.IsBuilt || File.Exists(CudaStatus.DriverFile)
-            ? new("GPU", CheckState.Slow, $"none usable: {cuda.Reason}", cuda.Remedy)
-            : new("GPU", CheckState.Ok, $"none: {cuda.Reason}; computing on the CPU");
     }
 }

@@ -15,6 +15,7 @@ namespace Retouch.Cli.Diagnosis;
 /// <param name="Cuda">Whether libtorch can compute on GPUs, with the reason if not.</param>
 /// <param name="CudaTotalBytes">Memory of the first GPU; null without one.</param>
 /// <param name="CudaFreeBytes">Free memory of the first GPU; null without one.</param>
+/// <param name="CudaBuild">Version of CUDA that libtorch was built for; null without CUDA.</param>
 internal sealed record TorchFacts(
     string BuiltFor,
     string Library,
@@ -26,7 +27,8 @@ internal sealed record TorchFacts(
     bool IsTested,
     CudaStatus Cuda,
     long? CudaTotalBytes,
-    long? CudaFreeBytes
+    long? CudaFreeBytes,
+    string? CudaBuild = null
 )
 {
     private const int MatrixSide = 1024;
@@ -50,7 +52,8 @@ internal sealed record TorchFacts(
             TorchRuntime.IsKnownVersion,
             cuda,
             memory?.Total,
-            memory?.Free
+            memory?.Free,
+            GpuChecks.BuildOf(TorchRuntime.Configuration)
         );
     }
 

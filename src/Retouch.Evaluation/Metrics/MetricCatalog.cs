@@ -50,9 +50,9 @@ public static class MetricCatalog
     public static IReadOnlyList<IMetric> Of(params IReadOnlyList<string> names)
     {
         ArgumentNullException.ThrowIfNull(names);
-        return names.FirstOrDefault(static name => All.All(m => m.Name != name)) is { } unknown
+        return names.FirstOrDefault(static name => !All.Any(m => m.Name.Equals(name, StringComparison.OrdinalIgnoreCase))) is { } unknown
             ? throw new UsageException($"Unknown metric '{unknown}'; known: {Listed(static _ => true, "and")}.")
-            : [.. All.Where(m => names.Contains(m.Name))];
+            : [.. All.Where(m => names.Contains(m.Name, StringComparer.OrdinalIgnoreCase))];
     }
 
     /// <summary>Names as a list in a sentence: <c>fid, kid and prdc</c>.</summary>

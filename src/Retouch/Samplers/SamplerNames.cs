@@ -16,6 +16,7 @@ public static class SamplerNames
     public static (Solver Solver, SigmaSpacing Sigmas) Parse(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
+        name = name.ToLowerInvariant();
         var isKarras = name.EndsWith(KarrasEnding, StringComparison.Ordinal);
         var plain = isKarras ? name[..^KarrasEnding.Length] : name;
         if (SolverCatalog.All.FirstOrDefault(s => s.Name == plain) is { } solver && (!isKarras || solver.Levels != SolverLevels.Timesteps))

@@ -50,7 +50,11 @@ internal sealed class OptionForms
         if (loss[Preset] is not { } preset)
             return;
         var known = LatentPerceptualPresets.ByName;
-        if (preset is not JsonValue value || !value.TryGetValue(out string? chosen) || !known.TryGetValue(chosen, out var base_))
+        if (
+            preset is not JsonValue value
+            || !value.TryGetValue(out string? chosen)
+            || !known.TryGetValue(chosen.ToLowerInvariant(), out var base_)
+        )
             throw Wrong(place, preset, $"one of {string.Join(", ", known.Keys)}");
         var whole = (JsonObject)JsonSerializer.SerializeToNode(base_, JsonStyles.Options)!;
         foreach (var (key, given) in loss)

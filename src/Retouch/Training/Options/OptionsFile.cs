@@ -40,7 +40,8 @@ public static class OptionsFile
     {
         try
         {
-            return JsonNode.Parse(
+            var options =
+                JsonNode.Parse(
                     text,
                     null,
                     new JsonDocumentOptions
@@ -51,6 +52,8 @@ public static class OptionsFile
                     }
                 ) as JsonObject
                 ?? throw new UsageException($"The options file '{path}' is not a JSON object.");
+            OptionSpellings.Replace(options, path);
+            return options;
         }
         catch (JsonException e)
         {
@@ -83,6 +86,8 @@ public static class OptionsFile
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(path);
+        // Before a value is set, members of a file have the same spelling.
+        path = OptionSpellings.Of(path);
         var parts = path.Split('.');
         var at = options;
         foreach (var part in parts[..^1])
@@ -119,6 +124,7 @@ public static class OptionsFile
         options = (JsonObject)options.DeepClone();
         // The schema's place, for editors.
         options.Remove("$schema");
+        OptionSpellings.Replace(options, origin);
         foreach (var old in OptionForms.Renew(options, origin))
             note?.Invoke($"{origin}: {old}.");
         var shape = new JsonShape(JsonStyles.Options, "option") { Names = names ?? new Dictionary<string, string>() };
