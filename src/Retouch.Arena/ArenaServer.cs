@@ -1,15 +1,8 @@
-using System.Net;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Retouch.Arena.Site;
 using Retouch.Arena.Study;
 using Retouch.Core.Errors;
-using Retouch.Core.Io;
+using Retouch.Web;
 
 namespace Retouch.Arena;
 
@@ -21,15 +14,18 @@ public sealed record Invitation(string Name, string Link);
 /// <summary>Web server for the human evaluation of pictures.</summary>
 public sealed class ArenaServer : IAsyncDisposable
 {
-    private const int LargestBody = 16 << 10;
+    // Scripts, styles and pictures from this server only; no inline code.
+    private const string ContentPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+        + "base-uri 'none'; frame-ancestors 'none'";
 
-    private readonly WebApplication _host;
+    private readonly LocalSite _site;
     private readonly ServedStudy _served;
 
-    private ArenaServer(WebApplication host, ServedStudy served, string address) => (_host, _served, Address) = (host, served, address);
+    private ArenaServer(LocalSite site, ServedStudy served) => (_site, _served) = (site, served);
 
     /// <summary>Base URL without a trailing slash.</summary>
-    public string Address { get; }
+    public string Address => _site.Address;
 
     /// <summary>Names of the compared models.</summary>
     public IReadOnlyList<string> Models => _served.Material.Models;
@@ -81,25 +77,18 @@ public sealed class ArenaServer : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         var study = ServedStudy.Open(options, time, cancellation);
-        WebApplication? app = null;
         try
         {
-            app = Build(study, log);
-            await app.StartAsync(cancellation).ConfigureAwait(false);
-            var port = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()).Port;
-            return new(app, study, $"http://{Shown(options.Address)}:{port}");
+            var site = new LocalSiteOptions(options.Address, options.Port, ContentPolicy)
+            {
+                HostNames = options.HostNames,
+                HostAdvice = "The owner of the study can allow it with --host.",
+            };
+            return new(await LocalSite.StartAsync(site, app => AddRoutes(app, study), log, cancellation).ConfigureAwait(false), study);
         }
-        catch (Exception e)
+        catch
         {
-            if (app is not null)
-                await app.DisposeAsync().ConfigureAwait(false);
             study.Dispose();
-            if (e is IOException or System.Net.Sockets.SocketException)
-                throw new EnvironmentException(
-                    $"Cannot listen on {options.Address} port {options.Port}: {Reasons.Of(e)}. Choose another with "
-                        + $"--port; 0 picks a free one.",
-                    e
-                );
             throw;
         }
     }
@@ -107,54 +96,15 @@ public sealed class ArenaServer : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _host.StopAsync().ConfigureAwait(false);
-        await _host.DisposeAsync().ConfigureAwait(false);
+        await _site.DisposeAsync().ConfigureAwait(false);
         _served.Dispose();
     }
 
-    private static string Shown(IPAddress address) =>
-        address switch
-        {
-            _ when address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) => Dns.GetHostName(),
-            { AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 } => $"[{address}]",
-            _ => address.ToString(),
-        };
-
-    private static WebApplication Build(ServedStudy study, Action<string> log)
+    private static void AddRoutes(WebApplication app, ServedStudy study)
     {
-        // Empty builder: no settings file or environment variable may change the address.
-        var builder = WebApplication.CreateEmptyBuilder(new());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, study.Options));
-        builder.Services.AddRoutingCore();
-        builder.Services.AddSingleton<IHostLifetime, CallersLifetime>();
-        var app = builder.Build();
         var sessions = new Sessions(study.Secrets, study.Options.Token);
-        new Guards(new(study.Options.Address, study.Options.HostNames), log).AddTo(app);
-        app.UseRouting();
         new RaterApi(study, sessions).AddTo(app);
         new OwnerApi(study, sessions).AddTo(app);
         new Pages(study, sessions, study.Secrets).AddTo(app);
-        return app;
-    }
-
-    private static void Configure(KestrelServerOptions kestrel, ArenaOptions options)
-    {
-        kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = LargestBody;
-        kestrel.Limits.MaxRequestLineSize = 4 << 10;
-        kestrel.Limits.MaxRequestHeadersTotalSize = 16 << 10;
-        kestrel.Limits.MaxConcurrentConnections = 1024;
-        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
-        // Slower clients would hold connections.
-        kestrel.Limits.MinRequestBodyDataRate = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
-        kestrel.Listen(options.Address, options.Port);
-    }
-
-    /// <summary>The caller handles signals; the server stops when it is disposed.</summary>
-    private sealed class CallersLifetime : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -20,7 +20,10 @@ internal static class CommandLine
     {
         (string Purpose, Command[] Verbs)[] groups =
         [
-            ("Train", [TrainCommand.Create(), CacheCommand.Create(), AblateCommand.Create(), DemoCommand.Create()]),
+            (
+                "Train",
+                [TrainCommand.Create(), WatchCommand.Create(), CacheCommand.Create(), AblateCommand.Create(), DemoCommand.Create()]
+            ),
             ("Sample", [SampleCommand.Create()]),
             (
                 "Measure",

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.AspNetCore.Http;
+using Retouch.Web;
 
 namespace Retouch.Arena.Site;
 

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Routing;
 using Retouch.Arena.Results;
 using Retouch.Arena.Study;
 using Retouch.Core.Errors;
+using Retouch.Web;
 
 namespace Retouch.Arena.Site;
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Retouch.Arena.Study;
 using Retouch.Arena.Votes;
+using Retouch.Web;
 
 namespace Retouch.Arena.Site;
 

@@ -5,6 +5,7 @@ using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
 using Retouch.Core.Json;
+using Retouch.Experiments.Watching;
 using Retouch.Training;
 using Retouch.Training.Options;
 
@@ -134,7 +135,16 @@ internal static class TrainCommand
             return;
         }
 
-        var outcome = run.Train(progress, cancellation);
+        TrainingOutcome outcome;
+        try
+        {
+            outcome = run.Train(progress, cancellation);
+        }
+        finally
+        {
+            WriteReport(run, progress.Note);
+        }
+
         // The live lines end here: what follows would be overwritten.
         progress.Dispose();
         output.Write(
@@ -150,6 +160,20 @@ internal static class TrainCommand
                     writer.WriteLine($"next: {next}");
             }
         );
+    }
+
+    /// <summary>Writes the run's report, also after an interruption or an error; failing to write it is only noted.</summary>
+    private static void WriteReport(TrainingRun run, Action<string> note)
+    {
+        try
+        {
+            if (run.HasMetrics)
+                note($"report: {RunReport.Write(run.Folder!.Path)}");
+        }
+        catch (RetouchException e)
+        {
+            note($"The report was not written: {e.Message}");
+        }
     }
 
     /// <summary>The command that shows or measures the result; null for an autoencoder.</summary>

@@ -66,7 +66,13 @@ public sealed record BarChart(string Title, string Unit, IReadOnlyList<string> C
 /// <summary>Pictures of one arm.</summary>
 /// <param name="Name">Name of the column; an arm's name selects the arm's colour.</param>
 /// <param name="Pictures">PNG files, in the order of the samples.</param>
-public sealed record PictureColumn(string Name, IReadOnlyList<byte[]> Pictures);
+public sealed record PictureColumn(string Name, IReadOnlyList<byte[]> Pictures)
+{
+    /// <summary>
+    /// Addresses of the pictures on the page's server; null to embed them. <see cref="Pictures"/> need only their headers then.
+    /// </summary>
+    public IReadOnlyList<string>? Links { get; init; }
+}
 
 /// <summary>
 /// Pictures of several arms side by side. The page shows one sample of all arms enlarged, with a common zoom and position, and thumbnails

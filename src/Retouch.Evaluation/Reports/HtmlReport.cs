@@ -10,17 +10,21 @@ namespace Retouch.Evaluation.Reports;
 public static class HtmlReport
 {
     /// <summary>Renders the page. Equal documents give equal text on all machines.</summary>
+    /// <param name="document">Content of the page.</param>
+    /// <param name="live">
+    /// Whether the page follows its server: it requests <c>version</c> every few seconds and, after a change, the page again. The policy
+    /// then permits pictures and requests from that server.
+    /// </param>
     /// <exception cref="ArgumentException">Lengths in the document differ; the message names the block.</exception>
-    public static string Render(ReportDocument document)
+    public static string Render(ReportDocument document, bool live = false)
     {
         ReportChecks.Check(document);
-        // A script element ends at the first "</script"; a test checks that the assets contain none.
-        string[] scripts = [Asset("uPlot.iife.min.js"), Asset("charts.js"), Asset("pictures.js")];
+        var scripts = Scripts(live);
         var html = new HtmlWriter();
         html.Raw("<!DOCTYPE html>\n<!-- Charts are drawn by uPlot 1.6.32.\n").Raw(Asset("uPlot.LICENSE.txt").TrimEnd()).Raw("\n-->\n");
         html.Open("html", ("lang", "en")).Open("head").Raw("\n");
         html.Void("meta", ("charset", "utf-8")).Raw("\n");
-        html.Void("meta", ("http-equiv", "Content-Security-Policy"), ("content", Policy(scripts))).Raw("\n");
+        html.Void("meta", ("http-equiv", "Content-Security-Policy"), ("content", Policy(live))).Raw("\n");
         html.Void("meta", ("name", "viewport"), ("content", "width=device-width, initial-scale=1")).Raw("\n");
         html.Void("meta", ("name", "color-scheme"), ("content", "light dark")).Raw("\n");
         html.Element("title", document.Title).Raw("\n");
@@ -39,15 +43,10 @@ public static class HtmlReport
         }
 
         html.CloseLine();
-        html.Open("footer")
-            .Open("p")
-            .Text("All numbers of this page are also in ")
-            .Element("code", ReportWriter.JsonName)
-            .Text(" and, as CSV, in ")
-            .Element("code", ReportWriter.DataFolder + "/")
-            .Text(" next to it.")
-            .Close()
-            .CloseLine();
+        var origin =
+            document.Origin
+            ?? $"All numbers of this page are also in `{ReportWriter.JsonName}` and, as CSV, in `{ReportWriter.DataFolder}/` next to it.";
+        html.Open("footer").Open("p").Marked(origin).Close().CloseLine();
         foreach (var script in scripts)
             html.Open("script").Raw(script).CloseLine();
         return html.CloseLine().CloseLine().ToString();
@@ -118,12 +117,19 @@ public static class HtmlReport
         html.CloseLine();
     }
 
-    private static string Policy(string[] scripts)
+    /// <summary>Content security policy of a page.</summary>
+    /// <param name="live">See <see cref="Render"/>.</param>
+    public static string Policy(bool live)
     {
-        var hashes = scripts.Select(script => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script)))}'");
-        return $"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {string.Join(' ', hashes)}; base-uri 'none'; "
-            + $"form-action 'none'";
+        var hashes = Scripts(live).Select(script => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script)))}'");
+        var own = live ? " 'self'; connect-src 'self'" : "";
+        return $"default-src 'none'; img-src data:{own}; style-src 'unsafe-inline'; script-src {string.Join(' ', hashes)}; "
+            + "base-uri 'none'; form-action 'none'";
     }
+
+    // A script element ends at the first "</script"; a test checks that the assets contain none.
+    private static string[] Scripts(bool live) =>
+        [Asset("uPlot.iife.min.js"), Asset("charts.js"), Asset("pictures.js"), .. live ? [Asset("live.js")] : Array.Empty<string>()];
 
     private static string Asset(string name)
     {

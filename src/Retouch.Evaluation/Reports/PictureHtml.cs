@@ -54,7 +54,7 @@ internal static class PictureHtml
         var column = grid.Columns[number];
         html.Open("div", ("class", "column")).Open("h3").Swatch(palette.Find(column.Name)).Text(column.Name).Close();
         html.Open("div", ("class", "lens"), ("tabindex", "0"), ("role", "group"), ("aria-label", $"{column.Name}, large"));
-        html.Void("img", ("src", Uri(column.Pictures[0])), ("alt", Alternative(grid, column, 0))).Close().Raw("\n");
+        html.Void("img", ("src", Uri(column, 0)), ("alt", Alternative(grid, column, 0))).Close().Raw("\n");
         html.Open("div", ("class", "thumbs"));
         for (var sample = 0; sample < grid.Samples.Count; sample++)
         {
@@ -67,7 +67,7 @@ internal static class PictureHtml
                 ("tabindex", number == 0 ? null : "-1"),
                 ("aria-pressed", sample == 0 ? "true" : "false")
             );
-            html.Void("img", ("src", Uri(column.Pictures[sample])), ("alt", Alternative(grid, column, sample))).CloseLine();
+            html.Void("img", ("src", Uri(column, sample)), ("alt", Alternative(grid, column, sample))).CloseLine();
         }
 
         html.Close().CloseLine();
@@ -89,5 +89,6 @@ internal static class PictureHtml
 
     private static string Alternative(PictureGrid grid, PictureColumn column, int sample) => $"{grid.Samples[sample]}, {column.Name}";
 
-    private static string Uri(byte[] png) => "data:image/png;base64," + Convert.ToBase64String(png);
+    private static string Uri(PictureColumn column, int sample) =>
+        column.Links?[sample] ?? "data:image/png;base64," + Convert.ToBase64String(column.Pictures[sample]);
 }

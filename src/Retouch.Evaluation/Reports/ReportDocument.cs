@@ -16,6 +16,9 @@ public sealed record ReportDocument(string Title, IReadOnlyList<ReportSection> S
     /// <summary>Numbers next to the verdict, at most four for legibility.</summary>
     public IReadOnlyList<Highlight> Highlights { get; init; } = [];
 
+    /// <summary>Sentence on the files with the numbers of the page; null for those of <see cref="ReportWriter"/>.</summary>
+    public string? Origin { get; init; }
+
     /// <summary>
     /// Compared arms. A series, a table row or a column of pictures with an arm's name has the arm's colour throughout the report.
     /// </summary>

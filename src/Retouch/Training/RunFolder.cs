@@ -18,6 +18,9 @@ public sealed class RunFolder
     /// <summary>Metrics, one JSON object per step.</summary>
     public string MetricsFile => System.IO.Path.Combine(Path, "metrics.jsonl");
 
+    /// <summary>Notes of the run, each with its time.</summary>
+    public string LogFile => System.IO.Path.Combine(Path, "log.txt");
+
     /// <summary>Pictures in quarantine, with reasons.</summary>
     public string QuarantineFile => System.IO.Path.Combine(Path, "quarantine.jsonl");
 

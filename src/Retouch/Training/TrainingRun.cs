@@ -17,7 +17,7 @@ using Retouch.Training.Telemetry;
 namespace Retouch.Training;
 
 /// <summary>A training run from options to result: builds networks, data and trainer.</summary>
-public sealed class TrainingRun : IDisposable
+public sealed partial class TrainingRun : IDisposable
 {
     private readonly TrainingOptions _options;
     private readonly RunFolder? _folder;
@@ -144,6 +144,12 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Resolved options.</summary>
     public TrainingOptions Options => _options;
 
+    /// <summary>Folder of the run; null for planning only.</summary>
+    public RunFolder? Folder => _folder;
+
+    /// <summary>Whether the run has logged a step.</summary>
+    public bool HasMetrics => _folder is not null && File.Exists(_folder.OptionsFile) && File.Exists(_folder.MetricsFile);
+
     /// <summary>Whether the trained denoiser is text-conditional.</summary>
     public bool TakesPrompts => _denoiser is { TakesPrompts: true };
 
@@ -155,6 +161,20 @@ public sealed class TrainingRun : IDisposable
         var start = _time.GetTimestamp();
         folder.Create();
         using var locked = folder.Lock();
+        using var noted = new NotedProgress(progress, folder.LogFile, _time);
+        try
+        {
+            return Train(folder, start, noted, cancellation);
+        }
+        catch (RetouchException e)
+        {
+            noted.Write(e.Message);
+            throw;
+        }
+    }
+
+    private TrainingOutcome Train(RunFolder folder, long start, NotedProgress progress, CancellationToken cancellation)
+    {
         foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _validator, _device, folder))
             progress.Note(line);
         _notes.ForEach(progress.Note);
@@ -217,49 +237,6 @@ public sealed class TrainingRun : IDisposable
             _data.Unusable,
             _validator?.Outcome
         );
-    }
-
-    /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, without training.</summary>
-    /// <returns>Number of cached pictures and captions.</returns>
-    public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
-    {
-        ArgumentNullException.ThrowIfNull(progress);
-        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
-        using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"));
-        var prompts = _denoiser is { TakesPrompts: true };
-        var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
-        return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
-    }
-
-    /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
-    public TrainingPlan Plan(CancellationToken cancellation)
-    {
-        // The first samples are sufficient, and encoding all of them could take longer than a short run.
-        var part = _options.Data.Pairs is null
-            ? TrainingData.Of(
-                _options,
-                ChosenPictures.First(_data.Source, TrainingPlan.StepsTaken * _options.Batch.Size * _options.Batch.Accumulate),
-                null
-            )
-            : _data;
-        _task.Prepare([.. part.Sources, .. Sources.Skip(_data.Sources.Count)], static _ => { }, null, cancellation);
-        var start = _time.GetTimestamp();
-        if (PrecomputesReference)
-            Reference(cancellation).Run(_data.Source, null, TrainingPlan.StepsTaken, null, cancellation);
-        var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
-        var reference = PrecomputesReference
-            ? _time.GetElapsedTime(start).TotalSeconds / TrainingPlan.StepsTaken * _options.Steps
-            : (double?)null;
-        start = _time.GetTimestamp();
-        var batches = OpenData(part, default, null, cancellation);
-        var encoding = _time.GetElapsedTime(start).TotalSeconds / part.Source.Count * _data.Source.Count;
-        var plan = TrainingPlan.Measure(_task, _options, _data.Source, done, batches, _validator, _time, cancellation);
-        return plan with
-        {
-            EncodingSeconds = _options.Data.CacheLatents ? encoding : null,
-            ReferenceSeconds = reference,
-            FrozenParameters = _denoiser?.Adapted?.Frozen,
-        };
     }
 
     /// <inheritdoc/>

@@ -46,7 +46,19 @@ internal static partial class HouseRules
             "Studies",
             "Reports",
         ],
-        ["Retouch.Experiments"] = ["Machine", "Sampling", "Probing", "Inspection", "Measuring", "Phases", "Demo", "Studies", "Ablations"],
+        ["Retouch.Experiments"] =
+        [
+            "Machine",
+            "Sampling",
+            "Probing",
+            "Inspection",
+            "Measuring",
+            "Phases",
+            "Watching",
+            "Demo",
+            "Studies",
+            "Ablations",
+        ],
     };
 
     /// <summary>Assemblies with their permitted references.</summary>
@@ -57,9 +69,21 @@ internal static partial class HouseRules
         ["Retouch.Torch"] = ["Retouch.Core", "Retouch.Torch.Generator"],
         ["Retouch"] = ["Retouch.Core", "Retouch.Torch"],
         ["Retouch.Evaluation"] = ["Retouch.Core", "Retouch.Torch", "Retouch"],
-        ["Retouch.Arena"] = ["Retouch.Core", "Retouch.Torch", "Retouch"],
+        ["Retouch.Web"] = ["Retouch.Core"],
+        ["Retouch.Arena"] = ["Retouch.Core", "Retouch.Torch", "Retouch", "Retouch.Web"],
         ["Retouch.Experiments"] = ["Retouch.Core", "Retouch.Torch", "Retouch", "Retouch.Evaluation"],
-        ["Retouch.Cli"] = ["Retouch.Core", "Retouch.Torch", "Retouch", "Retouch.Evaluation", "Retouch.Experiments", "Retouch.Arena"],
+        ["Retouch.Watch"] = ["Retouch.Core", "Retouch.Torch", "Retouch", "Retouch.Evaluation", "Retouch.Experiments", "Retouch.Web"],
+        ["Retouch.Cli"] =
+        [
+            "Retouch.Core",
+            "Retouch.Torch",
+            "Retouch",
+            "Retouch.Evaluation",
+            "Retouch.Experiments",
+            "Retouch.Web",
+            "Retouch.Arena",
+            "Retouch.Watch",
+        ],
     };
 
     /// <summary>Parts of referenced assemblies that an assembly must not use, with the reason.</summary>

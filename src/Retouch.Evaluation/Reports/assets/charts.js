@@ -128,13 +128,12 @@
     return finite.length === 0 ? [0.1, 10] : low === high ? [low / 2, high * 2] : [low / room, high * room];
   }
 
-  const figures = [...document.querySelectorAll("figure.chart")];
+  let figures = [];
   const charts = new Map();
   const draw = () => figures.forEach((figure) => {
     charts.get(figure)?.destroy();
     charts.set(figure, build(figure));
   });
-  draw();
 
   const resized = new ResizeObserver((entries) => {
     for (const entry of entries) {
@@ -143,7 +142,17 @@
       if (root.dataset.print === undefined && width > 0 && Math.abs(chart.width - width) >= 1) chart.setSize({ width, height });
     }
   });
-  figures.forEach((figure) => resized.observe(figure.querySelector(".plot")));
+  // Also after a live page has replaced its content.
+  const find = () => {
+    charts.forEach((chart) => chart.destroy());
+    charts.clear();
+    resized.disconnect();
+    figures = [...document.querySelectorAll("figure.chart")];
+    draw();
+    figures.forEach((figure) => resized.observe(figure.querySelector(".plot")));
+  };
+  find();
+  document.addEventListener("content-replaced", find);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   // Paper is white: print in the light colours, at the paper's width, with everything open.
   let closed = [];

@@ -3,13 +3,19 @@
 (() => {
   const steps = [1, 2, 4, 8];
 
-  for (const figure of document.querySelectorAll("figure.pictures")) {
+  // The view of a figure survives the replacement of a live page's content: by title, and by the name of its sample.
+  const views = new Map();
+  const nameOf = (caption) => caption.slice(caption.indexOf(":") + 1);
+
+  const start = () => document.querySelectorAll("figure.pictures").forEach((figure) => {
     const columns = figure.querySelector(".columns");
     const lenses = [...figure.querySelectorAll(".lens")];
     const thumbs = [...figure.querySelectorAll(".thumbs button")];
     const caption = figure.querySelector(".sample");
     const captions = thumbs.filter((thumb) => thumb.dataset.caption).map((thumb) => thumb.dataset.caption);
     const state = { sample: 0, zoom: 1, x: 0.5, y: 0.5 };
+    const title = figure.querySelector("figcaption").textContent;
+    const keep = () => views.set(title, { ...state, name: state.sample === 0 ? null : nameOf(captions[state.sample]) });
 
     const clamp = (value) => Math.min(1, Math.max(0, value));
     function look(x, y) {
@@ -17,12 +23,14 @@
       state.y = clamp(y);
       columns.style.setProperty("--x", (100 * state.x).toFixed(2) + "%");
       columns.style.setProperty("--y", (100 * state.y).toFixed(2) + "%");
+      keep();
     }
     function zoomTo(zoom) {
       state.zoom = Math.min(8, Math.max(1, zoom));
       columns.style.setProperty("--z", state.zoom);
       columns.classList.toggle("zoomed", state.zoom > 1);
       for (const button of figure.querySelectorAll("[data-zoom]")) button.setAttribute("aria-pressed", String(+button.dataset.zoom === state.zoom));
+      keep();
     }
     function show(sample) {
       state.sample = (sample + captions.length) % captions.length;
@@ -34,6 +42,7 @@
         large.alt = thumb.alt;
       });
       thumbs.forEach((thumb) => thumb.setAttribute("aria-pressed", String(+thumb.dataset.sample === state.sample)));
+      keep();
     }
     const next = (by) => zoomTo(steps[Math.min(steps.length - 1, Math.max(0, steps.indexOf(state.zoom) + by))]);
 
@@ -92,5 +101,13 @@
         event.preventDefault();
       });
     }
-  }
+    const before = views.get(title);
+    if (before) {
+      show(Math.max(0, captions.findIndex((caption) => nameOf(caption) === before.name)));
+      look(before.x, before.y);
+      zoomTo(before.zoom);
+    }
+  });
+  start();
+  document.addEventListener("content-replaced", start);
 })();

@@ -26,9 +26,18 @@ public static class MetricsReader
     /// <summary>Records, each with the byte offset after its line feed.</summary>
     internal static IEnumerable<(MetricsRecord Record, long End)> Lines(string path)
     {
-        var bytes = ReadShared(path);
+        foreach (var line in Lines(ReadShared(path), path, 1))
+            yield return line;
+    }
+
+    /// <summary>Complete lines of a part of a file.</summary>
+    /// <param name="bytes">The part, which begins at a line.</param>
+    /// <param name="path">File name for error messages.</param>
+    /// <param name="first">Number of the first line.</param>
+    internal static IEnumerable<(MetricsRecord Record, long End)> Lines(byte[] bytes, string path, int first)
+    {
         var start = 0;
-        for (var number = 1; start < bytes.Length; number++)
+        for (var number = first; start < bytes.Length; number++)
         {
             var length = bytes.AsSpan(start).IndexOf((byte)'\n');
             if (length < 0)

@@ -3,10 +3,10 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Retouch.Core.Json;
 
-namespace Retouch.Arena.Site;
+namespace Retouch.Web;
 
 /// <summary>JSON requests and replies.</summary>
-internal static class Replies
+public static class Replies
 {
     private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 8, AllowDuplicateProperties = false };
 

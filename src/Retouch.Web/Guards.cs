@@ -1,26 +1,23 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 
-namespace Retouch.Arena.Site;
+namespace Retouch.Web;
 
 /// <summary>Checks and headers of every request and reply.</summary>
-internal sealed class Guards(HostNames hosts, Action<string> log)
+internal sealed class Guards(LocalSiteOptions options, Action<string> log)
 {
-    /// <summary>Content policy: scripts, styles and pictures from this server only; no inline code.</summary>
-    public const string ContentPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-        + "base-uri 'none'; frame-ancestors 'none'";
+    private readonly HostNames _hosts = new(options.Address, options.HostNames);
 
     /// <summary>Adds the guards before all later middleware.</summary>
     public void AddTo(IApplicationBuilder app) => app.Use(Run);
 
     private async Task Run(HttpContext context, RequestDelegate next)
     {
-        AddHeaders(context.Response.Headers);
-        if (!hosts.Allow(context.Request.Host))
+        AddHeaders(context.Response.Headers, options.ContentPolicy);
+        if (!_hosts.Allow(context.Request.Host))
         {
             await Replies
-                .Refuse(context, StatusCodes.Status400BadRequest, "Unknown host name. The owner of the study can allow it with --host.")
+                .Refuse(context, StatusCodes.Status400BadRequest, $"Unknown host name. {options.HostAdvice}".TrimEnd())
                 .ConfigureAwait(false);
             return;
         }
@@ -58,9 +55,9 @@ internal sealed class Guards(HostNames hosts, Action<string> log)
         }
     }
 
-    private static void AddHeaders(IHeaderDictionary headers)
+    private static void AddHeaders(IHeaderDictionary headers, string policy)
     {
-        headers.ContentSecurityPolicy = ContentPolicy;
+        headers.ContentSecurityPolicy = policy;
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
         headers["Referrer-Policy"] = "no-referrer";

@@ -3,7 +3,7 @@ using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Http;
 
-namespace Retouch.Arena.Site;
+namespace Retouch.Web;
 
 /// <summary>
 /// Host names of the server. Requests under other names are refused, which prevents DNS rebinding. Ports may differ, as behind a tunnel.

@@ -1,0 +1,52 @@
+using Retouch.Data;
+using Retouch.Training.Options;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Training;
+
+/// <summary>What a run does without training: filling the cache, and the plan of a dry run.</summary>
+public sealed partial class TrainingRun
+{
+    /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, without training.</summary>
+    /// <returns>Number of cached pictures and captions.</returns>
+    public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(progress);
+        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
+        using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"));
+        var prompts = _denoiser is { TakesPrompts: true };
+        var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
+        return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
+    }
+
+    /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
+    public TrainingPlan Plan(CancellationToken cancellation)
+    {
+        // The first samples are sufficient, and encoding all of them could take longer than a short run.
+        var part = _options.Data.Pairs is null
+            ? TrainingData.Of(
+                _options,
+                ChosenPictures.First(_data.Source, TrainingPlan.StepsTaken * _options.Batch.Size * _options.Batch.Accumulate),
+                null
+            )
+            : _data;
+        _task.Prepare([.. part.Sources, .. Sources.Skip(_data.Sources.Count)], static _ => { }, null, cancellation);
+        var start = _time.GetTimestamp();
+        if (PrecomputesReference)
+            Reference(cancellation).Run(_data.Source, null, TrainingPlan.StepsTaken, null, cancellation);
+        var done = _resumed ? new State.CheckpointStore(_folder!.Path).Steps.LastOrDefault(0) : 0;
+        var reference = PrecomputesReference
+            ? _time.GetElapsedTime(start).TotalSeconds / TrainingPlan.StepsTaken * _options.Steps
+            : (double?)null;
+        start = _time.GetTimestamp();
+        var batches = OpenData(part, default, null, cancellation);
+        var encoding = _time.GetElapsedTime(start).TotalSeconds / part.Source.Count * _data.Source.Count;
+        var plan = TrainingPlan.Measure(_task, _options, _data.Source, done, batches, _validator, _time, cancellation);
+        return plan with
+        {
+            EncodingSeconds = _options.Data.CacheLatents ? encoding : null,
+            ReferenceSeconds = reference,
+            FrozenParameters = _denoiser?.Adapted?.Frozen,
+        };
+    }
+}
