@@ -161,19 +161,9 @@ public static class TapStudy
         using var scope = TensorScope.Enter();
         var (a, b) = (target.To(DType.Float32), estimate.To(DType.Float32));
         var spread = (a - a.Mean([2L, 3], keepdim: true)).Square().Mean().Item();
-        var settings = new FeatureSettings(
-            Normalisation.Standardise,
-            StatisticsSource.Estimate,
-            Through: 0,
-            LatentPerceptualOptions.DefaultVarianceFloor,
-            FeatureDifference.Squared,
-            Mask with
-            {
-                Source = MaskSource.Estimate,
-            },
-            Kept: false
-        );
-        return ((a - b).Square().Mean().Item() / spread, FeatureLoss.Compare(a, b, settings).Loss.Mean().Item());
+        // Without mask windows, whose sides depend on the layer.
+        var settings = LayerPlan.Features(new() { Opening = 1, Closing = 1 }, tap: 0, down: 1, resolution: 1);
+        return ((a - b).Square().Mean().Item() / spread, LatentPerceptualObjective.Compare(a, b, settings).Values.Mean().Item());
     }
 
     private static double[] Bands(PowerSpectrum spectrum, Tensor images)

@@ -131,18 +131,29 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
             var image = l == _plan.Taps.Length;
             var target = Widen(image ? decoded.Target!.Rgb! : decoded.Target!.Features[l]);
             var estimate = Widen(image ? decoded.Estimate.Rgb! : decoded.Estimate.Features[l]);
-            var terms = FusedFeatureLoss.Supports(target, layer.Features)
-                ? FusedFeatureLoss.Compare(target, estimate, layer.Features)
-                : FeatureLoss.Compare(target, estimate, layer.Features);
-            var values =
-                layer.Features.Normalisation == Normalisation.Standardise
-                    ? terms.Loss * MapWeights(terms.TargetVariance, layer.Features).To(terms.Loss.DType)
-                    : terms.Loss;
+            var (terms, values) = Compare(target, estimate, layer.Features);
             losses[l] = layer.Weight * values.Mean([1L]);
             Watch(health, layer.Name, terms, values, target.Count);
         }
 
         return losses;
+    }
+
+    /// <summary>Compares the maps of one layer.</summary>
+    /// <param name="target">Target features [batch, channels, height, width], float32 or float64.</param>
+    /// <param name="estimate">Estimated features, of the same shape and type.</param>
+    /// <param name="settings">Comparison settings.</param>
+    /// <returns>The terms, and the maps' losses [batch, channels] with floor, without constant maps.</returns>
+    internal static (FeatureTerms Terms, Tensor Values) Compare(Tensor target, Tensor estimate, FeatureSettings settings)
+    {
+        var terms = FusedFeatureLoss.Supports(target, settings)
+            ? FusedFeatureLoss.Compare(target, estimate, settings)
+            : FeatureLoss.Compare(target, estimate, settings);
+        var values =
+            settings.Normalisation == Normalisation.Standardise
+                ? terms.Loss * MapWeights(terms.TargetVariance, settings).To(terms.Loss.DType)
+                : terms.Loss;
+        return (terms, values);
     }
 
     /// <summary>Statistics are computed in float32 or float64, whatever the decoder's precision.</summary>

@@ -103,7 +103,12 @@ internal sealed class LayerPlan
             _ => options.DepthWeights![place],
         };
 
-    private static FeatureSettings Features(LatentPerceptualOptions o, int tap, double down, double resolution)
+    /// <summary>Comparison settings of a layer.</summary>
+    /// <param name="o">Validated options.</param>
+    /// <param name="tap">Index of the tap.</param>
+    /// <param name="down">How much smaller the map is than the deepest.</param>
+    /// <param name="resolution">Scale of the windows.</param>
+    internal static FeatureSettings Features(LatentPerceptualOptions o, int tap, double down, double resolution)
     {
         var mask =
             !o.Mask || tap < (o.MaskFromTap ?? 0)
