@@ -30,7 +30,7 @@ public static class EvaluationReport
         IReadOnlyList<ReportSection> origin
     )
     {
-        var names = ShortNames([.. result.Sets.Select(static set => set.Name)]);
+        var names = ShortPaths.Of([.. result.Sets.Select(static set => set.Name)]);
         string Named(string path) =>
             path == result.Reference.Name ? "the real pictures"
             : result.Sets.Select(static s => s.Name).ToList().IndexOf(path) is >= 0 and var k ? names[k]
@@ -74,15 +74,6 @@ public static class EvaluationReport
                 [.. set.Figures.Select(static f => (f.Name, f.Value, f.Interval))]
             )),
         ];
-
-    /// <summary>Last folder of each path if these differ, otherwise the whole paths.</summary>
-    internal static IReadOnlyList<string> ShortNames(IReadOnlyList<string> paths)
-    {
-        string[] last = [.. paths.Select(static path => path.TrimEnd('/').Split('/')[^1])];
-        return last.Distinct(StringComparer.Ordinal).Count() == last.Length && last.All(static name => name.Length > 0)
-            ? last
-            : [.. paths.Select((path, k) => paths.Count(p => p == path) > 1 ? $"{k + 1}. {path}" : path)];
-    }
 
     private static Retouch.Evaluation.Reports.Verdict? Verdict(EvaluationResult result, IReadOnlyList<string> names)
     {

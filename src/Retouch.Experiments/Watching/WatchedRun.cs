@@ -1,5 +1,6 @@
 using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 using Retouch.Training;
 using Retouch.Training.Options;
@@ -52,25 +53,14 @@ public sealed class WatchedRun
     /// <summary>Reason why the metrics are incomplete, or null.</summary>
     public string? Problem { get; private set; }
 
-    /// <summary>Opens runs; those with the same folder name are named with their parent folder.</summary>
+    /// <summary>Opens runs, named by the last folders of their paths.</summary>
     /// <param name="folders">Paths of the runs.</param>
     /// <exception cref="InputException">A folder does not exist or is not a run.</exception>
     public static IReadOnlyList<WatchedRun> Open(IReadOnlyList<string> folders)
     {
         RunFolder[] runs = [.. folders.Select(RunFolder.Open).DistinctBy(static r => r.Path)];
-        var names = runs.Select(static r => Path.GetFileName(r.Path.TrimEnd('/'))).ToArray();
-        return
-        [
-            .. runs.Select(
-                (run, k) =>
-                    new WatchedRun(
-                        run,
-                        names.Count(n => n == names[k]) == 1
-                            ? names[k]
-                            : Path.Combine(Path.GetFileName(Path.GetDirectoryName(run.Path)!), names[k])
-                    )
-            ),
-        ];
+        var names = ShortPaths.Of([.. runs.Select(static r => r.Path)]);
+        return [.. runs.Select((run, k) => new WatchedRun(run, names[k]))];
     }
 
     /// <summary>Last value of a metric, or null.</summary>
