@@ -248,6 +248,7 @@ public sealed class AblateTests : IDisposable
                 "normalisation",
                 "sampling-steps",
                 "statistics",
+                "terms",
                 "threshold",
                 "weight",
             ],
