@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net;
 using Retouch.Arena;
 using Retouch.Arena.Study;
 using Retouch.Core.Errors;
@@ -67,11 +66,10 @@ internal static class ArenaCommand
         Description = "Names of raters; each gets a personal link, others cannot join. Default: anyone with access joins by name.",
         AllowMultipleArgumentsPerToken = true,
     };
-    private static readonly Option<string> Bind = new("--bind")
-    {
-        Description = "Address to listen on. Other addresses than loopback require a token.",
-        DefaultValueFactory = static _ => "127.0.0.1",
-    };
+    private static readonly Option<string> Bind = ListenAddress.Option(
+        "--bind",
+        "Address to listen on. Other addresses than loopback require a token."
+    );
     private static readonly Option<int> Port = new("--port")
     {
         Description = "Port; 0 picks a free one.",
@@ -118,7 +116,6 @@ internal static class ArenaCommand
 
     private static ArenaOptions OptionsOf(ParseResult parsed, Option<string?> votes)
     {
-        var address = parsed.GetValue(Bind)!;
         return new ArenaOptions
         {
             Folder =
@@ -135,12 +132,7 @@ internal static class ArenaCommand
             CheckEvery = parsed.GetValue(CheckEvery),
             Seed = parsed.GetValue(Seed),
             Raters = [.. (parsed.GetValue(Raters) ?? []).SelectMany(static n => n.Split(','))],
-            Address =
-                address == "localhost" ? IPAddress.Loopback
-                : IPAddress.TryParse(address, out var parsedAddress) ? parsedAddress
-                : throw new UsageException(
-                    $"--bind '{address}' is not an IP address; give one such as 127.0.0.1, or 0.0.0.0 for all of this machine."
-                ),
+            Address = ListenAddress.Of(parsed, Bind),
             Port = parsed.GetValue(Port),
             Token = parsed.GetValue(Token) ?? (Environment.GetEnvironmentVariable(TokenVariable) is { Length: > 0 } token ? token : null),
             HostNames = parsed.GetValue(Hosts) ?? [],

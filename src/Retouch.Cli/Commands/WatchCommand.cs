@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Net;
-using Retouch.Core.Errors;
 using Retouch.Watch;
 
 namespace Retouch.Cli.Commands;
@@ -18,11 +16,10 @@ internal static class WatchCommand
         Description = "Folders of runs, as given to train --output.",
         Arity = ArgumentArity.OneOrMore,
     };
-    private static readonly Option<string> Host = new("--host")
-    {
-        Description = "Address to listen on; other addresses than loopback show the runs to everyone who can reach this machine.",
-        DefaultValueFactory = static _ => "127.0.0.1",
-    };
+    private static readonly Option<string> Host = ListenAddress.Option(
+        "--host",
+        "Address to listen on; other addresses than loopback show the runs to everyone who can reach this machine."
+    );
     private static readonly Option<int> Port = new("--port")
     {
         Description = "Port; 0 picks a free one.",
@@ -38,16 +35,10 @@ internal static class WatchCommand
 
     private static async Task<int> Serve(ParseResult parsed, CancellationToken cancellation)
     {
-        var host = parsed.GetValue(Host)!;
         var options = new WatchOptions
         {
             Runs = parsed.GetRequiredValue(Runs),
-            Address =
-                host == "localhost" ? IPAddress.Loopback
-                : IPAddress.TryParse(host, out var address) ? address
-                : throw new UsageException(
-                    $"--host '{host}' is not an IP address; give one such as 127.0.0.1, or 0.0.0.0 for all of this machine."
-                ),
+            Address = ListenAddress.Of(parsed, Host),
             Port = parsed.GetValue(Port),
         };
         var error = parsed.InvocationConfiguration.Error;
