@@ -7,14 +7,15 @@
 #
 # FOLDER contains photographs in subfolders by class. Environment: REFERENCE, a folder of held-out photographs (default: FOLDER_test);
 # AUTOENCODER, a component folder (default: the demo's); SQUEEZENET, weights of SqueezeNet 1.0, for the decisive Fréchet distance; LATENT,
-# side, and CHANNELS of the latents (default: 16, 4); PATCH (default: 2); SIDE of the pictures (default: 64); PRETRAINING and STEPS
-# (default: 10000, 1000); BATCH of a post-training step (default: 8); SEEDS (default: "1 2 3"); SAMPLES per model, and as many reference
-# photographs (default: 1000); GUIDANCE (default: "[1.5]"); SAMPLER_STEPS (default: "[50]"); OUT, the output folder (default:
-# artifacts/lpl); RETOUCH, the launcher. Completed work is reused; the same command in several shells shares the work.
+# side, and CHANNELS of the latents (default: 16, 4); PATCH (default: 2); SIDE of the pictures (default: 64); PREDICTION, epsilon,
+# v_prediction or flow (default: v_prediction); PRETRAINING and STEPS (default: 10000, 1000); BATCH of a post-training step (default: 8);
+# SEEDS (default: "1 2 3"); SAMPLES per model, and as many reference photographs (default: 1000); GUIDANCE (default: "[1.5]");
+# SAMPLER_STEPS (default: "[50]"); OUT, the output folder (default: artifacts/lpl); RETOUCH, the launcher. Completed work is reused; the
+# same command in several shells shares the work.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-[ $# -eq 1 ] || { sed -n 2,16p "$0"; exit 2; }
+[ $# -eq 1 ] || { sed -n 2,17p "$0"; exit 2; }
 data=$(cd "$1" && pwd)
 reference=$(cd "${REFERENCE:-${data}_test}" && pwd)
 autoencoder=$(cd "${AUTOENCODER:-$root/demo/model/vae}" && pwd)
@@ -22,6 +23,11 @@ latent=${LATENT:-16} channels=${CHANNELS:-4} side=${SIDE:-64} retouch=${RETOUCH:
 classes=$(find "$data" -mindepth 1 -maxdepth 1 -type d | wc -l)
 mkdir -p "${OUT:-$root/artifacts/lpl}"
 work=$(cd "${OUT:-$root/artifacts/lpl}" && pwd)
+
+scheduler='"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 1.0'
+[ "${PREDICTION:=v_prediction}" = flow ] ||
+  scheduler='"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+      "num_train_timesteps": 1000, "prediction_type": "'$PREDICTION'", "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1'
 
 cat >"$work/pretraining.json" <<JSON
 {
@@ -33,10 +39,7 @@ cat >"$work/pretraining.json" <<JSON
       "in_channels": $channels, "out_channels": $channels, "sample_size": $latent, "patch_size": ${PATCH:-2},
       "num_embeds_ada_norm": $classes, "norm_num_groups": 32, "activation_fn": "gelu-approximate", "attention_bias": true
     },
-    "scheduler": {
-      "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
-      "num_train_timesteps": 1000, "prediction_type": "v_prediction", "clip_sample": false, "set_alpha_to_one": false, "steps_offset": 1
-    }
+    "scheduler": { $scheduler }
   },
   "data": { "folder": "$data", "size": $side, "cacheLatents": true, "cache": "$work/cache" },
   "batch": { "size": 32 },
