@@ -56,6 +56,22 @@ internal static class SharedOptions
         return option;
     }
 
+    /// <summary>Compute type of a verb.</summary>
+    public static Option<string> Precision() =>
+        new Option<string>("--precision")
+        {
+            Description = $"Mixed precision: {Precisions}.",
+            DefaultValueFactory = static _ => DType.Float32.Name(),
+        }.OfPrecision();
+
+    /// <summary>Compute type given by an option of <see cref="Precision"/>.</summary>
+    /// <exception cref="UsageException">The device cannot compute in this type.</exception>
+    public static DType GetPrecision(this ParseResult parsed, Option<string> option, Device device)
+    {
+        var type = DTypes.FindPrecision(parsed.GetValue(option)!)!.Value;
+        return MixedPrecision.Refusal(device, type) is { } reason ? throw new UsageException($"{option.Name}: {reason}.") : type;
+    }
+
     /// <summary>Classes of sampled pictures.</summary>
     public static Option<string[]> Class(string description) =>
         new(ClassRotation.Option) { Description = description, AllowMultipleArgumentsPerToken = true };

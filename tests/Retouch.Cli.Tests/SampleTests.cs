@@ -79,6 +79,40 @@ public sealed class SampleTests : IDisposable
         Assert.InRange(among.Zip(alone, static (a, b) => Math.Abs(a - b)).Max(), 0, 1);
     }
 
+    [Fact]
+    public async Task In_bfloat16_pictures_are_similar_and_the_precision_is_part_of_the_run()
+    {
+        string[] options = ["--count", "2", "--steps", "2", "--seed", "3"];
+        await Run("full", options);
+        Assert.Equal(0, (await Run("half", [.. options, "--precision", "bf16"])).Code);
+        byte[] Pixels(string name) => ImageFolder.Open(Path.Combine(_folder, name)).Load(0).Picture.Pixels.ToArray();
+        var differences = Pixels("full").Zip(Pixels("half"), static (a, b) => Math.Abs(a - b)).ToArray();
+        Assert.InRange(differences.Average(), 0.01, 8);
+
+        var (code, _, error) = await Run("half", ["--count", "3", "--steps", "2", "--seed", "3", "--resume"]);
+        Assert.Equal(2, code);
+        Assert.Contains("in bfloat16", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_contact_sheet_shows_all_pictures_and_is_not_part_of_the_data_set()
+    {
+        await Run("drawn", "--count", "3", "--steps", "1", "--class", "3", "7", "--seed", "40");
+        var folder = Path.Combine(_folder, "drawn");
+        var page = File.ReadAllText(Path.Combine(folder, "contact-sheet.html"));
+        foreach (var label in (string[])["class 3 · seed 40", "class 7 · seed 41", "class 3 · seed 42"])
+            Assert.Contains(label, page, StringComparison.Ordinal);
+        for (var k = 0; k < 3; k++)
+            Assert.Contains(
+                Convert.ToBase64String(File.ReadAllBytes(Path.Combine(folder, $"0000{k}.png"))),
+                page,
+                StringComparison.Ordinal
+            );
+        var data = ImageFolder.Open(folder);
+        Assert.Equal(3, data.Count);
+        Assert.DoesNotContain(data.Notes, static n => n.Contains("contact-sheet", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("ddim")]
     [InlineData("ddpm")]

@@ -95,12 +95,7 @@ internal static class BenchCommand
             Description = "Channels of the autoencoder's levels, from the image's resolution downwards.",
             DefaultValueFactory = static _ => "32,64,64,64",
         };
-        var precision = new Option<string>("--precision")
-        {
-            Description = SharedOptions.Precisions + ".",
-            DefaultValueFactory = static _ => "float32",
-        };
-        precision.OfPrecision();
+        var precision = SharedOptions.Precision();
         var seed = new Option<ulong>("--seed") { Description = "Seed of weights, latents and noise." };
         var command = new Command("step", "Measure a training step with random weights: time, memory, and time by part.")
         {
@@ -138,6 +133,7 @@ internal static class BenchCommand
                     Device = parsed.GetDevice().ToString(),
                     Precision = DTypes.FindPrecision(parsed.GetValue(precision)!)!.Value.Name(),
                     Batch = new() { Size = parsed.GetValue(batch) },
+                    Optimiser = new() { LearningRate = 1e-4 },
                     // The source of networks and pictures is irrelevant here, but options are validated as a whole.
                     Model = new() { Path = "random" },
                     Data = new() { Size = 64 },

@@ -5,6 +5,7 @@ using Retouch.Core.Formatting;
 using Retouch.Evaluation.Measuring;
 using Retouch.Experiments.Demo;
 using Retouch.Experiments.Measuring;
+using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;
 
@@ -71,6 +72,8 @@ internal static class DemoCommand
         DefaultValueFactory = static _ => Defaults.Seed,
     };
 
+    private static readonly Option<string> Precision = SharedOptions.Precision();
+
     public static Command Create()
     {
         var command = new Command("demo", "Post-train a small model with three objectives, compare them, and write a report.")
@@ -89,6 +92,7 @@ internal static class DemoCommand
             Guidance,
             Seed,
             SharedOptions.Device,
+            Precision,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -105,6 +109,7 @@ internal static class DemoCommand
 
     private static (DemoFolder Folder, DemoSettings Settings) Start(ParseResult parsed, TimeProvider time)
     {
+        var device = parsed.GetDevice();
         var settings = new DemoSettings
         {
             Data = parsed.GetValue(Data),
@@ -118,7 +123,8 @@ internal static class DemoCommand
             SamplerSteps = parsed.GetValue(SamplerSteps),
             Guidance = parsed.GetValue(Guidance),
             Seed = parsed.GetValue(Seed),
-            Device = parsed.GetDevice().ToString(),
+            Device = device.ToString(),
+            Precision = parsed.GetPrecision(Precision, device).Name(),
         };
         settings.Validate();
         return (
@@ -148,6 +154,7 @@ internal static class DemoCommand
             Guidance,
             Seed,
             SharedOptions.Device,
+            Precision,
         ];
         var given = fixedOnes
             .Where(option => parsed.GetResult(option) is { Implicit: false })

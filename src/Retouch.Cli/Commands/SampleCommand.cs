@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Experiments.Sampling;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
@@ -16,7 +17,8 @@ namespace Retouch.Cli.Commands;
 /// <param name="Sampler">Name of the sampler.</param>
 /// <param name="Seconds">Duration in seconds, without loading.</param>
 /// <param name="TakenOver">Number of existing pictures of a resumed run; null otherwise.</param>
-internal sealed record SampleResult(string Folder, int Count, string Sampler, double Seconds, int? TakenOver);
+/// <param name="ContactSheet">Page with the pictures.</param>
+internal sealed record SampleResult(string Folder, int Count, string Sampler, double Seconds, int? TakenOver, string ContactSheet);
 
 /// <summary><c>retouch sample</c>: samples pictures from a diffusers folder, with the seed of each recorded.</summary>
 internal static class SampleCommand
@@ -78,6 +80,7 @@ internal static class SampleCommand
     {
         Description = "Resume an interrupted run in --output with the same options; more pictures are allowed. Existing ones are kept.",
     };
+    private static readonly Option<string> Precision = SharedOptions.Precision();
     private static readonly Option<int> Batch = SharedOptions.BatchSize(16);
 
     private static readonly LoraFlags Lora = new();
@@ -100,6 +103,7 @@ internal static class SampleCommand
             Height,
             Class,
             SharedOptions.Device,
+            Precision,
             Batch,
             Resume,
         };
@@ -116,7 +120,8 @@ internal static class SampleCommand
                         result,
                         writer =>
                             writer.WriteLine(
-                                $"{result.Count} pictures{there} with {result.Sampler} in {result.Seconds:0.#} s: {result.Folder}"
+                                $"{Figures.Count(result.Count, "picture")}{there} with {result.Sampler} in {result.Seconds:0.#} s: "
+                                    + $"{result.Folder} (all on one page: {Path.GetFileName(result.ContactSheet)})"
                             )
                     );
                 return Task.FromResult(0);
@@ -143,6 +148,7 @@ internal static class SampleCommand
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
         var device = parsed.GetDevice();
+        var precision = parsed.GetPrecision(Precision, device);
         var model = parsed.ModelAt(parsed.GetRequiredValue(Model));
         using var pipeline = LatentDiffusionPipeline.Load(model, device);
         LoraFlags.Merge(pipeline, adapters);
@@ -157,6 +163,7 @@ internal static class SampleCommand
             Steps = parsed.GetValue(Steps),
             Guidance = guidance,
             BatchSize = parsed.GetValue(Batch),
+            Precision = precision,
             Sampler = sampler,
             Width = width,
             Height = height,
@@ -172,7 +179,7 @@ internal static class SampleCommand
 
         var start = TimeProvider.System.GetTimestamp();
         var written = new SampledFolder(folder, pipeline, request, prompts) { Adapters = adapters };
-        var record = SamplingRecord.Of(model, adapters, PromptOptions.NegativeOf(parsed), guidance);
+        var record = SamplingRecord.Of(model, adapters, PromptOptions.NegativeOf(parsed), guidance, precision);
         if (goesOn)
         {
             record.CheckAgainst(folder);
@@ -199,7 +206,15 @@ internal static class SampleCommand
             );
         }
 
-        return new SampleResult(folder, count, SamplerNames.Of(sampler), TimeProvider.System.GetElapsedTime(start).TotalSeconds, takenOver);
+        written.WriteContactSheet(Path.GetFileName(model.TrimEnd(Path.DirectorySeparatorChar)));
+        return new SampleResult(
+            folder,
+            count,
+            SamplerNames.Of(sampler),
+            TimeProvider.System.GetElapsedTime(start).TotalSeconds,
+            takenOver,
+            Path.Combine(folder, ContactSheet.FileName)
+        );
 
         void Take(IReadOnlyList<Picture> pictures)
         {

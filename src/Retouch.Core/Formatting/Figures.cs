@@ -48,6 +48,13 @@ public static class Figures
     /// <summary>A whole number with thousands separators: <c>12,500</c>.</summary>
     public static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
+    /// <summary>A number of things: <c>1 picture</c>, <c>12,500 pictures</c>.</summary>
+    /// <param name="count">Number.</param>
+    /// <param name="noun">Singular.</param>
+    /// <param name="plural">Plural; null for the singular with an s.</param>
+    public static string Count(long count, string noun, string? plural = null) =>
+        $"{Count(count)} {(count == 1 ? noun : plural ?? noun + "s")}";
+
     /// <summary>A fraction as a percentage: 0.1234 gives <c>12 %</c>; below 9.95 % one decimal, <c>1.2 %</c>.</summary>
     public static string Percent(double fraction)
     {

@@ -85,4 +85,7 @@ public sealed record PictureGrid(string Title, IReadOnlyList<string> Samples, IR
 {
     /// <summary>Note below the pictures.</summary>
     public string? Note { get; init; }
+
+    /// <summary>Whether the thumbnails are beside the enlarged picture, as a contact sheet, instead of below it.</summary>
+    public bool IsSheet { get; init; }
 }

@@ -14,7 +14,7 @@ internal static class PictureHtml
         var header = PngHeader.Read(grid.Columns[0].Pictures[0]);
         html.Open(
             "figure",
-            ("class", "pictures" + (header.Width <= SmallWidth ? " small" : "")),
+            ("class", "pictures" + (header.Width <= SmallWidth ? " small" : "") + (grid.IsSheet ? " sheet" : "")),
             (
                 "style",
                 $"--n:{grid.Columns.Count};--aspect:{header.Width}/{header.Height};--across:{Across(grid.Samples.Count, 6)}"

@@ -62,10 +62,11 @@ public static class DemoRecipes
     /// <param name="name">Name: autoencoder, denoiser or post-training.</param>
     public static JsonObject Read(string name) => OptionsFile.Read(Path.Combine(Folder, name + ".json"));
 
-    /// <summary>Sets the data and the device of a recipe.</summary>
+    /// <summary>Sets data, device and precision of a recipe.</summary>
     public static void SetData(JsonObject options, DemoSettings settings, DemoFolder folder)
     {
         OptionsFile.Set(options, "device", JsonValue.Create(settings.Device));
+        OptionsFile.Set(options, "precision", JsonValue.Create(settings.Precision));
         OptionsFile.Set(options, "data.size", (JsonNode)settings.Size);
         if (settings.Data is null)
             return;

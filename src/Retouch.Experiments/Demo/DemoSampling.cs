@@ -1,6 +1,7 @@
 using Retouch.Experiments.Phases;
 using Retouch.Experiments.Sampling;
 using Retouch.Samplers;
+using Retouch.Torch;
 
 namespace Retouch.Experiments.Demo;
 
@@ -28,6 +29,7 @@ public static class DemoSampling
             Steps = settings.SamplerSteps,
             Guidance = new(settings.Guidance),
             BatchSize = 32,
+            Precision = DTypes.Precisions[settings.Precision],
         };
         console.Sample(model, target, request, settings.Where());
     }

@@ -50,6 +50,9 @@ public sealed record DemoSettings
     /// <summary>Device, in the syntax of <see cref="Torch.Device.Parse"/>.</summary>
     public string Device { get; init; } = "cpu";
 
+    /// <summary>Mixed precision of training and sampling: float32, bfloat16 or float16.</summary>
+    public string Precision { get; init; } = DType.Float32.Name();
+
     /// <summary>The device.</summary>
     /// <exception cref="EnvironmentException">The device is not available.</exception>
     public Device Where() => Torch.Device.Parse(Device).Require();

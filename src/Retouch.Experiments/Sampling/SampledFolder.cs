@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 using Retouch.Core.Json;
 using Retouch.Images;
@@ -101,6 +102,27 @@ public sealed class SampledFolder
         }
 
         AtomicFile.WriteText(Path.Combine(_folder, MetadataName), _metadata.ToString());
+    }
+
+    /// <summary>Writes the folder's <see cref="ContactSheet"/>.</summary>
+    /// <param name="model">Name of the model, the title of the page.</param>
+    public void WriteContactSheet(string model)
+    {
+        var guidance = _request.Guidance.IsActive
+            ? string.Create(CultureInfo.InvariantCulture, $", guidance {_request.Guidance.Scale:0.###}")
+            : "";
+        ContactSheet.Write(
+            _folder,
+            model,
+            $"{_sampler}, {Figures.Count(_request.Steps)} steps{guidance}, {_request.Width} × {_request.Height} pixels",
+            [.. Enumerable.Range(0, Count).Select(k => (NameOf(k), LabelOf(k)))]
+        );
+
+        string LabelOf(int k)
+        {
+            var (label, text) = _describe(k);
+            return ContactSheet.LabelOf(text, label, _request.Seeds[k]);
+        }
     }
 
     private static string NameOf(int index) => string.Create(CultureInfo.InvariantCulture, $"{index:D5}.png");

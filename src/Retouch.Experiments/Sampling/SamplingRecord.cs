@@ -8,6 +8,7 @@ using Retouch.Core.Io;
 using Retouch.Core.Json;
 using Retouch.Pipelines.Lora;
 using Retouch.Samplers;
+using Retouch.Torch;
 
 namespace Retouch.Experiments.Sampling;
 
@@ -20,12 +21,14 @@ namespace Retouch.Experiments.Sampling;
 /// <param name="Negative">Negative prompt, or null.</param>
 /// <param name="GuideFrom">Start of guidance, as a fraction of the largest timestep.</param>
 /// <param name="GuideTo">End of guidance.</param>
+/// <param name="Precision">Compute type; null for float32.</param>
 public sealed record SamplingRecord(
     string Model,
     [property: JsonPropertyName("model_files")] string ModelFiles,
     string? Negative,
     [property: JsonPropertyName("guide_from")] double GuideFrom,
-    [property: JsonPropertyName("guide_to")] double GuideTo
+    [property: JsonPropertyName("guide_to")] double GuideTo,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Precision = null
 )
 {
     /// <summary>Name of the file.</summary>
@@ -36,7 +39,14 @@ public sealed record SamplingRecord(
     /// <param name="adapters">Merged adapters.</param>
     /// <param name="negative">Negative prompt, or null.</param>
     /// <param name="guidance">Guidance.</param>
-    public static SamplingRecord Of(string model, IReadOnlyList<MergedAdapters> adapters, string? negative, Guidance guidance)
+    /// <param name="precision">Compute type.</param>
+    public static SamplingRecord Of(
+        string model,
+        IReadOnlyList<MergedAdapters> adapters,
+        string? negative,
+        Guidance guidance,
+        DType precision = DType.Float32
+    )
     {
         var root = Path.GetFullPath(model);
         IEnumerable<string> places =
@@ -46,7 +56,8 @@ public sealed record SamplingRecord(
             .. adapters.Select(static a => a.Path),
         ];
         var stamps = string.Join('\n', places.SelectMany((place, k) => StampsOf(place).Select(stamp => $"{k} {stamp}")));
-        return new(root, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(stamps))), negative, guidance.From, guidance.To);
+        var files = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(stamps)));
+        return new(root, files, negative, guidance.From, guidance.To, precision == DType.Float32 ? null : precision.Name());
     }
 
     /// <summary>Writes the record.</summary>
@@ -73,8 +84,8 @@ public sealed record SamplingRecord(
             );
         if (before with { Model = Model } != this)
             throw new UsageException(
-                $"'{folder}' was sampled with the negative prompt \"{before.Negative}\" and guidance from {before.GuideFrom} to "
-                    + $"{before.GuideTo}. Repeat the options of the interrupted run, or choose another folder."
+                $"'{folder}' was sampled with the negative prompt \"{before.Negative}\" guidance from {before.GuideFrom} to "
+                    + $"{before.GuideTo}, in {before.Precision ?? DType.Float32.Name()}. Repeat the options of the interrupted run, or choose another folder."
             );
     }
 

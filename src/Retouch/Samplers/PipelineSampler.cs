@@ -1,3 +1,4 @@
+using Retouch.Autoencoders;
 using Retouch.Conditioning;
 using Retouch.Core.Errors;
 using Retouch.Images;
@@ -59,6 +60,7 @@ public static class PipelineSampler
             var first = batch * request.BatchSize;
             var count = Math.Min(request.BatchSize, pictures - first);
             var done = batch;
+            using var cast = Autocast.Enter(device, request.Precision);
             var latents = sampler.Sample(
                 model.Denoiser,
                 new SamplingRequest
@@ -78,7 +80,8 @@ public static class PipelineSampler
                 progress is null ? null : state => progress((done * state.Total) + state.Done, batches * state.Total),
                 cancellation
             );
-            take(PictureTensors.ToPictures(model.Autoencoder.Decode(latents).To(Device.Cpu)));
+            using var decoderCast = Autocast.Enter(device, DecoderPrecision.Of(request.Precision, model.Autoencoder.ForceUpcast));
+            take(PictureTensors.ToPictures(model.Autoencoder.Decode(latents).To(DType.Float32).To(Device.Cpu)));
         }
     }
 

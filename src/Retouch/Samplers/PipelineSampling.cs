@@ -1,4 +1,5 @@
 using Retouch.Conditioning;
+using Retouch.Torch;
 
 namespace Retouch.Samplers;
 
@@ -37,6 +38,12 @@ public sealed record PipelineSampling
 
     /// <summary>Sampler; null for the model's default.</summary>
     public SamplerOptions? Sampler { get; init; }
+
+    /// <summary>
+    /// Compute type of matrix products and convolutions; the sampler's arithmetic is float32. A decoder that overflows in float16 runs in
+    /// float32.
+    /// </summary>
+    public DType Precision { get; init; } = DType.Float32;
 
     /// <summary>Batch size.</summary>
     public int BatchSize { get; init; } = 16;

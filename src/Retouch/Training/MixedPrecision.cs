@@ -3,18 +3,10 @@ using Retouch.Torch;
 
 namespace Retouch.Training;
 
-/// <summary>Compute types of training, and their availability on a device.</summary>
+/// <summary>Availability of compute types on a device.</summary>
 public static class MixedPrecision
 {
     private static readonly ConcurrentDictionary<(DeviceType, DType), string?> Unavailable = new();
-
-    /// <summary>
-    /// Compute type of the decoder: float32 for decoders that overflow in float16. (bfloat16 would be sufficient, but devices that train in
-    /// float16 usually lack it.)
-    /// </summary>
-    /// <param name="precision">Compute type of the run.</param>
-    /// <param name="overflows">The autoencoder's <c>force_upcast</c>.</param>
-    public static DType OfDecoder(DType precision, bool overflows) => precision == DType.Float16 && overflows ? DType.Float32 : precision;
 
     /// <summary>
     /// Reason why a device cannot train in a type: libtorch's error for a convolution, a matrix product or their gradients; null if it can.
@@ -25,6 +17,15 @@ public static class MixedPrecision
         type == DType.Float32
             ? null
             : Unavailable.GetOrAdd((device.Type, type), static (_, asked) => Try(asked.device, asked.type), (device, type));
+
+    /// <summary>Message that a device cannot compute in a type, with the alternative; null if it can.</summary>
+    /// <param name="device">An available device.</param>
+    /// <param name="type">Compute type.</param>
+    public static string? Refusal(Device device, DType type) =>
+        Missing(device, type) is { } missing
+            ? $"{type.Name()} is not available on {device} with libtorch {TorchRuntime.Version} ({missing.Split('\n')[0].Trim()}); "
+                + $"use {(type == DType.Float16 ? "bfloat16 or float32, or a GPU" : "float32")}"
+            : null;
 
     private static string? Try(Device device, DType type)
     {

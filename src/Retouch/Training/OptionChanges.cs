@@ -51,7 +51,7 @@ internal static class OptionChanges
             return null;
         var before = Bound(options);
         double Of(TrainingOptions run, long at) =>
-            run.Optimiser.LearningRate * run.Optimiser.Schedule.Multiplier(at, run.Steps, run.Optimiser.LearningRate);
+            run.Optimiser.BaseRate * run.Optimiser.Schedule.Multiplier(at, run.Steps, run.Optimiser.BaseRate);
         var (last, next) = (Of(before, step - 1), Of(now, step));
         var planned = step < before.Steps ? Of(before, step) : (double?)null;
         if (before == now || planned == next || (planned is null && last == next))

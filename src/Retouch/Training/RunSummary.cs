@@ -97,7 +97,7 @@ internal static class RunSummary
         var warmup = schedule.WarmupSteps > 0 ? $" after {Figures.Count(schedule.WarmupSteps)} steps of warm-up" : "";
         return string.Create(CultureInfo.InvariantCulture, $"{Figures.Count(options.Steps)} of {batch} samples{accumulated}, ")
             + string.Create(CultureInfo.InvariantCulture, $"{epochs:0.##} epochs; AdamW, learning rate ")
-            + string.Create(CultureInfo.InvariantCulture, $"{options.Optimiser.LearningRate:G}, {shape}{warmup}");
+            + string.Create(CultureInfo.InvariantCulture, $"{options.Optimiser.BaseRate:G}, {shape}{warmup}");
     }
 
     private static IEnumerable<string> Losses(TrainingOptions options)

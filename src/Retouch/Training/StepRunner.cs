@@ -89,8 +89,7 @@ internal sealed class StepRunner(
 
         var clip = options.Optimiser.ClipNorm;
         var scale = clip is { } bound ? Math.Min(1, bound / (norm + 1e-6)) : 1;
-        var rate =
-            options.Optimiser.LearningRate * options.Optimiser.Schedule.Multiplier(step, options.Steps, options.Optimiser.LearningRate);
+        var rate = options.Optimiser.BaseRate * options.Optimiser.Schedule.Multiplier(step, options.Steps, options.Optimiser.BaseRate);
         optimiser.Step(rate, scale / (scaler?.Scale ?? 1), averages);
         scaler?.Took();
         record.Values.Add(new("gradient/clip", scale));

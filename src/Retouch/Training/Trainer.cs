@@ -133,6 +133,8 @@ public sealed class Trainer : IDisposable
         var start = _time.GetTimestamp();
         var device = _task.Network.All[0].Value.Device;
         double Seconds() => _secondsBefore + _time.GetElapsedTime(start).TotalSeconds;
+        if (_step == 0 && _options.Samples.Every > 0)
+            WriteSamples(log, cancellation);
         // Before the first step, and after a resume if the validation of the checkpoint's step was interrupted.
         Validate(log, progress, cancellation);
         while (!HasEnded)
@@ -189,7 +191,7 @@ public sealed class Trainer : IDisposable
             if (review?.Stop is { } stop)
                 throw new DivergedException($"Stopped after step {_step}. {stop} {KeptBefore()}");
             Validate(log, progress, cancellation);
-            if (_options.Samples.Every > 0 && (Due(_options.Samples.Every) || HasEnded))
+            if (_options.Samples.Every is { } every && every > 0 && (Due(every) || HasEnded))
                 WriteSamples(log, cancellation);
             // Weights that may have diverged are not checkpointed until the check passes again.
             _owed |= Due(_options.Checkpoints.Every);

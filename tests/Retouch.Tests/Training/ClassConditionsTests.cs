@@ -42,6 +42,27 @@ public sealed class ClassConditionsTests
         Assert.Equal(expected, Conditions(2, dropout).Of(batch, new StepSeeds(1, 0, 0, 0)).ClassLabels!.ToArray<long>());
     }
 
+    [Theory]
+    [InlineData(3, new long[] { 1, 4, 1 })]
+    [InlineData(1, new long[] { 1 })]
+    public void Sample_grids_show_the_classes_of_the_data(int count, long[] expected)
+    {
+        using var scope = TensorScope.Enter();
+        var conditions = new ClassConditions(5, new Dictionary<int, string> { [1] = "b", [4] = "a" }, 0.1, Device.Cpu);
+        conditions.Accept(new Labelled([0, 1, 1]), Ignore);
+        var (shown, unconditional) = conditions.Shown(count, 8, 8)!.Value;
+        Assert.Equal(expected, shown.SelectMany(static c => c.ClassLabels!.ToArray<long>()));
+        Assert.Equal([5], unconditional.ClassLabels!.ToArray<long>());
+    }
+
+    [Fact]
+    public void Of_many_classes_a_grid_shows_an_even_selection()
+    {
+        using var scope = TensorScope.Enter();
+        var shown = Conditions(1000).Shown(4, 8, 8)!.Value.Conditions;
+        Assert.Equal([0, 250, 500, 750], shown.SelectMany(static c => c.ClassLabels!.ToArray<long>()));
+    }
+
     private static ClassConditions Conditions(int classes, double dropout = 0.1) =>
         new(classes, new Dictionary<int, string>(), dropout, Device.Cpu);
 

@@ -1,3 +1,4 @@
+using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Autoencoders;
@@ -43,7 +44,7 @@ public sealed class MixedPrecisionTests : IDisposable
     [InlineData(DType.BFloat16, true, DType.BFloat16)]
     [InlineData(DType.Float32, true, DType.Float32)]
     public void A_decoder_that_overflows_in_float16_runs_in_float32(DType precision, bool overflows, DType expected) =>
-        Assert.Equal(expected, MixedPrecision.OfDecoder(precision, overflows));
+        Assert.Equal(expected, DecoderPrecision.Of(precision, overflows));
 
     [Fact]
     public void An_overflowing_autoencoder_cannot_be_trained_in_float16()

@@ -319,13 +319,13 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void Sample_grids_are_drawn_during_and_after_training()
+    public void Sample_grids_are_drawn_before_during_and_after_training()
     {
         var run = Folder();
         using var task = new LinearTask(Start);
         Run(task, Options(steps: 5) with { Samples = new() { Every = 2 } }, run);
         Assert.Equal(
-            ["step-00000002.png", "step-00000004.png", "step-00000005.png"],
+            ["step-00000000.png", "step-00000002.png", "step-00000004.png", "step-00000005.png"],
             Directory.EnumerateFiles(run.SamplesFolder).Select(static f => Path.GetFileName(f)).Order()
         );
     }

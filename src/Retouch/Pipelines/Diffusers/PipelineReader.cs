@@ -84,6 +84,16 @@ internal static class PipelineReader
             );
     }
 
+    /// <summary>Whether a pipeline's denoiser is text-conditional, from its configuration alone.</summary>
+    /// <param name="folder">Folder of the pipeline, or of adapters.</param>
+    /// <exception cref="RetouchException">A configuration is missing, invalid or unsupported.</exception>
+    public static bool TakesPrompts(string folder)
+    {
+        folder = AdapterFolder.RootOf(folder);
+        using var denoiser = ComponentFolder.Describe(Path.Combine(folder, PipelineLayout.Check(folder)));
+        return denoiser.Network is IDenoiser { TextWidth: not null };
+    }
+
     private static LatentDiffusionPipeline LoadAdapted(
         IReadOnlyList<AdapterFolder> stack,
         Device device,

@@ -14,6 +14,8 @@ namespace Retouch.Training.Conditions;
 internal sealed class ClassConditions(int classes, IReadOnlyDictionary<int, string> labels, double dropout, Device device)
     : IConditionSource
 {
+    private IReadOnlyList<int>? _ofData;
+
     /// <inheritdoc/>
     public IPictureSource Accept(IPictureSource source, Action<string> note)
     {
@@ -34,7 +36,9 @@ internal sealed class ClassConditions(int classes, IReadOnlyDictionary<int, stri
 
         var mapping = ClassMapping.Create(source, labels, classes);
         note(mapping.Describe(source));
-        return mapping.Apply(source);
+        var accepted = mapping.Apply(source);
+        _ofData ??= [.. Enumerable.Range(0, accepted.Count).Select(k => accepted[k].Label!.Value).Distinct().Order()];
+        return accepted;
     }
 
     /// <inheritdoc/>
@@ -46,7 +50,16 @@ internal sealed class ClassConditions(int classes, IReadOnlyDictionary<int, stri
     ) { }
 
     /// <inheritdoc/>
-    public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
+    public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width)
+    {
+        var all = _ofData ?? [.. Enumerable.Range(0, classes)];
+        // Of more classes than pictures, an even selection.
+        var shown = all.Count > count ? [.. Enumerable.Range(0, count).Select(k => all[(int)((long)k * all.Count / count)])] : all;
+        Condition[] each = [.. shown.Select(Of)];
+        return ([.. Enumerable.Range(0, count).Select(k => each[k % each.Length])], Of(classes));
+
+        Condition Of(int label) => new(Tensor.From(new long[] { label }).To(device));
+    }
 
     /// <inheritdoc/>
     public Condition Of(TrainingBatch batch, StepSeeds? seeds)

@@ -22,7 +22,7 @@ public interface IConditionSource : IDisposable
     /// <param name="cancellation">Cancels the preparation.</param>
     void Prepare(IReadOnlyList<IPictureSource> sources, Action<string> note, Action<int, int>? progress, CancellationToken cancellation);
 
-    /// <summary>Conditions of a sample grid; null for class grids, which cycle through the classes, and for unconditional models.</summary>
+    /// <summary>Conditions of a sample grid, in the current scope; null for unconditional models.</summary>
     /// <param name="count">Number of pictures.</param>
     /// <param name="height">Height in pixels.</param>
     /// <param name="width">Width in pixels.</param>

@@ -6,9 +6,17 @@ namespace Retouch.Training.Options;
 /// <summary>Optimiser and learning rate.</summary>
 public sealed record OptimiserOptions
 {
-    /// <summary>Base learning rate, in (0, 10).</summary>
+    /// <summary>
+    /// Base learning rate, in (0, 10). Default: 1e-4 for adapters, class-conditional and unconditional denoisers, and training from
+    /// scratch; 1e-5 for all weights of a text-conditional denoiser and for an existing autoencoder; a tenth of that with a preference
+    /// term.
+    /// </summary>
     [Bounds(Above = 0, Below = 10)]
-    public double LearningRate { get; init; } = 1e-4;
+    public double? LearningRate { get; init; }
+
+    /// <summary>Base learning rate of resolved options.</summary>
+    internal double BaseRate =>
+        LearningRate ?? throw new InvalidOperationException("The learning rate is filled in by TrainingOptions.Resolve.");
 
     /// <summary>AdamW settings.</summary>
     public AdamWOptions AdamW { get; init; } = new();

@@ -5,11 +5,16 @@ namespace Retouch.Training.Options;
 /// <summary>Sample grids during training; seeds are fixed.</summary>
 public sealed record SampleOptions
 {
-    /// <summary>Steps between sample grids, at least 0; 0 disables them.</summary>
-    [Bounds(AtLeast = 0)]
-    public long Every { get; init; }
+    private const long ShortestRun = 500;
 
-    /// <summary>Pictures per grid, from 1 to 1024; class grids cycle through the classes.</summary>
+    /// <summary>
+    /// Steps between sample grids, at least 0; 0 disables them. The first grid shows the initial weights. Default: a quarter of the steps,
+    /// from 500 steps on.
+    /// </summary>
+    [Bounds(AtLeast = 0)]
+    public long? Every { get; init; }
+
+    /// <summary>Pictures per grid, from 1 to 1024; class grids cycle through the classes of the data.</summary>
     [Bounds(AtLeast = 1, AtMost = 1024)]
     public int Count { get; init; } = 16;
 
@@ -32,6 +37,10 @@ public sealed record SampleOptions
 
     /// <summary>Seed of the first picture; later pictures use consecutive seeds.</summary>
     public ulong Seed { get; init; } = 1000;
+
+    /// <summary>Default of <see cref="Every"/>.</summary>
+    /// <param name="steps">Steps of the run.</param>
+    internal static long Usual(long steps) => steps < ShortestRun ? 0 : steps / 4;
 
     internal void Validate(Requirements check)
     {

@@ -119,13 +119,13 @@ public sealed record TrainingOptions
                 Cache = Absolute(Data.Cache),
                 Size = Data.Size ?? NativeSize.Of(this),
             },
+            Optimiser = Optimiser with { LearningRate = Optimiser.LearningRate ?? LearningRates.Of(this) },
+            Samples = Samples with { Every = Samples.Every ?? SampleOptions.Usual(Steps) },
             Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
             Validation = Validation is null ? null : Validation with { Folder = Absolute(Validation.Folder) },
             Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
             AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
         };
-
-    private static string? FirstLine(string? text) => text?.Split('\n')[0].Trim();
 
     /// <summary>Notes on options that are valid but probably not intended, one sentence each.</summary>
     public IReadOnlyList<string> Remarks() =>
@@ -191,13 +191,9 @@ public sealed record TrainingOptions
             var device = Torch.Device.Parse(Device);
             // The availability of the device is checked elsewhere.
             var isThere = device.Type == Torch.DeviceType.Cpu || device.Index < Torch.Devices.CudaStatus.Read().Devices;
-            var missing =
-                isThere && Torch.DTypes.Precisions.TryGetValue(Precision, out var type) ? MixedPrecision.Missing(device, type) : null;
-            check.That(
-                missing is null,
-                $"precision {Precision} is not available on {device} with libtorch {Torch.TorchRuntime.Version} ({FirstLine(missing)}); "
-                    + $"use {(Precision == "float16" ? "bfloat16 or float32, or a GPU" : "float32")}"
-            );
+            var refusal =
+                isThere && Torch.DTypes.Precisions.TryGetValue(Precision, out var type) ? MixedPrecision.Refusal(device, type) : null;
+            check.That(refusal is null, $"precision {refusal}");
             check.That(
                 Arithmetic == new ArithmeticOptions() || device.Type != Torch.DeviceType.Cpu,
                 nameof(Arithmetic),

@@ -31,6 +31,7 @@ internal sealed class DenoiserSampleGrid(
             Sampler = SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Options,
             Width = options.Data.Side,
             Height = options.Data.Side,
+            Precision = DTypes.Precisions[options.Precision],
         };
         using var scope = TensorScope.Enter();
         if (conditions.Shown(o.Count, request.Height, request.Width) is var (shown, unconditional))

@@ -37,7 +37,7 @@ public sealed class DenoiserTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(pipeline);
         ArgumentNullException.ThrowIfNull(options);
         (Pipeline, Device, Precision, Clock) = (pipeline, device, precision, clock);
-        DecoderPrecision = MixedPrecision.OfDecoder(precision, pipeline.Autoencoder.ForceUpcast);
+        DecoderPrecision = Autoencoders.DecoderPrecision.Of(precision, pipeline.Autoencoder.ForceUpcast);
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         Model = pipeline.CreateModel(options.Times.ToDensity(pipeline.DefaultDensity));

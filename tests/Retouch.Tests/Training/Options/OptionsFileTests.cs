@@ -197,7 +197,7 @@ public sealed class OptionsFileTests : IDisposable
         Assert.Equal(options.Seed, (ulong)root["seed"]!["default"]!);
         Assert.Equal("auto", (string)root["device"]!["default"]!);
         Assert.Equal(options.Batch.Size, (int)root["batch"]!["properties"]!["size"]!["default"]!);
-        Assert.Equal(options.Optimiser.LearningRate, (double)root["optimiser"]!["properties"]!["learningRate"]!["default"]!);
+        Assert.Equal(options.Optimiser.ClipNorm, (double)root["optimiser"]!["properties"]!["clipNorm"]!["default"]!);
         var perceptual = root["objective"]!["properties"]!["perceptual"]!["properties"]!;
         Assert.Equal("""{"gradientRatio":1}""", perceptual["weight"]!["default"]!.ToJsonString());
         Assert.Equal("inverse", (string)perceptual["depthWeighting"]!["default"]!);

@@ -25,7 +25,10 @@ public sealed class WrongValueTests
     [InlineData("""{ "data": { "shards": "a.tar" } }""", "data.shards is \"a.tar\"; a list [ … ], or null, is expected.")]
     [InlineData("""{ "data": { "shards": ["a.tar", 5] } }""", "data.shards[1] is 5; a text in quotes is expected.")]
     [InlineData("""{ "optimiser": { "clipNorm": [] } }""", "optimiser.clipNorm is []; a number above 0, or null, is expected.")]
-    [InlineData("""{ "optimiser": { "learningRate": "1e-4" } }""", "optimiser.learningRate is \"1e-4\"; a number in (0, 10) is expected.")]
+    [InlineData(
+        """{ "optimiser": { "learningRate": "1e-4" } }""",
+        "optimiser.learningRate is \"1e-4\"; a number in (0, 10), or null, is expected."
+    )]
     [InlineData(
         """{ "objective": { "perceptual": { "taps": [0, "two"] } } }""",
         "objective.perceptual.taps[1] is \"two\"; a whole number of at least 0 is expected."
