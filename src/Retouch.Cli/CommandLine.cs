@@ -81,8 +81,8 @@ internal static class CommandLine
         using var interrupt = new Interrupt();
         try
         {
-            // Checked first, so that a missing device leaves no partial output.
-            if (parsed.GetResult(SharedOptions.Device) is not null)
+            // Checked first, so that a missing device leaves no partial output; doctor reports it among its checks.
+            if (parsed.GetResult(SharedOptions.Device) is not null && parsed.CommandResult.Command.Name != DoctorCommand.Name)
                 parsed.GetDevice();
             var configuration = new InvocationConfiguration
             {

@@ -49,6 +49,19 @@ public sealed class DeviceTests : IDisposable
     }
 
     [Fact]
+    public void The_doctor_reports_the_device_among_its_checks()
+    {
+        var absent = RetouchProcess.Run(["doctor", "--device", $"cuda:{CudaStatus.Read().Devices}"]);
+        Assert.Equal((4, ""), (absent.ExitCode, absent.Error));
+        Assert.Contains($"missing device        cuda:{CudaStatus.Read().Devices} is not available: ", absent.Out, StringComparison.Ordinal);
+        Assert.Contains("device missing.", absent.Out, StringComparison.Ordinal);
+        var present = RetouchProcess.Run(["doctor", "--device", "cpu"]);
+        Assert.Equal(0, present.ExitCode);
+        Assert.Contains("ok      device        cpu", present.Out, StringComparison.Ordinal);
+        Assert.Equal(2, RetouchProcess.Run(["doctor", "--device", "gpu"]).ExitCode);
+    }
+
+    [Fact]
     public void An_invalid_device_is_a_usage_error()
     {
         var outcome = RetouchInProcess.Run(["bench", "step", "--device", "gpu"]);

@@ -81,6 +81,10 @@ public sealed class EvaluateTests : IDisposable
 
         var text = RetouchInProcess.Run([.. arguments[..^1]]).Out;
         Assert.Contains($"Differences to {In("softer")}", text);
+        var named = RetouchInProcess.Run([.. arguments[..^1], "--names", "start", "after training"]).Out;
+        Assert.Contains("Differences to start", named);
+        Assert.Equal(text.Replace(In("softer"), "start", StringComparison.Ordinal).Count('\n'), named.Count('\n'));
+        Assert.DoesNotContain(In("soft"), named);
         Assert.Matches(@"\npsnr +" + In("soft") + @" +[\d.]+ \[[\d.]+, [\d.]+\] +yes +better\n", text);
     }
 
@@ -223,6 +227,8 @@ public sealed class EvaluateTests : IDisposable
         );
         Fails(3, "config.json", "evaluate", "--reference", In("real"), "--autoencoder", In("soft"));
         Fails(2, "--reference", "evaluate", "--images", In("soft"));
+        Fails(2, "1 names for 2 folders", "compare", In("soft"), In("softer"), "--reference", In("real"), "--names", "one");
+        Fails(2, "a name of its own", "compare", In("soft"), In("softer"), "--reference", In("real"), "--names", "one", "one");
         Fails(2, "at least two folders", "compare", In("soft"), "--reference", In("real"));
         Fails(
             2,

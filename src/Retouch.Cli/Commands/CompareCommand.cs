@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Retouch.Core.Errors;
+using Retouch.Data;
 using Retouch.Evaluation.Pictures;
 using Retouch.Experiments.Sampling;
 using Retouch.Images;
@@ -25,6 +26,12 @@ internal static class CompareCommand
             "Folders of pictures, or models in the diffusers layout (or adapters with a known base model); the first is the "
             + "baseline. Pictures of the same names (models: of the same seeds) count as pairs.",
         Arity = ArgumentArity.OneOrMore,
+    };
+
+    private static readonly Option<string[]> Names = new("--names")
+    {
+        Description = "Names of the folders in tables and reports, in their order. Default: the paths.",
+        AllowMultipleArgumentsPerToken = true,
     };
 
     // No default values: explicit options are an error for folders of pictures, where they have no effect.
@@ -57,6 +64,7 @@ internal static class CompareCommand
         )
         {
             Sets,
+            Names,
             Samples,
             Steps,
             Guidance,
@@ -79,6 +87,7 @@ internal static class CompareCommand
         var given = Array.ConvertAll(parsed.GetValue(Sets)!, parsed.ModelAt);
         if (given.Length < 2)
             throw new UsageException("A comparison needs at least two folders; use 'retouch evaluate' for a single one.");
+        var names = NamesOf(parsed, given);
         var models = given.Where(IsModel).ToArray();
         // One guidance scale for all models: guidance must not be part of the comparison.
         double? guidance = parsed.GetValue(Guidance);
@@ -103,10 +112,12 @@ internal static class CompareCommand
                     measuring,
                     reference,
                     [
-                        .. given.Select(folder =>
-                            IsModel(folder)
-                                ? Draw(parsed, folder, ref guidance, options.Device, cancellation)
-                                : ImageSet.Open(folder, preparation)
+                        .. given.Zip(
+                            names,
+                            (folder, name) =>
+                                IsModel(folder)
+                                    ? Draw(parsed, folder, name, ref guidance, options.Device, cancellation)
+                                    : ImageSet.From(name, ImageFolder.Open(folder), preparation)
                         ),
                     ],
                     options,
@@ -116,9 +127,27 @@ internal static class CompareCommand
         );
     }
 
+    private static string[] NamesOf(ParseResult parsed, string[] folders)
+    {
+        if (parsed.GetValue(Names) is not { Length: > 0 } names)
+            return folders;
+        if (names.Length != folders.Length)
+            throw new UsageException($"--names: {names.Length} names for {folders.Length} folders; give one per folder, in their order.");
+        return Array.TrueForAll(names, static n => n.Trim().Length > 0) && names.Distinct(StringComparer.Ordinal).Count() == names.Length
+            ? names
+            : throw new UsageException("--names: every folder needs a name of its own.");
+    }
+
     private static bool IsModel(string folder) => LatentDiffusionPipeline.IsAt(folder);
 
-    private static ImageSet Draw(ParseResult parsed, string folder, ref double? guidance, Device device, CancellationToken cancellation)
+    private static ImageSet Draw(
+        ParseResult parsed,
+        string folder,
+        string name,
+        ref double? guidance,
+        Device device,
+        CancellationToken cancellation
+    )
     {
         using var pipeline = LatentDiffusionPipeline.Load(folder, device);
         guidance ??= pipeline.DefaultGuidance(pipeline.NativeSize, pipeline.NativeSize);
@@ -138,7 +167,7 @@ internal static class CompareCommand
                 + $"{guidance.Value.ToString(CultureInfo.InvariantCulture)} …"
         );
         return ImageSet.From(
-            folder,
+            name,
             PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)),
             request.Labels is { } labels ? [.. labels.Select(pipeline.Labels.GetValueOrDefault)] : null
         );

@@ -10,24 +10,27 @@ namespace Retouch.Cli.Commands;
 /// </summary>
 internal static class DoctorCommand
 {
+    /// <summary>Name of the verb.</summary>
+    public const string Name = "doctor";
+
     private const int MissingSomething = 4;
 
     /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
-        var command = new Command("doctor", "Check this machine and propose remedies.");
+        var command = new Command(Name, "Check this machine and propose remedies.") { SharedOptions.Device };
         command.SetAction(RunAsync);
         return command;
     }
 
     private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellation)
     {
-        var report = await ExamineAsync(cancellation).ConfigureAwait(false);
+        var report = await ExamineAsync(parsed.GetValue(SharedOptions.Device), cancellation).ConfigureAwait(false);
         Output.For(parsed).Write(report, writer => WriteText(report, writer));
         return report.Usable ? 0 : MissingSomething;
     }
 
-    private static async Task<DoctorReport> ExamineAsync(CancellationToken cancellation)
+    private static async Task<DoctorReport> ExamineAsync(string? device, CancellationToken cancellation)
     {
         var (torch, torchFailure) = await LibraryProbe.RunAsync<TorchFacts>("torch", cancellation).ConfigureAwait(false);
         var (pictures, picturesFailure) = await LibraryProbe.RunAsync<PictureFacts>("pictures", cancellation).ConfigureAwait(false);
@@ -38,6 +41,7 @@ internal static class DoctorCommand
             GpuChecks.Driver(),
             .. LibraryChecks.Torch(torch, torchFailure),
             LibraryChecks.Pictures(pictures, picturesFailure),
+            .. device is null ? Array.Empty<Check>() : [GpuChecks.Asked(device, torch)],
         ];
         var version = typeof(DoctorCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
         return new(version, checks.TrueForAll(check => check.State != CheckState.Missing), checks, torch, pictures);

@@ -73,7 +73,7 @@ internal static class EvaluateCommand
                 var originals =
                     measuring.Reference(parsed)
                     ?? throw new UsageException("--autoencoder needs --reference FOLDER: the pictures to reconstruct.");
-                using var component = ComponentFolder.Load(folder, options.Device);
+                using var component = ComponentFolder.Load(parsed.ModelAt(folder), options.Device);
                 if (component.Network is not IAutoencoder network)
                     throw new InputException(
                         $"'{folder}' is a {component.ClassName}, not an autoencoder. Give the pipeline's 'vae' folder."

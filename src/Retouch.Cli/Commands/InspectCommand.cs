@@ -49,7 +49,7 @@ internal static class InspectCommand
                     );
                 if (taps)
                 {
-                    StudyCommand.Taps(parsed, parsed.GetRequiredValue(Target), Looks, cancellation);
+                    StudyCommand.Taps(parsed, parsed.ModelAt(parsed.GetRequiredValue(Target)), Looks, cancellation);
                     return Task.FromResult(0);
                 }
 

@@ -16,8 +16,8 @@ internal static class WatchCommand
         Description = "Folders of runs, as given to train --output.",
         Arity = ArgumentArity.OneOrMore,
     };
-    private static readonly Option<string> Host = ListenAddress.Option(
-        "--host",
+    private static readonly Option<string> Bind = ListenAddress.Option(
+        "--bind",
         "Address to listen on; other addresses than loopback show the runs to everyone who can reach this machine."
     );
     private static readonly Option<int> Port = new("--port")
@@ -28,7 +28,7 @@ internal static class WatchCommand
 
     public static Command Create()
     {
-        var command = new Command("watch", "Serve a page that follows runs while they train.") { Runs, Host, Port };
+        var command = new Command("watch", "Serve a page that follows runs while they train.") { Runs, Bind, Port };
         command.SetAction(Serve);
         return command;
     }
@@ -38,7 +38,7 @@ internal static class WatchCommand
         var options = new WatchOptions
         {
             Runs = parsed.GetRequiredValue(Runs),
-            Address = ListenAddress.Of(parsed, Host),
+            Address = ListenAddress.Of(parsed, Bind),
             Port = parsed.GetValue(Port),
         };
         var error = parsed.InvocationConfiguration.Error;

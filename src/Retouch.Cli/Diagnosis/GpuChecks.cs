@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using Retouch.Core.Errors;
 using Retouch.Experiments.Machine;
+using Retouch.Torch;
 using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Diagnosis;
@@ -77,6 +79,23 @@ internal static partial class GpuChecks
         return cuda.IsBuilt || File.Exists(CudaStatus.DriverFile)
             ? new("GPU", CheckState.Slow, $"none usable: {cuda.Reason}", cuda.Remedy)
             : new("GPU", CheckState.Ok, $"none: {cuda.Reason}; computing on the CPU");
+    }
+
+    /// <summary>The device given by <c>--device</c>.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="facts">Properties of libtorch; null if it cannot be loaded.</param>
+    /// <exception cref="UsageException">The name is invalid.</exception>
+    public static Check Asked(string name, TorchFacts? facts)
+    {
+        const string Heading = "device";
+        if (facts is null)
+            return new(Heading, CheckState.Missing, $"{name}: libtorch cannot be loaded");
+        // Resolved by what the other process found: this one loads no libtorch.
+        var first = facts.Cuda.Devices > 0 ? Device.Cuda() : Device.Cpu;
+        var device = name == Device.Auto ? first : Device.Parse(name);
+        return device.Type == DeviceType.Cpu || device.Index < facts.Cuda.Devices
+            ? new(Heading, CheckState.Ok, $"{device}")
+            : new(Heading, CheckState.Missing, $"{device} is not available: {facts.Cuda.Reason}", facts.Cuda.Remedy);
     }
 
     [GeneratedRegex(@"\d+\.\d+(\.\d+)?")]
