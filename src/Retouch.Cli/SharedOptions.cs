@@ -76,6 +76,11 @@ internal static class SharedOptions
     public static Option<string[]> Class(string description) =>
         new(ClassRotation.Option) { Description = description, AllowMultipleArgumentsPerToken = true };
 
+    /// <summary>One of the values of an enumeration, in lower case; other capitalisation is accepted.</summary>
+    public static Option<T?> Choice<T>(string name, string description)
+        where T : struct, Enum =>
+        new(name) { Description = description, HelpName = string.Join('|', Enum.GetNames<T>().Select(static n => n.ToLowerInvariant())) };
+
     /// <summary>A whole number with a default.</summary>
     public static Option<int> Number(string name, int fallback, BoundsAttribute bounds, string description) =>
         new Option<int>(name) { Description = description, DefaultValueFactory = _ => fallback }.Within(bounds);

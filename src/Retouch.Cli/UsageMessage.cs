@@ -19,6 +19,9 @@ internal static class UsageMessage
         var text = new StringBuilder();
         foreach (var error in parsed.Errors)
         {
+            // What follows an unknown verb cannot be judged.
+            if (text.Length > 0 && command is RootCommand)
+                break;
             // An unknown word causes two errors at the root: the word itself, and the missing verb.
             if (parsed.UnmatchedTokens.Count > 0 && command is RootCommand && !parsed.UnmatchedTokens.Any(error.Message.Contains))
                 continue;
@@ -34,9 +37,13 @@ internal static class UsageMessage
             text.AppendLine();
         }
 
-        text.Append($"Run 'retouch {(command is RootCommand ? "" : command.Name + " ")}--help' for its options.");
+        text.Append($"Run 'retouch {Path(parsed.CommandResult)}--help' for its options.");
         return text.ToString();
     }
+
+    /// <summary>Verbs of a command, as in <c>pairs make</c>, with a space after each.</summary>
+    private static string Path(CommandResult result) =>
+        result.Parent is CommandResult parent ? $"{Path(parent)}{result.Command.Name} " : "";
 
     /// <summary>The parser's message, without the types of .NET.</summary>
     private static string Words(ParseError error) =>

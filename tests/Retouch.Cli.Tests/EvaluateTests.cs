@@ -227,8 +227,20 @@ public sealed class EvaluateTests : IDisposable
         );
         Fails(3, "config.json", "evaluate", "--reference", In("real"), "--autoencoder", In("soft"));
         Fails(2, "--reference", "evaluate", "--images", In("soft"));
+        File.WriteAllText(Path.Combine(Directory.CreateDirectory(In("mine")).FullName, "options.json"), "{}");
+        Fails(
+            2,
+            "is not empty and contains no earlier report",
+            "evaluate",
+            "--images",
+            In("soft"),
+            "--reference",
+            In("real"),
+            "--output",
+            In("mine")
+        );
         Fails(2, "1 names for 2 folders", "compare", In("soft"), In("softer"), "--reference", In("real"), "--names", "one");
-        Fails(2, "a name of its own", "compare", In("soft"), In("softer"), "--reference", In("real"), "--names", "one", "one");
+        Fails(2, "two names are equal", "compare", In("soft"), In("softer"), "--reference", In("real"), "--names", "one", "one");
         Fails(2, "at least two folders", "compare", In("soft"), "--reference", In("real"));
         Fails(
             2,

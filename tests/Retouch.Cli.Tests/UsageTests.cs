@@ -66,5 +66,37 @@ public class UsageTests
         var outcome = RetouchInProcess.Run(["frobnicate"]);
         Assert.Equal(2, outcome.ExitCode);
         Assert.Equal("error: Unknown verb 'frobnicate'.\nRun 'retouch --help' for its options.\n", outcome.Error);
+        // What follows is not reported as well.
+        Assert.Equal(
+            "error: Unknown verb 'sampel'. Did you mean 'sample'?\nRun 'retouch --help' for its options.\n",
+            RetouchInProcess.Run(["sampel", "--model", "folder", "--count", "3"]).Error
+        );
     }
+
+    [Theory]
+    [InlineData("pairs make --data x --degrade foo --output y", "Run 'retouch pairs make --help' for its options.")]
+    [InlineData("evaluate --images x --reference x --filter foo", "--filter is 'foo'; one of \"bilinear\", \"bicubic\"")]
+    [InlineData("ablate deepth --output x", "'deepth' is neither a file nor an included spec. Did you mean 'depth'? Included: ")]
+    [InlineData("train --model {0} --data {0} --objective latent --output {0}/run", "is not a model: it has neither model_index.json")]
+    [InlineData("inspect {0}", "is not a model: it has neither model_index.json")]
+    [InlineData("evaluate --images {0} --reference {0}", "contains no pictures: it and its 0 subfolders have 0 files, none with")]
+    public void Mistakes_are_named_with_their_remedy(string command, string message)
+    {
+        var empty = Directory.CreateTempSubdirectory("retouch-usage-").FullName;
+        try
+        {
+            var outcome = RetouchInProcess.Run(command.Replace("{0}", empty, StringComparison.Ordinal).Split(' '));
+            Assert.InRange(outcome.ExitCode, 2, 3);
+            Assert.Contains(message, outcome.Error, StringComparison.Ordinal);
+            Assert.Empty(Directory.EnumerateFileSystemEntries(empty));
+        }
+        finally
+        {
+            Directory.Delete(empty, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Choices_are_in_lower_case() =>
+        Assert.Contains("--filter <bilinear|bicubic|lanczos|box>", RetouchInProcess.Run(["evaluate", "--help"]).Out);
 }

@@ -99,11 +99,10 @@ internal static class AblateCommand
 
         if (parsed.GetValue(List))
         {
-            var known = Directory
-                .EnumerateFiles(Folder, "*.json")
-                .Where(static f => Path.GetFileName(f) != "base.json")
-                .Order(StringComparer.Ordinal)
-                .ToDictionary(static f => Path.GetFileNameWithoutExtension(f), static f => OptionsFile.Read(f)["title"]?.ToString() ?? "");
+            var known = Included.ToDictionary(
+                static f => Path.GetFileNameWithoutExtension(f),
+                static f => OptionsFile.Read(f)["title"]?.ToString() ?? ""
+            );
             output.Write(
                 known,
                 writer =>
@@ -160,8 +159,7 @@ internal static class AblateCommand
         var given =
             parsed.GetValue(Spec)
             ?? throw new UsageException("SPEC is missing: a JSON file, or the name of a bundled spec (retouch ablate --list).");
-        var known = Path.Combine(Folder, given + ".json");
-        var spec = AblationSpec.Read(!File.Exists(given) && File.Exists(known) ? known : given, parsed.GetValue(SpecValues) ?? []);
+        var spec = AblationSpec.Read(PathOf(given), parsed.GetValue(SpecValues) ?? []);
         var all = spec.Pretraining.Values.Select(static p => p.Options).Prepend(spec.Options).ToArray();
         if (parsed.GetValue(Data) is { } data)
         {
@@ -179,6 +177,20 @@ internal static class AblateCommand
         if (parsed.GetValue(SharedOptions.Device) is not null)
             AblationSpec.SetPair(spec.Options, $"device={parsed.GetDevice()}", "--device");
         return parsed.GetValue(Seeds) is { Length: > 0 } seeds ? spec with { Seeds = seeds } : spec;
+    }
+
+    private static IEnumerable<string> Included =>
+        Directory.EnumerateFiles(Folder, "*.json").Where(static f => Path.GetFileName(f) != "base.json").Order(StringComparer.Ordinal);
+
+    private static string PathOf(string spec)
+    {
+        if (File.Exists(spec))
+            return spec;
+        string[] names = [.. Included.Select(static f => Path.GetFileNameWithoutExtension(f))];
+        if (names.Contains(spec, StringComparer.Ordinal))
+            return Path.Combine(Folder, spec + ".json");
+        var meant = NearestName.Of(spec, names) is { } near ? $" Did you mean '{near}'?" : "";
+        throw new InputException($"'{spec}' is neither a file nor an included spec.{meant} Included: {string.Join(", ", names)}.");
     }
 
     private static void UseFolder(JsonObject options, string folder, bool isShared)

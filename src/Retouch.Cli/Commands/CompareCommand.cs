@@ -106,6 +106,7 @@ internal static class CompareCommand
             {
                 var preparation = measuring.Preparation(parsed);
                 var reference = measuring.Reference(parsed);
+                options.Check(reference);
                 using var scope = TensorScope.Enter();
                 EvaluateCommand.Run(
                     parsed,
@@ -135,7 +136,7 @@ internal static class CompareCommand
             throw new UsageException($"--names: {names.Length} names for {folders.Length} folders; give one per folder, in their order.");
         return Array.TrueForAll(names, static n => n.Trim().Length > 0) && names.Distinct(StringComparer.Ordinal).Count() == names.Length
             ? names
-            : throw new UsageException("--names: every folder needs a name of its own.");
+            : throw new UsageException("--names: two names are equal or one is empty.");
     }
 
     private static bool IsModel(string folder) => LatentDiffusionPipeline.IsAt(folder);

@@ -32,10 +32,10 @@ internal sealed class MeasuringOptions
         Description =
             $"For prdc: number of neighbours k that defines the radius of a ball. Default {new PrecisionRecallOptions().Neighbours}.",
     };
-    private readonly Option<BallRule?> _rule = new("--ball")
-    {
-        Description = "For prdc: open (distance < radius, as in the prdc package) or closed (<=, as in torch-fidelity). Default open.",
-    };
+    private readonly Option<BallRule?> _rule = SharedOptions.Choice<BallRule>(
+        "--ball",
+        "For prdc: open (distance < radius, as in the prdc package) or closed (<=, as in torch-fidelity). Default: open."
+    );
     private readonly Option<int?> _subsets = new("--kid-subsets")
     {
         Description = $"For kid: number of subsets. Default {new KernelDistanceOptions().Subsets}.",

@@ -11,11 +11,10 @@ internal sealed class PreparationOptions
     {
         Description = "Resize the shorter side to this size, then centre-crop a square. By default, all pictures must have one size.",
     };
-    private readonly Option<ResizeFilter> _filter = new("--filter")
-    {
-        Description = "Filter of the resize, as in Pillow.",
-        DefaultValueFactory = _ => ResizeFilter.Lanczos,
-    };
+    private readonly Option<ResizeFilter?> _filter = SharedOptions.Choice<ResizeFilter>(
+        "--filter",
+        "Filter of the resize, as in Pillow. Default: lanczos."
+    );
     private readonly Option<bool> _enlarge = new("--allow-enlarging")
     {
         Description = "Enlarge pictures that are smaller than --size instead of rejecting them.",
@@ -33,7 +32,7 @@ internal sealed class PreparationOptions
         new()
         {
             Size = parsed.GetValue(_size),
-            Filter = parsed.GetValue(_filter),
+            Filter = parsed.GetValue(_filter) ?? ResizeFilter.Lanczos,
             AllowEnlarging = parsed.GetValue(_enlarge),
             Take = parsed.GetValue(_count),
             Seed = Seed(parsed),

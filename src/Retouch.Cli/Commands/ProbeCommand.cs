@@ -69,7 +69,8 @@ internal static class ProbeCommand
         var device = parsed.GetDevice();
         using var scope = TensorScope.Enter();
         using var inputs = SafetensorsFile.Open(parsed.GetRequiredValue(Inputs));
-        using var component = ComponentFolder.Load(parsed.ModelAt(parsed.GetRequiredValue(Model)), device, variant: parsed.GetValue(Variant));
+        var folder = parsed.ModelAt(parsed.GetRequiredValue(Model));
+        using var component = ComponentFolder.Load(folder, device, variant: parsed.GetValue(Variant));
         var tensors = new ProbeTensors(inputs, inputs.FilePath, device);
         var results = OptionsOf(parsed) is { } options
             ? new ObjectiveProbe(DecoderOf(component), tensors).Run(options)

@@ -29,9 +29,11 @@ internal sealed class ReportOptions
     }
 
     /// <summary>Rejects options without effect.</summary>
-    /// <exception cref="UsageException"><c>--output</c> is missing.</exception>
+    /// <exception cref="UsageException"><c>--output</c> is missing, or a folder of other files.</exception>
     public void Check(ParseResult parsed)
     {
+        if (parsed.GetValue(_output) is { } folder)
+            ReportWriter.Check(folder);
         if (parsed.GetValue(_tensorBoard) && parsed.GetValue(_output) is null)
             throw new UsageException("--tensorboard writes into the folder of --output; add --output.");
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Retouch.Core.Errors;
+using Retouch.Evaluation.Reports;
 using Retouch.Experiments.Studies;
 
 namespace Retouch.Cli.Commands;
@@ -44,9 +45,13 @@ internal sealed class StudyOptions(string prefix)
     public ulong Seed(ParseResult parsed) => parsed.GetValue(_seed);
 
     /// <summary>Folder of the report.</summary>
-    /// <exception cref="UsageException">The option is missing.</exception>
-    public string Folder(ParseResult parsed) =>
-        parsed.GetValue(OutputPath) ?? throw new UsageException("--output is missing: the folder for the report.");
+    /// <exception cref="UsageException">The option is missing, or a folder of other files.</exception>
+    public string Folder(ParseResult parsed)
+    {
+        var folder = parsed.GetValue(OutputPath) ?? throw new UsageException("--output is missing: the folder for the report.");
+        ReportWriter.Check(folder);
+        return folder;
+    }
 
     /// <summary>Reads model and pictures.</summary>
     /// <exception cref="UsageException">A number is out of range.</exception>

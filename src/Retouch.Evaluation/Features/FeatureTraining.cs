@@ -151,7 +151,7 @@ public static class FeatureTraining
     {
         if (source.Classes.Count < 2)
             throw new InputException(
-                $"The pictures have {source.Classes.Count} classes; a feature network needs at least 2. Put "
+                $"The pictures have {(source.Classes.Count == 0 ? "no classes" : "one class")}; a feature network needs at least 2. Put "
                     + $"the pictures of each class into a separate folder."
             );
         int[] all = [.. Enumerable.Range(0, source.Count)];

@@ -6,13 +6,11 @@ namespace Retouch.Evaluation.Measuring;
 /// <summary>Checks and limitations common to all metrics.</summary>
 internal static class EvaluationChecks
 {
-    /// <exception cref="UsageException">The reference is missing or unused, or the size of the pictures is unsuitable.</exception>
+    /// <exception cref="UsageException">The reference is unused, or the size of the pictures is unsuitable.</exception>
     /// <exception cref="InputException">Sets are too small, differ in size, or have no partners.</exception>
     public static void Check(MetricContext context)
     {
         var (reference, metrics) = (context.Reference, context.Metrics);
-        if (reference is null && metrics.Any(static m => (m.Needs & (MetricNeeds.Reference | MetricNeeds.Pairs)) != MetricNeeds.None))
-            throw new UsageException("The requested metrics need reference pictures: give them with --reference FOLDER.");
         string[] paired = [.. metrics.Where(static m => m.Needs.HasFlag(MetricNeeds.Pairs)).Select(static m => m.Name)];
         var first = reference ?? context.Sets[0];
         foreach (var set in context.Sets)

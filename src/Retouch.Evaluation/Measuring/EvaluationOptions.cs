@@ -2,6 +2,7 @@ using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Patches;
+using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
 
@@ -29,6 +30,15 @@ public sealed record EvaluationOptions
 
     /// <summary>Device of the computation.</summary>
     public Device Device { get; init; } = Device.Cpu;
+
+    /// <summary>Checks whether the metrics have the reference pictures that they need, before sets are sampled or read.</summary>
+    /// <param name="reference">Reference, or null.</param>
+    /// <exception cref="UsageException">The reference is missing.</exception>
+    public void Check(ImageSet? reference)
+    {
+        if (reference is null && Metrics.Any(static m => (m.Needs & (MetricNeeds.Reference | MetricNeeds.Pairs)) != MetricNeeds.None))
+            throw new UsageException("The requested metrics need reference pictures: give them with --reference FOLDER.");
+    }
 
     /// <summary>Checks the options.</summary>
     /// <exception cref="UsageException">An option is out of range, or a network is missing or unused.</exception>

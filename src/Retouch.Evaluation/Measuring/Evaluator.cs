@@ -43,6 +43,7 @@ public static class Evaluator
             options.BatchSize,
             cancellation
         );
+        options.Check(reference);
         EvaluationChecks.Check(context);
         var readings = 1 + options.Metrics.Sum(static m => m.Readings - 1);
         long done = 0,

@@ -31,6 +31,8 @@ public sealed record SetPreparation
 /// <summary>Pictures of an <see cref="IPictureSource"/>, read on demand and in parallel.</summary>
 internal sealed class SourceImages : ImageSet
 {
+    private const int MostExamined = 1000;
+
     private readonly IPictureSource _source;
     private readonly int[] _indices;
     private readonly Framing? _framing;
@@ -110,10 +112,43 @@ internal sealed class SourceImages : ImageSet
         catch (AggregateException e)
             when (e.Flatten().InnerExceptions.OfType<RetouchException>().MinBy(static x => x.Message) is { } mendable)
         {
-            ExceptionDispatchInfo.Throw(mendable);
+            ExceptionDispatchInfo.Throw(WithOthers(mendable, start));
         }
 
         return Levels(planes, count);
+    }
+
+    /// <summary>The error, or one that covers all unusable pictures among the next ones.</summary>
+    private RetouchException WithOthers(RetouchException first, int start)
+    {
+        var count = Math.Min(MostExamined, Count - start);
+        var reasons = new string?[count];
+        Parallel.For(
+            0,
+            count,
+            slot =>
+            {
+                try
+                {
+                    Load(_indices[start + slot]);
+                }
+                catch (InputException e)
+                {
+                    reasons[slot] = e.Message;
+                }
+            }
+        );
+        (string File, string Reason)[] faults =
+        [
+            .. reasons.Select((reason, slot) => (_source[_indices[start + slot]].Id, reason!)).Where(static f => f.Item2 is not null),
+        ];
+        return faults.Length < 2
+            ? first
+            : new InputException(
+                $"{faults.Length} pictures of '{Name}' are unusable"
+                    + (start + count < Count ? $", of numbers {start + 1} to {start + count}" : "")
+                    + $":\n  {string.Join("\n  ", PictureFaults.Lines(faults))}"
+            );
     }
 
     private static int[] Draw(int total, int take, ulong seed)

@@ -23,6 +23,16 @@ public static class ReportWriter
     /// <summary>Folder of the CSV files.</summary>
     public const string DataFolder = "report-data";
 
+    /// <summary>Checks that a folder is new, empty, or the folder of an earlier report, whose files are replaced.</summary>
+    /// <exception cref="UsageException">The folder contains other files.</exception>
+    public static void Check(string folder)
+    {
+        var isFree =
+            !Directory.Exists(folder) || File.Exists(Path.Combine(folder, JsonName)) || !Directory.EnumerateFileSystemEntries(folder).Any();
+        if (!isFree || File.Exists(folder))
+            throw new UsageException($"'{folder}' is not empty and contains no earlier report. Choose another folder with --output.");
+    }
+
     /// <summary>Writes all files, the page last: a new page implies new numbers.</summary>
     /// <param name="document">Report.</param>
     /// <param name="folder">Output folder, created if missing; files of the same name are replaced.</param>

@@ -84,8 +84,9 @@ public sealed record SamplingRecord(
             );
         if (before with { Model = Model } != this)
             throw new UsageException(
-                $"'{folder}' was sampled with the negative prompt \"{before.Negative}\" guidance from {before.GuideFrom} to "
-                    + $"{before.GuideTo}, in {before.Precision ?? DType.Float32.Name()}. Repeat the options of the interrupted run, or choose another folder."
+                $"'{folder}' was sampled with the negative prompt \"{before.Negative}\", guidance from {before.GuideFrom} to "
+                    + $"{before.GuideTo}, in {before.Precision ?? DType.Float32.Name()}. Repeat the options of the interrupted run, or "
+                    + "choose another folder."
             );
     }
 

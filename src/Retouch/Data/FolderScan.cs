@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 using Retouch.Core.Json;
 using Retouch.Images;
@@ -59,13 +60,13 @@ internal sealed class FolderScan
         scan.Visit("");
         if (scan._pictures.Count == 0)
         {
+            var others = scan._others + scan._captions.Count + scan._metadata.Count + scan._unread.Count + scan._empty.Count;
             var formats =
                 scan._unread.Count == 0 ? "" : $" ({scan._unread.Count} are pictures of unsupported formats, as '{scan._unread[0]}')";
             throw new InputException(
-                $"'{root}' contains no pictures: of files with the extensions {string.Join(", ", PictureFile.Extensions)}, none were "
-                    + $"found in it and its {scan._visited.Count - 1} subfolders, only "
-                    + $"{scan._others + scan._captions.Count + scan._metadata.Count + scan._unread.Count + scan._empty.Count} "
-                    + $"other files{formats}."
+                $"'{root}' contains no pictures: it and its {Figures.Count(scan._visited.Count - 1, "subfolder")} have "
+                    + $"{Figures.Count(others, "file")}, none with one of the extensions "
+                    + $"{string.Join(", ", PictureFile.Extensions)}{formats}."
             );
         }
 

@@ -55,7 +55,7 @@ public sealed record Framing
         {
             throw new InputException(
                 $"The picture '{name}' has {source.FullWidth} x {source.FullHeight} pixels, less than the requested {Width} x {Height}. "
-                    + "Remove it, request a smaller size, or allow enlarging."
+                    + "Remove it, request a smaller size, or allow enlarging (--allow-enlarging; in training, data.allowEnlarging=true)."
             );
         }
 

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
-using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 using Retouch.Core.Json;
 
@@ -67,8 +66,8 @@ public sealed class Quarantine
             if (_pictures.Count > _maxShare * _count)
                 throw new InputException(
                     $"{_pictures.Count} of {_count} pictures are unusable, more than the {_maxShare * 100:0.##} % allowed:\n  "
-                        + $"{string.Join("\n  ", Excerpt.First([.. _pictures.Values.Select(static p => p.Reason)]))}\nClean the data "
-                        + $"or raise the allowed fraction."
+                        + $"{string.Join("\n  ", PictureFaults.Lines([.. _pictures.Values.Select(static p => (p.File, p.Reason))]))}\n"
+                        + "Clean the data or raise the allowed fraction (data.maxBadShare)."
                 );
         }
     }

@@ -268,8 +268,7 @@ public sealed class ImageFolderTests : IDisposable
         _folder.Add("a.txt", "x");
         var message = Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path)).Message;
         Assert.Contains(".webp", message, StringComparison.Ordinal);
-        Assert.Contains("1 subfolders", message, StringComparison.Ordinal);
-        Assert.Contains("2 other files", message, StringComparison.Ordinal);
+        Assert.Contains("its 1 subfolder have 2 files", message, StringComparison.Ordinal);
         Assert.Contains(
             "no folder",
             Assert.Throws<InputException>(() => ImageFolder.Open(_folder.Path + "/none")).Message,

@@ -31,7 +31,8 @@ public sealed class QuarantineTests
         var message = Assert.Throws<InputException>(() => quarantine.Add(new QuarantinedPicture(2, "2.png", "'2.png' is cut."))).Message;
         Assert.Contains("3 of 40", message, StringComparison.Ordinal);
         Assert.Contains("5 %", message, StringComparison.Ordinal);
-        Assert.Contains("'0.png' is cut.", message, StringComparison.Ordinal);
+        Assert.Contains("'0.png' is cut. The same applies to 2 others: '1.png', '2.png'.", message, StringComparison.Ordinal);
+        Assert.Contains("data.maxBadShare", message, StringComparison.Ordinal);
         Assert.Throws<UsageException>(() => new Quarantine(40, 1.5));
     }
 }

@@ -54,6 +54,11 @@ public static class ComponentFolder
             throw new InputException(
                 $"'{folder}' is a whole pipeline. Give the folder of one of its components, such as '{Path.Combine(folder, "vae")}'."
             );
+        if (!File.Exists(path))
+            throw new InputException(
+                $"'{folder}' is not a model: it has neither {PipelineLayout.IndexName} (a pipeline in the diffusers layout) nor "
+                    + $"{ConfigName} (one of its components)."
+            );
         var config = ConfigDocument.Read(path);
         var json = config.Json;
         return new Component(ComponentRegistry.Find(json, path).Create(json, path), config);
