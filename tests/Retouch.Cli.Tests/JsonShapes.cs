@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Security;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
@@ -70,6 +71,11 @@ internal static class JsonShapes
             try
             {
                 called = module.ResolveMethod(MethodSpecifications + row, passedOn, passedOn);
+            }
+            catch (VerificationException)
+            {
+                // A call with a constrained type parameter, such as an enumeration, which is not a result either.
+                continue;
             }
             catch (ArgumentOutOfRangeException)
             {

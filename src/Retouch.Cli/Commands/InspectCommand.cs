@@ -82,7 +82,9 @@ internal static class InspectCommand
         foreach (var component in report.Components)
             Write(component, writer);
         if (report.Scheduler is { } scheduler)
-            writer.WriteLine($"scheduler: {scheduler.Class}, predicts {scheduler.Prediction}, {Figures.Count(scheduler.TrainSteps)} steps");
+            writer.WriteLine(
+                $"scheduler: {scheduler.Class}, predicts {scheduler.Prediction}, {Figures.Count(scheduler.TrainSteps, "step")}"
+            );
         if (report.Training is { } training)
             Write(training, writer);
         if (report.Scheduler is not null)
@@ -93,7 +95,9 @@ internal static class InspectCommand
 
     private static void Write(TensorFileReport tensors, TextWriter writer)
     {
-        writer.WriteLine($"  {Figures.Count(tensors.Count)} tensors, {Figures.Count(tensors.Elements)} elements ({Types(tensors.Types)})");
+        writer.WriteLine(
+            $"  {Figures.Count(tensors.Count, "tensor")}, {Figures.Count(tensors.Elements, "element")} ({Types(tensors.Types)})"
+        );
         if (tensors.LoraRanks is { } ranks)
             writer.WriteLine($"  low-rank pairs: {string.Join(", ", ranks.Select(static r => $"{r.Value} of rank {r.Key}"))}");
         foreach (var tensor in tensors.Largest)
@@ -103,7 +107,7 @@ internal static class InspectCommand
     private static void Write(ComponentReport component, TextWriter writer)
     {
         writer.WriteLine(
-            $"{component.Name}: {component.Class}, {Figures.Count(component.Parameters)} parameters ({Types(component.Types)}), "
+            $"{component.Name}: {component.Class}, {Figures.Count(component.Parameters, "parameter")} ({Types(component.Types)}), "
                 + $"{Figures.Bytes(component.BytesOnDisk)} in {component.Files} files"
         );
         foreach (var tap in component.Taps)

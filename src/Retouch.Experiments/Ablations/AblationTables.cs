@@ -63,7 +63,7 @@ internal static class AblationTables
             Note = !noted
                 ? null
                 : (
-                    $"{Figures.Count(rows[0].Measured[0].Count)} pictures per row and seed, "
+                    $"{Figures.Count(rows[0].Measured[0].Count, "picture")} per row and seed, "
                     + $"{Figures.Count(rows[0].Measured[0].References)} real ones. "
                     + string.Join(
                         " ",

@@ -64,13 +64,13 @@ public static class DemoPretraining
         var plan = Plan(settings, folder, start, console);
         var autoencoder = folder.Run("pretraining", "autoencoder");
         console.Train(
-            $"Training the autoencoder: {Figures.Count(plan.AutoencoderSteps)} steps",
+            $"Training the autoencoder: {Figures.Count(plan.AutoencoderSteps, "step")}",
             Autoencoder(settings, folder, start, plan.AutoencoderSteps),
             autoencoder
         );
         var denoiser = folder.Run("pretraining", "denoiser");
         console.Train(
-            $"Training the denoiser: {Figures.Count(plan.DenoiserSteps)} steps",
+            $"Training the denoiser: {Figures.Count(plan.DenoiserSteps, "step")}",
             Denoiser(settings, folder, PhaseConsole.ModelOf(autoencoder), plan.DenoiserSteps),
             denoiser
         );
@@ -124,8 +124,8 @@ public static class DemoPretraining
             };
         }
 
-        console.Say($"autoencoder  {Figures.Count(plan.AutoencoderSteps)} steps of {Figures.Duration(TimeSpan.FromSeconds(first))}");
-        console.Say($"denoiser     {Figures.Count(plan.DenoiserSteps)} steps of {Figures.Duration(TimeSpan.FromSeconds(second))}");
+        console.Say($"autoencoder  {Figures.Count(plan.AutoencoderSteps, "step")} of {Figures.Duration(TimeSpan.FromSeconds(first))}");
+        console.Say($"denoiser     {Figures.Count(plan.DenoiserSteps, "step")} of {Figures.Duration(TimeSpan.FromSeconds(second))}");
         console.Say($"together     about {Figures.Duration(TimeSpan.FromSeconds(plan.Seconds))}, followed by post-training and evaluation");
         OptionsFile.Save(plan, file);
         return plan;

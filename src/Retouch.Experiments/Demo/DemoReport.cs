@@ -98,7 +98,8 @@ public static class DemoReport
     private static Prose[] Compared(DemoSettings settings, IReadOnlyList<ArmRun> runs, DemoMeasurement measured) =>
         [
             new Prose(
-                $"A small latent diffusion model was post-trained for {Figures.Count(settings.Steps)} steps with {runs.Count} objectives, "
+                $"A small latent diffusion model was post-trained for {Figures.Count(settings.Steps, "step")} with "
+                    + $"{runs.Count} objectives, "
                     + $"from the same initial weights, with the same pictures, noise and timesteps. "
                     + "Only the loss differs. Samples of all models use the same seeds and classes and are "
                     + "evaluated against held-out real pictures.",

@@ -59,7 +59,7 @@ public sealed record RecordedResult(
     public IEnumerable<Highlight> Highlights() =>
         Arms.Where(static a => a.Difference is not null)
             .Select(a => new Highlight(
-                $"recorded with {Figures.Count(Seeds)} seeds, {Title}: {a.Name}",
+                $"recorded with {Figures.Count(Seeds, "seed")}, {Title}: {a.Name}",
                 Signed(a.Difference!.Value),
                 $"{FigureNames.Header(Figure)}, {Signed(a.DifferenceLow!.Value)} to {Signed(a.DifferenceHigh!.Value)}, against latent only"
             ));
@@ -82,8 +82,8 @@ public sealed record RecordedResult(
         )
         {
             Note =
-                $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Steps)} steps, "
-                + $"{Figures.Count(Samples)} pictures per model. Intervals are 95 % intervals over pictures and training seeds; for "
+                $"Not of this run: recorded on {Machine}, {Figures.Count(Seeds)} training seeds, {Figures.Count(Steps, "step")}, "
+                + $"{Figures.Count(Samples, "picture")} per model. Intervals are 95 % intervals over pictures and training seeds; for "
                 + "differences, the wider of that and Student's interval over the seeds.",
         };
 

@@ -23,7 +23,7 @@ public sealed class EvaluationProgressLine(TextWriter error, bool terminal, Time
         _shown = elapsed;
         var share = (double)progress.Done / progress.Total;
         var left = Figures.Duration(elapsed * ((1 - share) / share));
-        var text = $"{Figures.Count(progress.Done)}/{Figures.Count(progress.Total)} pictures ({Figures.Percent(share)}), {left} left";
+        var text = $"{Figures.Count(progress.Done)}/{Figures.Count(progress.Total, "picture")} ({Figures.Percent(share)}), {left} left";
         if (terminal)
             error.Write("\r\u001b[K" + text);
         else

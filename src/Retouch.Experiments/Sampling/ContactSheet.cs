@@ -40,7 +40,7 @@ public static class ContactSheet
             IsSheet = true,
             Note =
                 shown.Count < pictures.Count
-                    ? $"The first {Figures.Count(shown.Count)} of {Figures.Count(pictures.Count)} pictures; all are in the folder."
+                    ? $"The first {Figures.Count(shown.Count)} of {Figures.Count(pictures.Count, "picture")}; all are in the folder."
                     : null,
         };
         var document = new ReportDocument(title, [new ReportSection("Samples", grid)])

@@ -114,7 +114,7 @@ public sealed class SampledFolder
         ContactSheet.Write(
             _folder,
             model,
-            $"{_sampler}, {Figures.Count(_request.Steps)} steps{guidance}, {_request.Width} × {_request.Height} pixels",
+            $"{_sampler}, {Figures.Count(_request.Steps, "step")}{guidance}, {_request.Width} × {_request.Height} pixels",
             [.. Enumerable.Range(0, Count).Select(k => (NameOf(k), LabelOf(k)))]
         );
 

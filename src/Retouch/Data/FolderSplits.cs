@@ -79,7 +79,7 @@ internal sealed partial record FolderSplits(IReadOnlyList<DataSplit?> Of, IReadO
     {
         var used = chosen.ToHashSet();
         bool IsUsed(DataSplit? split) => Enumerable.Range(0, Of.Count).Any(k => Of[k] == split && used.Contains(k));
-        var parts = Counts().Select(c => $"{c.Name} ({Figures.Count(c.Pictures)} pictures{(IsUsed(c.Split) ? "" : ", not used")})");
+        var parts = Counts().Select(c => $"{c.Name} ({Figures.Count(c.Pictures, "picture")}{(IsUsed(c.Split) ? "" : ", not used")})");
         return $"folders are splits, not classes: {string.Join(", ", parts)}";
     }
 

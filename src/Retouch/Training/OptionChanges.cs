@@ -63,7 +63,7 @@ internal static class OptionChanges
                 ? " To continue at the current rate: --accept-changes --set optimiser.schedule.shape=constant "
                     + $"--learning-rate {last:0.##e+0}."
                 : "";
-        return $"The schedule ({shape}) spans {Figures.Count(now.Steps)} steps, previously {Figures.Count(before.Steps)}: the learning "
+        return $"The schedule ({shape}) spans {Figures.Count(now.Steps, "step")}, previously {Figures.Count(before.Steps)}: the learning "
             + $"rate was {last:0.###e+0} in step {step} and is {next:0.###e+0}{instead} in step {step + 1}.{jump}";
     }
 

@@ -38,7 +38,7 @@ internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options
         var (done, all) = ((long)errors.Count / options.Batch.Size, steps * accumulate);
         if (done >= all)
             return;
-        progress?.Note($"Computing the reference model's errors for {Figures.Count(steps)} steps …");
+        progress?.Note($"Computing the reference model's errors for {Figures.Count(steps, "step")} …");
         var cursor = default(DataCursor);
         for (var k = 0L; k < done; k++)
             cursor = plan.At(cursor).Next;

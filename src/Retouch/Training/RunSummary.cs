@@ -78,7 +78,7 @@ internal static class RunSummary
         var origin = validation.Folder is { } folder ? $" of {folder}" : " of the data";
         var times = validator.Parts == 1 ? "" : $" at {validator.Parts} timesteps each";
         var stop = validation.Stop is { } s ? $"; stops after {s.Patience} without improvement of {validator.Term}" : "";
-        return $"{samples}{origin}{times}, every {Figures.Count(validation.Every)} steps{stop}";
+        return $"{samples}{origin}{times}, every {Figures.Count(validation.Every, "step")}{stop}";
     }
 
     private static string Device(TrainingOptions options, Device device)
@@ -94,7 +94,7 @@ internal static class RunSummary
         var epochs = (double)options.Steps * batch / data.Source.Count;
         var schedule = options.Optimiser.Schedule;
         var shape = schedule.Shape == Torch.Optim.LearningRateShape.Constant ? "constant" : $"{OptionValue.Of(schedule.Shape)} decay";
-        var warmup = schedule.WarmupSteps > 0 ? $" after {Figures.Count(schedule.WarmupSteps)} steps of warm-up" : "";
+        var warmup = schedule.WarmupSteps > 0 ? $" after {Figures.Count(schedule.WarmupSteps, "step")} of warm-up" : "";
         return string.Create(CultureInfo.InvariantCulture, $"{Figures.Count(options.Steps)} of {batch} samples{accumulated}, ")
             + string.Create(CultureInfo.InvariantCulture, $"{epochs:0.##} epochs; AdamW, learning rate ")
             + string.Create(CultureInfo.InvariantCulture, $"{options.Optimiser.BaseRate:G}, {shape}{warmup}");
@@ -131,7 +131,7 @@ internal static class RunSummary
     {
         var every =
             options.Checkpoints.Every > 0
-                ? $"a checkpoint every {Figures.Count(options.Checkpoints.Every)} steps"
+                ? $"a checkpoint every {Figures.Count(options.Checkpoints.Every, "step")}"
                 : "one checkpoint at the end";
         var averages = string.Join(", ", options.Averages.Select(static a => a.Decay.ToString("R", CultureInfo.InvariantCulture)));
         return $"{folder.Path}, {every}" + (averages.Length > 0 ? $", weight averages of decay {averages}" : "");

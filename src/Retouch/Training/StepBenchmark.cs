@@ -62,7 +62,7 @@ public sealed record StepCost(
         static string Text(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{1000 * seconds:0.0} ms");
         writer.WriteLine(
             $"objective       {Objective}, denoiser {Figures.Count(DenoiserParameters)}, autoencoder "
-                + $"{Figures.Count(AutoencoderParameters)} parameters, {Threads} thread(s), libtorch {Torch}"
+                + $"{Figures.Count(AutoencoderParameters, "parameter")}, {Threads} thread(s), libtorch {Torch}"
         );
         writer.WriteLine($"step            {Text(MedianSeconds)} (median of {Steps}; {Text(MinSeconds)} to {Text(MaxSeconds)})");
         writer.WriteLine($"processor time  {Text(CpuSecondsPerStep)}");

@@ -75,7 +75,7 @@ public sealed record TrainingPlan(
             Line("validation", $"{Figures.Duration(TimeSpan.FromSeconds(validation))} each time (measured on one batch)");
         Line("time per step", $"{Figures.Duration(TimeSpan.FromSeconds(SecondsPerStep))} (measured)");
         Line(
-            $"{Figures.Count(StepsLeft)} steps{(StepsLeft < Steps ? " left" : "")}",
+            $"{Figures.Count(StepsLeft, "step")}{(StepsLeft < Steps ? " left" : "")}",
             $"{Figures.Duration(TimeSpan.FromSeconds(EstimatedSeconds))}, without sampling, validation and checkpoints"
         );
     }

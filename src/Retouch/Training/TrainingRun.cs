@@ -223,7 +223,7 @@ public sealed partial class TrainingRun : IDisposable
         {
             _data.SaveQuarantine(folder.QuarantineFile);
             if (_data.Unusable > 0)
-                progress.Note($"{_data.Unusable} pictures are unusable; they are listed with reasons in {folder.QuarantineFile}.");
+                progress.Note($"{Figures.Count(_data.Unusable, "unusable picture")}, listed with reasons in {folder.QuarantineFile}.");
         }
 
         var last = MetricsReader.LastLoss(MetricsReader.Read(folder.MetricsFile)) ?? double.NaN;

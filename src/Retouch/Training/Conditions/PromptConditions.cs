@@ -99,7 +99,9 @@ internal sealed class PromptConditions : IConditionSource
         }
 
         if (cut.Count > 0)
-            note($"{cut.Count} captions exceed the maximum length of a text encoder and were truncated; the first is read as {cut[0]}.");
+            note(
+                $"{Figures.Count(cut.Count, "caption")} longer than the maximum of a text encoder, truncated; the first is read as {cut[0]}."
+            );
     }
 
     /// <inheritdoc/>

@@ -83,7 +83,7 @@ internal sealed record HeldOutSplit(IPictureSource Training, IPictureSource? Sin
             var shared = new SameFiles(heldOut).In(trained);
             if (shared.Count > 0)
                 throw new InputException(
-                    $"{Figures.Count(shared.Count)} samples of '{folder}' are also in the training data, by path or by content: "
+                    $"{Figures.Count(shared.Count)} of the samples of '{folder}' are also in the training data, by path or by content: "
                         + $"{string.Join(", ", Excerpt.First([.. shared.Select(k => trained[k].Id)]))}. Remove them from one of the "
                         + "two, or leave out validation.folder to split samples off from the training data."
                 );
@@ -104,7 +104,7 @@ internal sealed record HeldOutSplit(IPictureSource Training, IPictureSource? Sin
         int[] chosen = stored is null ? Choose(validation, source) : Known(validation, source, stored);
         if (chosen.Length == 0)
             throw new InputException(
-                $"The validation holds out none of {Figures.Count(source.Count)} samples; raise validation.fraction, or give "
+                $"The validation holds out none of {Figures.Count(source.Count, "sample")}; raise validation.fraction, or give "
                     + "validation.count or validation.folder."
             );
         var heldOut = ChosenPictures.Of(source, chosen);
@@ -119,7 +119,7 @@ internal sealed record HeldOutSplit(IPictureSource Training, IPictureSource? Sin
                     + "validation.count or validation.fraction, or give validation.folder."
             );
         if (copies.Count > 0)
-            note($"{Figures.Count(copies.Count)} samples are not trained on, since they share pictures with held-out samples.");
+            note($"Not trained on, with the pictures of held-out samples: {Figures.Count(copies.Count, "sample")}.");
         if (singles is not null && same.In(singles) is { Count: > 0 } shared)
         {
             int[] others = [.. Enumerable.Range(0, singles.Count).Except(shared)];

@@ -75,7 +75,7 @@ public sealed class RetouchFeaturesTests
         using var scope = TensorScope.Enter();
         using var folder = new TemporaryFolder();
         Assert.Contains(
-            "classes",
+            "one class",
             Assert.Throws<InputException>(() => FeatureTraining.Run(new Stripes(20, classes: 1), folder["x"], Small)).Message,
             StringComparison.Ordinal
         );

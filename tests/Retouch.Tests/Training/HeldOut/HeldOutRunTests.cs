@@ -117,7 +117,7 @@ public sealed class HeldOutRunTests : IDisposable
         Assert.Equal((best.Step, best.Value, 4L, values[^1].Value), (outcome.BestStep, outcome.Best, outcome.LastStep, outcome.Last));
         Assert.StartsWith($"held-out latent: lowest after step {best.Step}, ", outcome.ToString(), StringComparison.Ordinal);
         Assert.Contains(probe.Steps, s => s.Figures.Any(static f => f.Key == "held-out latent"));
-        Assert.Contains("held out 2 pictures of the data at 4 timesteps each, every 1 steps", probe.Notes);
+        Assert.Contains("held out 2 pictures of the data at 4 timesteps each, every 1 step", probe.Notes);
     }
 
     [Fact]

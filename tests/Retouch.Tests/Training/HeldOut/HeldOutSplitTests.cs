@@ -43,7 +43,7 @@ public sealed class HeldOutSplitTests : IDisposable
         Assert.Single(heldOut);
         Assert.Equal(9, trained.Length);
         Assert.DoesNotContain("a/copy.png", trained.Where(_ => heldOut[0] == held));
-        Assert.Contains("1 samples are not trained on, since they share pictures with held-out samples.", _notes);
+        Assert.Contains("Not trained on, with the pictures of held-out samples: 1 sample.", _notes);
     }
 
     [Theory]
@@ -57,7 +57,7 @@ public sealed class HeldOutSplitTests : IDisposable
             File.Copy(_folder["data/a/2.png"], _folder["other/b/renamed.png"]);
         var folder = sameFile ? "data" : "other";
         var error = Assert.Throws<InputException>(() => Split("data", $$"""{ "folder": "{{_folder[folder]}}" }"""));
-        Assert.Contains(sameFile ? "6 samples of" : "1 samples of", error.Message, StringComparison.Ordinal);
+        Assert.Contains(sameFile ? "6 of the samples of" : "1 of the samples of", error.Message, StringComparison.Ordinal);
         Assert.Contains(sameFile ? "a/0.png" : "a/2.png", error.Message, StringComparison.Ordinal);
     }
 
