@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using Retouch.Arena.Study;
 
 namespace Retouch.Arena.Votes;
@@ -13,13 +14,13 @@ internal sealed class AssignmentTable(Database database, TimeProvider time)
 
     /// <summary>Assignments of a rater in order.</summary>
     public List<Assignment> Of(long rater) =>
-        database.Query($"SELECT {Columns} FROM assignments a WHERE a.rater = ? ORDER BY a.position", Read, rater);
+        database.Query($"SELECT {Columns} FROM assignments a WHERE a.rater = $1 ORDER BY a.position", Read, rater);
 
     /// <summary>First assignment of a rater without a vote.</summary>
     public Assignment? Outstanding(long rater) =>
         database
             .Query(
-                $"SELECT {Columns} FROM assignments a LEFT JOIN votes v ON v.assignment = a.id WHERE a.rater = ? AND v.assignment "
+                $"SELECT {Columns} FROM assignments a LEFT JOIN votes v ON v.assignment = a.id WHERE a.rater = $1 AND v.assignment "
                     + $"IS NULL ORDER BY a.position LIMIT 1",
                 Read,
                 rater
@@ -28,14 +29,14 @@ internal sealed class AssignmentTable(Database database, TimeProvider time)
 
     /// <summary>Assignment of a rater by id; null if unknown or of another rater.</summary>
     public Assignment? Find(long rater, long id) =>
-        database.Query($"SELECT {Columns} FROM assignments a WHERE a.rater = ? AND a.id = ?", Read, rater, id).SingleOrDefault();
+        database.Query($"SELECT {Columns} FROM assignments a WHERE a.rater = $1 AND a.id = $2", Read, rater, id).SingleOrDefault();
 
     /// <summary>Assigns a task to a rater.</summary>
     public Assignment Add(long rater, int position, StudyTask task, bool swapped)
     {
         var id = database.Insert(
-            "INSERT INTO assignments (rater, position, question, task, kind, item, first, second, swapped, given) VALUES (?, ?, "
-                + "?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO assignments (rater, position, question, task, kind, item, first, second, swapped, given) VALUES ($1, $2, "
+                + "$3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
             rater,
             position,
             task.Question.Name(),
@@ -53,12 +54,18 @@ internal sealed class AssignmentTable(Database database, TimeProvider time)
     /// <summary>Unique key among a rater's tasks: attention checks may repeat a picture.</summary>
     public static string KeyAt(StudyTask task, int position) => task.Kind == TaskKind.Judge ? task.Key : $"{task.Key}\u001f{position}";
 
-    public static Assignment Read(Row row) =>
+    public static Assignment Read(SqliteDataReader row) =>
         new(
-            row.Number(0),
-            row.Number(1),
-            (int)row.Number(2),
-            new(Questions.Parse(row.Text(3)), Enum.Parse<TaskKind>(row.Text(4)), row.Text(5), row.Text(6), row.TextOrNull(7)),
-            row.Number(8) != 0
+            row.GetInt64(0),
+            row.GetInt64(1),
+            row.GetInt32(2),
+            new(
+                Questions.Parse(row.GetString(3)),
+                Enum.Parse<TaskKind>(row.GetString(4)),
+                row.GetString(5),
+                row.GetString(6),
+                row.TextOrNull(7)
+            ),
+            row.GetBoolean(8)
         );
 }

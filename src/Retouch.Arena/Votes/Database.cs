@@ -1,6 +1,6 @@
+using Microsoft.Data.Sqlite;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
-using SQLitePCL;
 
 namespace Retouch.Arena.Votes;
 
@@ -10,16 +10,37 @@ namespace Retouch.Arena.Votes;
 /// </summary>
 internal sealed class Database : IDisposable
 {
-    private const int BusyMilliseconds = 10_000;
+    private const int BusySeconds = 10;
+
+    // SQLite's primary result codes (sqlite3.h).
+    private const int SqlError = 1;
+    private const int Corrupt = 11;
+    private const int Constraint = 19;
+    private const int Misuse = 21;
+    private const int OutOfRange = 25;
+    private const int NotADatabase = 26;
 
     private readonly string _path;
-    private readonly sqlite3 _handle;
+    private readonly SqliteConnection _connection;
+    private readonly Dictionary<string, SqliteCommand> _commands = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
-    private bool _inTransaction;
+    private SqliteTransaction? _transaction;
 
-    static Database() => SqliteLibrary.EnsureLoaded();
-
-    private Database(string path, sqlite3 handle) => (_path, _handle) = (path, handle);
+    private Database(string path)
+    {
+        SqliteLibrary.EnsureLoaded();
+        _path = path;
+        var connection = new SqliteConnectionStringBuilder
+        {
+            DataSource = Path.GetFullPath(path),
+            Mode = SqliteOpenMode.ReadWrite,
+            ForeignKeys = true,
+            DefaultTimeout = BusySeconds,
+            // A pool would keep the file open after its connection is disposed.
+            Pooling = false,
+        };
+        _connection = new(connection.ConnectionString);
+    }
 
     /// <summary>Opens a file.</summary>
     /// <param name="path">Path of the file.</param>
@@ -38,16 +59,16 @@ internal sealed class Database : IDisposable
             CreatePrivate(path);
         }
 
-        var rc = raw.sqlite3_open_v2(path, out var handle, raw.SQLITE_OPEN_READWRITE, null);
-        var database = new Database(path, handle);
+        var database = new Database(path);
         try
         {
-            if (rc != raw.SQLITE_OK)
-                throw database.Failure(rc);
-            _ = raw.sqlite3_busy_timeout(handle, BusyMilliseconds);
+            database.Reporting(() =>
+            {
+                database._connection.Open();
+                return true;
+            });
             database.Execute("PRAGMA journal_mode=WAL");
             database.Execute("PRAGMA synchronous=FULL");
-            database.Execute("PRAGMA foreign_keys=ON");
             return database;
         }
         catch
@@ -58,44 +79,32 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>Executes a statement; returns the number of changed rows.</summary>
-    public int Execute(string sql, params ReadOnlySpan<object?> arguments)
+    /// <param name="sql">Statement with the parameters $1, $2, ….</param>
+    /// <param name="arguments">Values of the parameters: texts, integers, booleans or null.</param>
+    public int Execute(string sql, params object?[] arguments)
     {
         lock (_gate)
-        {
-            using var statement = Prepare(sql, arguments);
-            int rc;
-            do rc = raw.sqlite3_step(statement);
-            while (rc == raw.SQLITE_ROW);
-            return rc == raw.SQLITE_DONE ? raw.sqlite3_changes(_handle) : throw Failure(rc);
-        }
+            return Reporting(() => Command(sql, arguments).ExecuteNonQuery());
     }
 
-    /// <summary>Inserts a row and returns its id.</summary>
-    public long Insert(string sql, params ReadOnlySpan<object?> arguments)
-    {
-        lock (_gate)
-        {
-            Execute(sql, arguments);
-            return raw.sqlite3_last_insert_rowid(_handle);
-        }
-    }
+    /// <summary>Inserts a row and returns the integer of the statement's RETURNING.</summary>
+    /// <inheritdoc cref="Execute"/>
+    public long Insert(string sql, params object?[] arguments) => Query(sql, static row => row.GetInt64(0), arguments).Single();
 
     /// <summary>All rows of a query.</summary>
-    public List<T> Query<T>(string sql, Func<Row, T> read, params ReadOnlySpan<object?> arguments)
+    /// <inheritdoc cref="Execute"/>
+    public List<T> Query<T>(string sql, Func<SqliteDataReader, T> read, params object?[] arguments)
     {
         lock (_gate)
         {
-            using var statement = Prepare(sql, arguments);
-            var rows = new List<T>();
-            while (true)
+            return Reporting(() =>
             {
-                var rc = raw.sqlite3_step(statement);
-                if (rc == raw.SQLITE_DONE)
-                    return rows;
-                if (rc != raw.SQLITE_ROW)
-                    throw Failure(rc);
-                rows.Add(read(new(statement)));
-            }
+                using var reader = Command(sql, arguments).ExecuteReader();
+                var rows = new List<T>();
+                while (reader.Read())
+                    rows.Add(read(reader));
+                return rows;
+            });
         }
     }
 
@@ -106,31 +115,33 @@ internal sealed class Database : IDisposable
     {
         lock (_gate)
         {
-            if (_inTransaction)
+            if (_transaction is not null)
                 return work();
-            Execute("BEGIN IMMEDIATE");
-            _inTransaction = true;
+            using var transaction = Reporting(() => _connection.BeginTransaction(deferred: false));
+            _transaction = transaction;
             try
             {
                 var result = work();
-                Execute("COMMIT");
-                return result;
-            }
-            catch
-            {
-                // Fails if SQLite has already rolled back; no change is kept in either case.
-                _ = raw.sqlite3_exec(_handle, "ROLLBACK");
-                throw;
+                return Reporting(() =>
+                {
+                    transaction.Commit();
+                    return result;
+                });
             }
             finally
             {
-                _inTransaction = false;
+                _transaction = null;
             }
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        foreach (var command in _commands.Values)
+            command.Dispose();
+        _connection.Dispose();
+    }
 
     private static void CreatePrivate(string path)
     {
@@ -151,58 +162,68 @@ internal sealed class Database : IDisposable
         }
     }
 
-    private sqlite3_stmt Prepare(string sql, ReadOnlySpan<object?> arguments)
+    /// <summary>The statement with its arguments. Statements are compiled once and kept.</summary>
+    private SqliteCommand Command(string sql, object?[] arguments)
     {
-        var rc = raw.sqlite3_prepare_v2(_handle, sql, out var statement);
-        if (rc != raw.SQLITE_OK)
-            throw Failure(rc);
-        for (var i = 0; i < arguments.Length; i++)
+        if (!_commands.TryGetValue(sql, out var command))
         {
-            rc = arguments[i] switch
-            {
-                null => raw.sqlite3_bind_null(statement, i + 1),
-                string text => raw.sqlite3_bind_text(statement, i + 1, text),
-                long number => raw.sqlite3_bind_int64(statement, i + 1, number),
-                int number => raw.sqlite3_bind_int64(statement, i + 1, number),
-                bool flag => raw.sqlite3_bind_int64(statement, i + 1, flag ? 1 : 0),
-                var other => throw new ArgumentException($"Values of type {other.GetType().Name} cannot be stored.", nameof(arguments)),
-            };
-            if (rc != raw.SQLITE_OK)
-                throw Failure(rc);
+            command = _connection.CreateCommand();
+#pragma warning disable CA2100 // the texts are constants of this assembly; values are parameters
+            command.CommandText = sql;
+#pragma warning restore CA2100
+            for (var i = 1; i <= arguments.Length; i++)
+                command.Parameters.Add(new() { ParameterName = $"${i}" });
+            _commands.Add(sql, command);
         }
 
-        return statement;
+        for (var i = 0; i < arguments.Length; i++)
+            command.Parameters[i].Value = arguments[i] ?? DBNull.Value;
+        command.Transaction = _transaction;
+        return command;
     }
 
-    private Exception Failure(int rc)
+    private T Reporting<T>(Func<T> work)
     {
-        var message = $"'{_path}': {raw.sqlite3_errmsg(_handle).utf8_to_string()} (SQLite {rc}).";
-        return (rc & 0xff) switch
+        try
         {
-            raw.SQLITE_NOTADB or raw.SQLITE_CORRUPT => new InputException(
-                $"{message} Not a file of votes, or damaged; choose another one with --votes."
+            return work();
+        }
+        catch (SqliteException e)
+        {
+            throw Failure(e);
+        }
+    }
+
+    private Exception Failure(SqliteException e)
+    {
+        // The exception's text is "SQLite Error 19: 'UNIQUE constraint failed: votes.rater'.".
+        var (opening, closing) = ($"SQLite Error {e.SqliteErrorCode}: '", "'.");
+        var reason =
+            e.Message.StartsWith(opening, StringComparison.Ordinal) && e.Message.EndsWith(closing, StringComparison.Ordinal)
+                ? e.Message[opening.Length..^closing.Length]
+                : e.Message;
+        var message = $"'{_path}': {reason} (SQLite {e.SqliteErrorCode}).";
+        return e.SqliteErrorCode switch
+        {
+            NotADatabase or Corrupt => new InputException(
+                $"{message} Not a file of votes, or damaged; choose another one with --votes.",
+                e
             ),
-            raw.SQLITE_CONSTRAINT => new InvalidOperationException(message),
-            raw.SQLITE_ERROR or raw.SQLITE_MISUSE or raw.SQLITE_RANGE => new InvalidOperationException(message),
-            _ => new EnvironmentException($"{message} Check for a full disk, missing permissions, or another program that holds the file."),
+            Constraint or SqlError or Misuse or OutOfRange => new InvalidOperationException(message, e),
+            _ => new EnvironmentException(
+                $"{message} Check for a full disk, missing permissions, or another program that holds the file.",
+                e
+            ),
         };
     }
 }
 
-/// <summary>Current row of a query.</summary>
-internal readonly struct Row(sqlite3_stmt statement)
+/// <summary>Columns that can be null.</summary>
+internal static class NullableColumns
 {
-    /// <summary>Text column.</summary>
-    public string Text(int column) => TextOrNull(column) ?? throw new InvalidOperationException($"Column {column} is null.");
-
     /// <summary>Text column, or null.</summary>
-    public string? TextOrNull(int column) => IsNull(column) ? null : raw.sqlite3_column_text(statement, column).utf8_to_string();
-
-    /// <summary>Integer column.</summary>
-    public long Number(int column) => raw.sqlite3_column_int64(statement, column);
+    public static string? TextOrNull(this SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 
     /// <summary>Integer column, or null.</summary>
-    public long? NumberOrNull(int column) => IsNull(column) ? null : Number(column);
-
-    private bool IsNull(int column) => raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL;
+    public static int? NumberOrNull(this SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetInt32(column);
 }

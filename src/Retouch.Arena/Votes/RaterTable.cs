@@ -1,3 +1,5 @@
+using Microsoft.Data.Sqlite;
+
 namespace Retouch.Arena.Votes;
 
 /// <summary>Raters and their browser sessions.</summary>
@@ -9,13 +11,17 @@ internal sealed class RaterTable(Database database, TimeProvider time)
     public List<Rater> All() => database.Query(Columns + "ORDER BY r.id", Read);
 
     /// <summary>Rater of a name, ignoring case.</summary>
-    public Rater? Named(string name) => database.Query(Columns + "WHERE r.name = ?", Read, name).SingleOrDefault();
+    public Rater? Named(string name) => database.Query(Columns + "WHERE r.name = $1", Read, name).SingleOrDefault();
 
     /// <summary>Adds a rater; null if the name is taken.</summary>
     public Rater? Add(string name) =>
         database.Transaction(() =>
             Named(name) is null
-                ? new Rater(database.Insert("INSERT INTO raters (name, joined) VALUES (?, ?)", name, Timestamps.Now(time)), name, false)
+                ? new Rater(
+                    database.Insert("INSERT INTO raters (name, joined) VALUES ($1, $2) RETURNING id", name, Timestamps.Now(time)),
+                    name,
+                    false
+                )
                 : null
         );
 
@@ -31,17 +37,17 @@ internal sealed class RaterTable(Database database, TimeProvider time)
 
     /// <summary>Rater of a session.</summary>
     public Rater? OfSession(string session) =>
-        database.Query(Columns + "JOIN sessions s ON s.rater = r.id WHERE s.id = ?", Read, session).SingleOrDefault();
+        database.Query(Columns + "JOIN sessions s ON s.rater = r.id WHERE s.id = $1", Read, session).SingleOrDefault();
 
     /// <summary>Assigns a session to a rater.</summary>
     public void Bind(string session, long rater) =>
-        database.Execute("INSERT INTO sessions VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET rater = excluded.rater", session, rater);
+        database.Execute("INSERT INTO sessions VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET rater = excluded.rater", session, rater);
 
     /// <summary>Excludes or includes a rater's votes. False for an unknown rater.</summary>
     public bool SetExcluded(long rater, bool excluded) =>
-        database.Execute("UPDATE raters SET excluded = ? WHERE id = ?", excluded, rater) > 0;
+        database.Execute("UPDATE raters SET excluded = $1 WHERE id = $2", excluded, rater) > 0;
 
-    private static Rater Read(Row row) => new(row.Number(0), row.Text(1), row.Number(2) != 0);
+    private static Rater Read(SqliteDataReader row) => new(row.GetInt64(0), row.GetString(1), row.GetBoolean(2));
 }
 
 /// <summary>Timestamps of the file: UTC, ISO 8601.</summary>

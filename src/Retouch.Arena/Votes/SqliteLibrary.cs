@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using SQLitePCL;
 
 namespace Retouch.Arena.Votes;
 
@@ -36,7 +35,6 @@ internal static partial class SqliteLibrary
             }
         }
 
-        Batteries_V2.Init();
         return true;
     }
 

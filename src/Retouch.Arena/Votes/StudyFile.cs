@@ -73,9 +73,9 @@ internal sealed class StudyFile : IDisposable
             claim = Claim(path + ".lock");
             foreach (var statement in Schema.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
                 database.Execute(statement);
-            database.Execute("INSERT OR IGNORE INTO facts VALUES ('version', ?)", Version);
+            database.Execute("INSERT OR IGNORE INTO facts VALUES ('version', $1)", Version);
             database.Execute(
-                "INSERT OR IGNORE INTO facts VALUES ('secret', ?)",
+                "INSERT OR IGNORE INTO facts VALUES ('secret', $1)",
                 Convert.ToHexString(RandomNumberGenerator.GetBytes(SecretBytes))
             );
             return Checked(new(database, claim, time), path);
@@ -109,11 +109,11 @@ internal sealed class StudyFile : IDisposable
 
     /// <summary>Property of the study; null if not set.</summary>
     public string? Fact(string name) =>
-        Database.Query("SELECT value FROM facts WHERE name = ?", static row => row.Text(0), name).SingleOrDefault();
+        Database.Query("SELECT value FROM facts WHERE name = $1", static row => row.GetString(0), name).SingleOrDefault();
 
     /// <summary>Sets a property of the study.</summary>
     public void SetFact(string name, string value) =>
-        Database.Execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value);
+        Database.Execute("INSERT INTO facts VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value);
 
     /// <summary>Key for the study's cookies and picture names.</summary>
     public byte[] Secret() => Convert.FromHexString(Fact("secret")!);
@@ -123,12 +123,12 @@ internal sealed class StudyFile : IDisposable
     {
         var labels = Has("labels")
             ? Database
-                .Query("SELECT item, label FROM labels", static row => (Item: row.Text(0), Label: LabelOf(row.Text(1))))
+                .Query("SELECT item, label FROM labels", static row => (Item: row.GetString(0), Label: LabelOf(row.GetString(1))))
                 .ToDictionary(static l => l.Item, static l => l.Label, StringComparer.Ordinal)
             : [];
         return Database.Query(
             "SELECT item, prompt FROM items ORDER BY item",
-            row => new StudyItem(row.Text(0), row.TextOrNull(1), labels.GetValueOrDefault(row.Text(0)))
+            row => new StudyItem(row.GetString(0), row.TextOrNull(1), labels.GetValueOrDefault(row.GetString(0)))
         );
     }
 
@@ -136,7 +136,7 @@ internal sealed class StudyFile : IDisposable
     public List<ModelPicture> Pictures() =>
         Database.Query(
             "SELECT model, item, path, sha256 FROM pictures",
-            static row => new ModelPicture(row.Text(0), row.Text(1), row.Text(2), row.Text(3))
+            static row => new ModelPicture(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3))
         );
 
     /// <summary>
@@ -155,7 +155,7 @@ internal sealed class StudyFile : IDisposable
                             + $"be invalid. Restore the picture, or start another study with --votes."
                     );
                 Database.Execute(
-                    "INSERT INTO pictures VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET path = excluded.path",
+                    "INSERT INTO pictures VALUES ($1, $2, $3, $4) ON CONFLICT DO UPDATE SET path = excluded.path",
                     picture.Model,
                     picture.Item,
                     picture.Path,
@@ -165,13 +165,13 @@ internal sealed class StudyFile : IDisposable
 
             foreach (var item in material.Items)
                 Database.Execute(
-                    "INSERT INTO items VALUES (?, ?) ON CONFLICT DO UPDATE SET prompt = COALESCE(excluded.prompt, prompt)",
+                    "INSERT INTO items VALUES ($1, $2) ON CONFLICT DO UPDATE SET prompt = COALESCE(excluded.prompt, prompt)",
                     item.Key,
                     item.Prompt
                 );
             foreach (var item in material.Items.Where(static i => i.Label is not null))
                 Database.Execute(
-                    "INSERT INTO labels VALUES (?, ?) ON CONFLICT DO UPDATE SET label = excluded.label",
+                    "INSERT INTO labels VALUES ($1, $2) ON CONFLICT DO UPDATE SET label = excluded.label",
                     item.Key,
                     JsonSerializer.Serialize(item.Label, JsonStyles.StateLine)
                 );
@@ -186,7 +186,7 @@ internal sealed class StudyFile : IDisposable
     }
 
     // Files of earlier versions lack tables.
-    private bool Has(string table) => Database.Query("SELECT 1 FROM sqlite_master WHERE name = ?", static _ => true, table).Count > 0;
+    private bool Has(string table) => Database.Query("SELECT 1 FROM sqlite_master WHERE name = $1", static _ => true, table).Count > 0;
 
     private static object LabelOf(string json)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.Data.Sqlite;
 using Retouch.Arena.Study;
 using Retouch.Core.Json;
 
@@ -24,13 +25,13 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
                 return known.Content == content ? new Receipt(ReceiptKind.Kept, known.Receipt) : new(ReceiptKind.KeyReused);
             if (assignments.Find(rater, ballot.Assignment) is not { } given || !Fits(ballot, given.Task.Question))
                 return new(ReceiptKind.NotGiven);
-            if (database.Query("SELECT 1 FROM votes WHERE assignment = ?", static _ => true, given.Id).Count > 0)
+            if (database.Query("SELECT 1 FROM votes WHERE assignment = $1", static _ => true, given.Id).Count > 0)
                 return new(ReceiptKind.AlreadyJudged);
             var receipt = JsonSerializer.Serialize(new { assignment = given.Id, done = Count(rater) + 1 }, JsonStyles.Verbatim);
             var at = Timestamps.Now(time);
             var id = AddEvent(rater, ballot.Key, "vote", given.Id, content, receipt, at);
             database.Execute(
-                "INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO votes VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 given.Id,
                 rater,
                 given.Task.Question.Name(),
@@ -53,14 +54,14 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
                 return known.Content == "undo" ? new Receipt(ReceiptKind.Kept, known.Receipt) : new(ReceiptKind.KeyReused);
             if (
                 database.Query(
-                    "SELECT assignment FROM votes WHERE rater = ? ORDER BY event DESC LIMIT 1",
-                    static row => row.Number(0),
+                    "SELECT assignment FROM votes WHERE rater = $1 ORDER BY event DESC LIMIT 1",
+                    static row => row.GetInt64(0),
                     rater
                 )
                 is not [var assignment]
             )
                 return new(ReceiptKind.NothingToUndo);
-            database.Execute("DELETE FROM votes WHERE assignment = ?", assignment);
+            database.Execute("DELETE FROM votes WHERE assignment = $1", assignment);
             var receipt = JsonSerializer.Serialize(new { assignment, done = Count(rater) }, JsonStyles.Verbatim);
             AddEvent(rater, key, "undo", assignment, "undo", receipt, Timestamps.Now(time));
             return new(ReceiptKind.Kept, receipt);
@@ -70,15 +71,14 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
     public Ballot? Previous(Assignment given) =>
         database
             .Query(
-                "SELECT content FROM events WHERE assignment = ? AND kind = 'vote' ORDER BY id DESC LIMIT 1",
-                static row => JsonSerializer.Deserialize<Ballot>(row.Text(0), JsonStyles.Verbatim)!,
+                "SELECT content FROM events WHERE assignment = $1 AND kind = 'vote' ORDER BY id DESC LIMIT 1",
+                static row => JsonSerializer.Deserialize<Ballot>(row.GetString(0), JsonStyles.Verbatim)!,
                 given.Id
             )
             .SingleOrDefault();
 
     /// <summary>Number of valid judgements of a rater, including attention checks.</summary>
-    public int Count(long rater) =>
-        (int)database.Query("SELECT COUNT(*) FROM votes WHERE rater = ?", static row => row.Number(0), rater)[0];
+    public int Count(long rater) => database.Query("SELECT COUNT(*) FROM votes WHERE rater = $1", static row => row.GetInt32(0), rater)[0];
 
     /// <summary>All valid judgements in order of arrival.</summary>
     public List<Vote> Standing() => database.Query($"{All} ORDER BY v.event", ReadVote);
@@ -88,9 +88,9 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
         database.Query(
             """
             SELECT v.question, v.task, COUNT(*) FROM votes v JOIN raters r ON r.id = v.rater JOIN assignments a ON a.id = v.assignment
-            WHERE r.excluded = 0 AND a.kind = ? GROUP BY v.question, v.task
+            WHERE r.excluded = 0 AND a.kind = $1 GROUP BY v.question, v.task
             """,
-            static row => (Questions.Parse(row.Text(0)), row.Text(1), (int)row.Number(2)),
+            static row => (Questions.Parse(row.GetString(0)), row.GetString(1), row.GetInt32(2)),
             nameof(TaskKind.Judge)
         );
 
@@ -100,18 +100,18 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
         ballot.Answer is Answer.Yes or Answer.No == !question.IsPaired()
         && (question == Question.Flaws || ballot is { LeftFlaws: null, RightFlaws: null });
 
-    private static Vote ReadVote(Row row)
+    private static Vote ReadVote(SqliteDataReader row)
     {
         const int at = AssignmentTable.ColumnCount;
         return new(
             AssignmentTable.Read(row),
-            row.Text(at),
-            row.Number(at + 1) != 0,
-            Enum.Parse<Answer>(row.Text(at + 2)),
+            row.GetString(at),
+            row.GetBoolean(at + 1),
+            Enum.Parse<Answer>(row.GetString(at + 2)),
             Mark(row.TextOrNull(at + 3)),
             Mark(row.TextOrNull(at + 4)),
-            (int?)row.NumberOrNull(at + 5),
-            row.Text(at + 6)
+            row.NumberOrNull(at + 5),
+            row.GetString(at + 6)
         );
     }
 
@@ -119,8 +119,8 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
 
     private (string Content, string Receipt)? Known(long rater, string key) =>
         database.Query(
-            "SELECT content, receipt FROM events WHERE rater = ? AND key = ?",
-            static row => (row.Text(0), row.Text(1)),
+            "SELECT content, receipt FROM events WHERE rater = $1 AND key = $2",
+            static row => (row.GetString(0), row.GetString(1)),
             rater,
             key
         )
@@ -130,7 +130,7 @@ internal sealed class VoteTable(Database database, AssignmentTable assignments, 
 
     private long AddEvent(long rater, string key, string kind, long assignment, string content, string receipt, string at) =>
         database.Insert(
-            "INSERT INTO events (rater, key, kind, assignment, content, receipt, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (rater, key, kind, assignment, content, receipt, at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
             rater,
             key,
             kind,

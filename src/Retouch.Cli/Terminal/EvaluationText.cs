@@ -3,6 +3,7 @@ using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Statistics;
 using Retouch.Experiments.Measuring;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 using Figure = Retouch.Evaluation.Measuring.Figure;
 
 namespace Retouch.Cli.Terminal;
@@ -121,7 +122,8 @@ internal static class EvaluationText
 
         // Trailing spaces of Spectre's plain tables are removed.
         table.Border(TableBorder.None);
-        foreach (var line in string.Concat(table.GetSegments(console).Select(static s => s.Text)).Split('\n'))
+        var segments = ((IRenderable)table).Render(RenderOptions.Create(console), console.Profile.Width);
+        foreach (var line in string.Concat(segments.Select(static s => s.Text)).Split('\n'))
         {
             if (!string.IsNullOrWhiteSpace(line))
                 writer.WriteLine(line.TrimEnd());

@@ -15,11 +15,11 @@ public class SqliteLibraryTests
         {
             using var database = Database.Open(Path.Combine(folder.FullName, "a.sqlite"), create: true);
             database.Execute("CREATE TABLE t (a)");
-            Assert.Equal(7, database.Insert("INSERT INTO t (rowid, a) VALUES (7, ?)", "x"));
-            Assert.Equal(["x"], database.Query("SELECT a FROM t", static row => row.Text(0)));
+            Assert.Equal(7, database.Insert("INSERT INTO t (rowid, a) VALUES (7, $1) RETURNING rowid", "x"));
+            Assert.Equal(["x"], database.Query("SELECT a FROM t", static row => row.GetString(0)));
             // Settings for durability are active.
-            Assert.Equal("wal", database.Query("PRAGMA journal_mode", static row => row.Text(0))[0]);
-            Assert.Equal(2, database.Query("PRAGMA synchronous", static row => row.Number(0))[0]);
+            Assert.Equal("wal", database.Query("PRAGMA journal_mode", static row => row.GetString(0))[0]);
+            Assert.Equal(2, database.Query("PRAGMA synchronous", static row => row.GetInt64(0))[0]);
         }
         finally
         {
@@ -42,9 +42,9 @@ public class SqliteLibraryTests
                     throw new FormatException();
                 })
             );
-            Assert.Empty(database.Query("SELECT a FROM t", static row => row.Number(0)));
+            Assert.Empty(database.Query("SELECT a FROM t", static row => row.GetInt64(0)));
             database.Transaction(() => database.Execute("INSERT INTO t VALUES (2)"));
-            Assert.Equal([2], database.Query("SELECT a FROM t", static row => row.Number(0)));
+            Assert.Equal([2], database.Query("SELECT a FROM t", static row => row.GetInt64(0)));
         }
         finally
         {

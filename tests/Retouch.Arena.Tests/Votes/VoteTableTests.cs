@@ -126,7 +126,7 @@ public sealed class VoteTableTests : IDisposable
         _file.Votes.Cast(_rater.Id, first);
         Assert.Contains("UNIQUE", Assert.Throws<InvalidOperationException>(() => _file.Votes.Cast(_rater.Id, second)).Message);
         // The event of the rejected vote is not stored either.
-        Assert.Equal(1, _file.Database.Query("SELECT COUNT(*) FROM events", static row => row.Number(0))[0]);
+        Assert.Equal(1, _file.Database.Query("SELECT COUNT(*) FROM events", static row => row.GetInt64(0))[0]);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Retouch.Cli.Terminal;
 using Spectre.Console;
+using Spectre.Console.Testing;
 
 namespace Retouch.Cli.Tests.Terminal;
 
@@ -69,17 +70,10 @@ public sealed partial class LiveProgressLineTests : IDisposable
     public void Colors_are_written_if_the_console_supports_them()
     {
         // Counterpart of the test without colours: the same output on a console of 256 colours has them.
-        var console = AnsiConsole.Create(
-            new AnsiConsoleSettings
-            {
-                Out = new AnsiConsoleOutput(_output),
-                Ansi = AnsiSupport.Yes,
-                ColorSystem = ColorSystemSupport.EightBit,
-            }
-        );
+        using var console = new TestConsole().EmitAnsiSequences().Colors(ColorSystem.EightBit);
         using (var line = new LiveProgressLine(console, _time))
             line.Report(new(5, 10));
-        Assert.Matches(ColorCode(), _output.ToString());
+        Assert.Matches(ColorCode(), console.Output);
     }
 
     [Fact]
