@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Retouch.Autoencoders;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Measuring;
@@ -19,7 +18,8 @@ internal static class EvaluateCommand
         var images = new Option<string?>("--images") { Description = "Folder of pictures." };
         var autoencoder = new Option<string?>("--autoencoder")
         {
-            Description = "Instead of --images: an autoencoder's folder (config.json); its reconstructions of the reference are measured.",
+            Description =
+                "Instead of --images: the folder of an autoencoder or of its pipeline; its reconstructions of the reference are measured.",
         };
         var measuring = new MeasuringOptions();
         var command = new Command("evaluate", "Measure pictures, or the reconstructions of an autoencoder, against real pictures.")
@@ -73,11 +73,7 @@ internal static class EvaluateCommand
                 var originals =
                     measuring.Reference(parsed)
                     ?? throw new UsageException("--autoencoder needs --reference FOLDER: the pictures to reconstruct.");
-                using var component = ComponentFolder.Load(parsed.ModelAt(folder), options.Device);
-                if (component.Network is not IAutoencoder network)
-                    throw new InputException(
-                        $"'{folder}' is a {component.ClassName}, not an autoencoder. Give the pipeline's 'vae' folder."
-                    );
+                using var network = ComponentFolder.LoadAutoencoder(parsed.ModelAt(folder), options.Device);
                 Run(parsed, measuring, originals, [new ReconstructedImages(originals, network, options.Device)], options, cancellation);
             }
         );

@@ -154,27 +154,24 @@ internal static class SampleCommand
         LoraFlags.Merge(pipeline, adapters);
         LoraFlags.Warn(pipeline, parsed.InvocationConfiguration.Error);
         var sampler = SamplerOf(pipeline, named, parsed.InvocationConfiguration.Error);
-        var (width, height) = (size?.Width ?? pipeline.NativeSize, size?.Height ?? pipeline.NativeSize);
-        var guidance = GuidanceOf(parsed, pipeline.DefaultGuidance(width, height));
+        var request = pipeline.Request(PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count), size?.Width, size?.Height);
+        var guidance = GuidanceOf(parsed, request.Guidance.Scale);
         guidance.Validate();
-        var request = new PipelineSampling
+        request = request with
         {
-            Seeds = PipelineSampling.SeedsFrom(parsed.GetValue(Seed), count),
             Steps = parsed.GetValue(Steps),
             Guidance = guidance,
             BatchSize = parsed.GetValue(Batch),
             Precision = precision,
             Sampler = sampler,
-            Width = width,
-            Height = height,
             Labels = prompts is null ? ClassRotation.Of(pipeline, parsed.GetValue(Class) ?? [], count) : null,
         };
         if (prompts is null && pipeline.Denoiser.TextWidth is not null)
             throw new UsageException("This model needs prompts; give --prompt or --prompts.");
         if (prompts is not null)
         {
-            var told = PromptOptions.Encode(pipeline, prompts, parsed, request.Height, request.Width, device);
-            request = request with { Conditions = told.Conditions, Unconditional = told.Unconditional };
+            var error = parsed.InvocationConfiguration.Error;
+            request = pipeline.Prompted(request, prompts, device, PromptOptions.NegativeOf(parsed), n => error.WriteLine($"note: {n}"));
         }
 
         var start = TimeProvider.System.GetTimestamp();

@@ -19,12 +19,11 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
     /// <summary>Upper bound in dB, the score of a lossless reconstruction.</summary>
     public const double Highest = PixelScores.MostPsnr;
 
-    private readonly Component _component;
     private readonly IAutoencoder _autoencoder;
     private readonly Device _device;
 
-    private ReconstructionMeasure(Component component, IAutoencoder autoencoder, JudgeProtocol protocol, Device device) =>
-        (_component, _autoencoder, Protocol, _device) = (component, autoencoder, protocol, device);
+    private ReconstructionMeasure(IAutoencoder autoencoder, JudgeProtocol protocol, Device device) =>
+        (_autoencoder, Protocol, _device) = (autoencoder, protocol, device);
 
     /// <inheritdoc/>
     public JudgeProtocol Protocol { get; }
@@ -39,15 +38,12 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
     public static ReconstructionMeasure Open(string folder, Device device)
     {
         var own = Directory.Exists(Path.Combine(folder, "vae")) ? Path.Combine(folder, "vae") : folder;
-        var loaded = ComponentFolder.Load(own, device);
+        var autoencoder = ComponentFolder.LoadAutoencoder(own, device);
         try
         {
-            if (loaded.Network is not IAutoencoder network)
-                throw new InputException($"'{own}' is a {loaded.ClassName}, not an autoencoder. Give a pipeline or its 'vae' folder.");
             var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
             return new(
-                loaded,
-                network,
+                autoencoder,
                 new(
                     "reconstruction",
                     $"PSNR of the autoencoder's reconstruction (posterior mean) in dB, at most {Highest:0}",
@@ -59,7 +55,7 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
         }
         catch
         {
-            loaded.Dispose();
+            autoencoder.Dispose();
             throw;
         }
     }
@@ -76,7 +72,7 @@ public sealed class ReconstructionMeasure : ICandidateMeasure
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _component.Dispose();
+    public void Dispose() => _autoencoder.Dispose();
 
     /// <summary>Hash of the folder's weights: that of a single file, or that of the concatenated hashes of several.</summary>
     private static string Hash(string folder)

@@ -3,6 +3,7 @@ using Retouch.Evaluation.Frequency;
 using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
+using Retouch.Torch;
 
 namespace Retouch.Evaluation.Measuring;
 
@@ -34,6 +35,7 @@ public static class Evaluator
         options.Validate();
         if (sets.Count == 0)
             throw new ArgumentException("At least one set is required.", nameof(sets));
+        using var scope = TensorScope.Enter();
         var context = new MetricContext(
             options.Metrics,
             reference,

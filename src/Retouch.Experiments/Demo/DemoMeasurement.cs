@@ -1,4 +1,3 @@
-using Retouch.Autoencoders;
 using Retouch.Data;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Measuring;
@@ -53,8 +52,8 @@ public sealed record DemoMeasurement(EvaluationResult Arms, EvaluationResult Aga
         var other = SampledFolder.IsWhole(folder.OtherReal)
             ? Measure(reference, [Set("other real pictures", folder.OtherReal)], usual).Sets[0]
             : null;
-        using var vae = ComponentFolder.Load(Path.Combine(folder.Base, "vae"), device);
-        var again = new ReconstructedImages(reference, (IAutoencoder)vae.Network, device);
+        using var autoencoder = ComponentFolder.LoadAutoencoder(folder.Base, device);
+        var again = new ReconstructedImages(reference, autoencoder, device);
         return new DemoMeasurement(result, against, other, Measure(reference, [again], [.. usual, new PsnrMetric()]).Sets[0]);
     }
 

@@ -93,6 +93,14 @@ public sealed record Condition(Tensor? ClassLabels = null)
     /// <summary>Deep copy.</summary>
     public Condition Copy() => Map(static t => t.Clone());
 
+    /// <summary>Moves the members of a scope to the enclosing one (<see cref="TensorScope.Keep(Tensor)"/>).</summary>
+    /// <param name="scope">Innermost open scope.</param>
+    public Condition KeepBy(TensorScope scope)
+    {
+        ArgumentNullException.ThrowIfNull(scope);
+        return Map(scope.Keep);
+    }
+
     /// <summary>Moves all members out of their scopes; the caller must dispose them.</summary>
     public Condition Escape() => Map(static t => t.Escape());
 

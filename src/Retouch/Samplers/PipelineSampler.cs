@@ -16,7 +16,8 @@ public static class PipelineSampler
     /// <param name="progress">Receives completed and total sampler steps.</param>
     /// <param name="cancellation">Cancels between two steps.</param>
     /// <returns>One picture per seed, in order.</returns>
-    /// <exception cref="UsageException">The size does not fit the autoencoder, or a class does not exist.</exception>
+    /// <exception cref="UsageException">The size does not fit the autoencoder, a class does not exist, or the model takes
+    /// prompts and there are none.</exception>
     public static IReadOnlyList<Picture> Sample(
         ILatentDiffusionModel model,
         PipelineSampling request,
@@ -37,7 +38,8 @@ public static class PipelineSampler
     /// <param name="take">Receives the next pictures, in the order of the seeds.</param>
     /// <param name="progress">Receives completed and total sampler steps.</param>
     /// <param name="cancellation">Cancels between two steps.</param>
-    /// <exception cref="UsageException">The size does not fit the autoencoder, or a class does not exist.</exception>
+    /// <exception cref="UsageException">The size does not fit the autoencoder, a class does not exist, or the model takes
+    /// prompts and there are none.</exception>
     public static void SampleBatches(
         ILatentDiffusionModel model,
         PipelineSampling request,
@@ -101,6 +103,8 @@ public static class PipelineSampler
                 $"{request.Seeds.Count} seeds, but {conditions.Count} "
                     + $"conditions{(request.Labels is null ? "" : " and classes as well")}; give one condition per picture."
             );
+        if (request.Conditions is null && model.Denoiser.TextWidth is not null)
+            throw new UsageException("This model takes prompts, and the request has none.");
         if (request.Conditions is not null || model.Denoiser.ClassCount is not { } classes)
             return request.Labels is null
                 ? null

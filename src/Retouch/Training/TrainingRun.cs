@@ -154,8 +154,10 @@ public sealed partial class TrainingRun : IDisposable
     public bool TakesPrompts => _denoiser is { TakesPrompts: true };
 
     /// <summary>Trains up to the last step and writes the result.</summary>
+    /// <param name="progress">Display of progress and notes; null for none. Notes are in the run's <c>log.txt</c> as well.</param>
+    /// <param name="cancellation">Cancels between two steps.</param>
     /// <exception cref="OperationCanceledException">Interrupted after a checkpoint.</exception>
-    public TrainingOutcome Train(IProgressLine progress, CancellationToken cancellation)
+    public TrainingOutcome Train(IProgressLine? progress = null, CancellationToken cancellation = default)
     {
         var folder = _folder ?? throw new InvalidOperationException("A planned run has no folder.");
         var start = _time.GetTimestamp();

@@ -1,4 +1,5 @@
 using Retouch.Objectives;
+using Retouch.Objectives.LatentPerceptual;
 using Retouch.Torch;
 
 namespace Retouch.Tests.Objectives;
@@ -33,6 +34,28 @@ public sealed class ObjectiveLeakTests
         Assert.DoesNotContain(decoder.Calls, static c => c.Recorded || c.Request.Checkpoint);
         Assert.Equal(before, Tensor.LiveCount);
         step.Differentiate(set);
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [Fact]
+    public void Of_a_loss_between_latents_only_the_result_remains()
+    {
+        using var outer = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var inputs = new Step(Times).Inputs();
+        var before = Tensor.LiveCount;
+        using (Autograd.NoGrad())
+        {
+            using var loss = LatentPerceptualLoss.Between(decoder, inputs.Noisy.Clean, inputs.Estimate.Z0, level: inputs.Noisy.Level);
+            Assert.Equal(before + 1, Tensor.LiveCount);
+        }
+
+        using (var scope = TensorScope.Enter())
+        {
+            var loss = LatentPerceptualLoss.Between(decoder, inputs.Noisy.Clean, inputs.Estimate.Z0);
+            Assert.NotNull(Autograd.Grad([loss], [inputs.Estimate.Z0.Value])[0]);
+        }
+
         Assert.Equal(before, Tensor.LiveCount);
     }
 }

@@ -55,8 +55,14 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     public DecodeNeed Need(ObjectiveInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        return new DecodeNeed(_gate.Active(inputs.Noisy.Level), DecodeSource.Estimate, DecodeSource.Clean, _plan.Taps, _plan.Rgb);
+        return new DecodeNeed(Active(inputs.Noisy.Level), DecodeSource.Estimate, DecodeSource.Clean, _plan.Taps, _plan.Rgb);
     }
+
+    /// <summary>Taps of target and estimate.</summary>
+    internal TapRequest Request => new(_plan.Taps, _plan.Rgb);
+
+    /// <summary>Whether each sample passes the gate, [batch].</summary>
+    internal bool[] Active(NoiseLevel level) => _gate.Active(level);
 
     /// <inheritdoc/>
     public double Divisor(ObjectiveInputs inputs, SampleRole role, int active)

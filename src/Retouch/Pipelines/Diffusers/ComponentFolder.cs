@@ -87,6 +87,22 @@ public static class ComponentFolder
         }
     }
 
+    /// <summary>Loads an autoencoder with its weights, frozen; owned by the caller.</summary>
+    /// <param name="folder">Folder of the autoencoder, or of a pipeline, whose <c>vae</c> is loaded.</param>
+    /// <param name="device">Device of the weights.</param>
+    /// <param name="dtype">Type of the weights; null for the stored type.</param>
+    /// <exception cref="InputException">The component is not an autoencoder, files are missing or invalid, or keys do not
+    /// match.</exception>
+    public static IAutoencoder LoadAutoencoder(string folder, Device device, DType? dtype = DType.Float32)
+    {
+        var own = Path.Combine(folder, "vae") is var part && Directory.Exists(part) ? part : folder;
+        var component = Load(own, device, dtype);
+        if (component.Network is IAutoencoder autoencoder)
+            return autoencoder;
+        component.Dispose();
+        throw new InputException($"'{own}' is a {component.ClassName}, not an autoencoder. Give a pipeline or its 'vae' folder.");
+    }
+
     /// <summary>Saves a network; the folder is replaced atomically.</summary>
     /// <param name="folder">The component's folder.</param>
     /// <param name="component">The network and its configuration.</param>

@@ -7,15 +7,15 @@ namespace Retouch.Training.Telemetry;
 /// <summary>Appends the notes of a run to a file, one line with its time each, and passes everything on to a display.</summary>
 internal sealed class NotedProgress : IProgressLine
 {
-    private readonly IProgressLine _display;
+    private readonly IProgressLine? _display;
     private readonly StreamWriter _file;
     private readonly TimeProvider _time;
 
-    /// <param name="display">Display; not disposed here.</param>
+    /// <param name="display">Display, or null; not disposed here.</param>
     /// <param name="path">File; existing lines are kept.</param>
     /// <param name="time">Clock.</param>
     /// <exception cref="EnvironmentException">The file is not writable.</exception>
-    public NotedProgress(IProgressLine display, string path, TimeProvider time)
+    public NotedProgress(IProgressLine? display, string path, TimeProvider time)
     {
         (_display, _time) = (display, time);
         try
@@ -29,13 +29,13 @@ internal sealed class NotedProgress : IProgressLine
     }
 
     /// <inheritdoc/>
-    public void Report(TrainingProgress progress) => _display.Report(progress);
+    public void Report(TrainingProgress progress) => _display?.Report(progress);
 
     /// <inheritdoc/>
     public void Note(string message)
     {
         Write(message);
-        _display.Note(message);
+        _display?.Note(message);
     }
 
     /// <summary>Appends a message without displaying it.</summary>
