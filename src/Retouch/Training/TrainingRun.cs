@@ -49,7 +49,9 @@ public sealed partial class TrainingRun : IDisposable
         _options = options = resumed ? options : ScratchClasses.Fill(options, source);
         Tell(source, singles);
         var trained = resumed && new State.CheckpointStore(folder!.Path).Steps.Count > 0;
-        _split = HeldOutSplit.Of(options, source, singles, trained ? folder!.HeldOutFile : null, _notes.Add);
+        _split = HeldOutSplit
+            .Of(options, source, singles, trained ? folder!.HeldOutFile : null, _notes.Add)
+            .WithCaptions(options, _notes.Add);
         (source, singles) = (_split.Training, _split.Singles);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {

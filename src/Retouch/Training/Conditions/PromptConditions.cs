@@ -68,7 +68,14 @@ internal sealed class PromptConditions : IConditionSource
                 .SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions))
                 .Distinct(StringComparer.Ordinal),
         ];
-        _firstCaptions = [.. captions.Take(16)];
+        // Of pictures with several captions, or variants of them, the first as written.
+        _firstCaptions =
+        [
+            .. sources
+                .SelectMany(static s => Enumerable.Range(0, s.Count).Select(k => s[k].Caption!))
+                .Distinct(StringComparer.Ordinal)
+                .Take(16),
+        ];
         var store = _cache is null
             ? null
             : RowStore.Open(
@@ -91,7 +98,7 @@ internal sealed class PromptConditions : IConditionSource
         note($"Encoding {captions.Length} captions …");
         try
         {
-            _table = PromptTable.Encode([None, .. _shown, .. captions], Encode, store, progress, cancellation);
+            _table = PromptTable.Encode([None, .. _shown, .. _firstCaptions, .. captions], Encode, store, progress, cancellation);
         }
         finally
         {

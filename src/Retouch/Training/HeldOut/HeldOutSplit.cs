@@ -48,6 +48,25 @@ internal sealed record HeldOutSplit(IPictureSource Training, IPictureSource? Sin
             : Within(options, validation, source, singles, stored, note);
     }
 
+    /// <summary>The split with variants of captions for training; held-out captions have one, in its order.</summary>
+    /// <param name="options">Resolved options.</param>
+    /// <param name="note">Receives a note on the variants.</param>
+    /// <exception cref="InputException">No caption of the training data has variants.</exception>
+    public HeldOutSplit WithCaptions(TrainingOptions options, Action<string> note)
+    {
+        if (options.Data.Captions?.ToTags(options.Seed) is not { } tags)
+            return this;
+        TaggedCaptions.Require(Training, tags);
+        string[] how = [.. tags.Shuffle ? ["shuffled"] : Array.Empty<string>(), .. tags.Dropout > 0 ? ["dropped"] : Array.Empty<string>()];
+        note($"Each caption has {tags.Variants} variants with tags {string.Join(" and ", how)} (data.captions).");
+        return this with
+        {
+            Training = TaggedCaptions.Of(Training, tags),
+            Singles = Singles is null ? null : TaggedCaptions.Of(Singles, tags),
+            HeldOut = HeldOut is null ? null : TaggedCaptions.Of(HeldOut, tags.InOrder),
+        };
+    }
+
     /// <summary>Stores a new split of the training data, for resumed runs.</summary>
     /// <param name="options">Resolved options.</param>
     /// <param name="path">File in the run's folder.</param>

@@ -18,6 +18,9 @@ public sealed record DataOptions
     /// </summary>
     public IReadOnlyList<string>? Shards { get; init; }
 
+    /// <summary>Shuffled and dropped tags of captions. Default: captions as they are.</summary>
+    public CaptionOptions? Captions { get; init; }
+
     /// <summary>
     /// Aspect-ratio buckets: sizes with about the area of size x size; each batch has one size. Default: the square only.
     /// </summary>
@@ -105,6 +108,7 @@ public sealed record DataOptions
             Pairs is null || Shards is null,
             "data.pairs and data.shards exclude each other; single samples for batch.extra come from data.folder"
         );
+        Captions?.Validate(check.Under(nameof(Captions)));
         if (Size is { } side)
             Buckets?.Validate(side, check.Under(nameof(Buckets)));
         check.That(

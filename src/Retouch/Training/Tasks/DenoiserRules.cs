@@ -21,6 +21,7 @@ internal static class DenoiserRules
             "conditioning.dropout has no effect on an unconditional denoiser; leave it out"
         );
         check.That(prompts || options.Samples.Prompts is null, "samples.prompts has no effect on a denoiser without prompts; leave it out");
+        check.That(prompts || options.Data.Captions is null, "data.captions has no effect on a denoiser without prompts; leave it out");
         check.That(
             prompts || options.Model.PromptsFrom is null,
             "model.promptsFrom has no effect on a denoiser without prompts; leave it out"

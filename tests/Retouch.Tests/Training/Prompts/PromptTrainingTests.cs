@@ -248,7 +248,7 @@ public sealed class PromptTrainingTests : IDisposable
             TrainingRun.Start(Options(new JsonObject { ["model.promptsFrom"] = null }), null, TimeProvider.System)
         );
         Assert.Contains("model.promptsFrom", error.Message, StringComparison.Ordinal);
-        var wide = Options(new JsonObject { ["model.config"] = Network(TextPipelineFolder.Width * 2) });
+        var wide = Options(new JsonObject { ["model.config"] = PromptRun.Network(TextPipelineFolder.Width * 2) });
         Assert.Contains(
             "they do not belong together",
             Assert.Throws<InputException>(() => Train(wide, "wide")).Message,
@@ -256,45 +256,9 @@ public sealed class PromptTrainingTests : IDisposable
         );
     }
 
-    private static JsonObject Network(int width) =>
-        JsonNode
-            .Parse(
-                $$"""
-                { "_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 4, "out_channels": 4, "block_out_channels": [8,
-                16], "layers_per_block": 1,
-                  "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
-                  "cross_attention_dim": {{width}},
-                  "attention_head_dim": 2, "norm_num_groups": 4 }
-                """
-            )!
-            .AsObject();
-
     private string PathOf(string name) => Path.Combine(_folder.Path, name);
 
-    private TrainingOptions Options(JsonObject? set = null)
-    {
-        var json = JsonNode
-            .Parse(
-                """
-                {
-                  "task": "denoiser", "seed": 5, "steps": 6,
-                  "model": { "scheduler": { "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
-                  "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-                    "prediction_type": "epsilon" } },
-                  "objective": { "perceptual": { "weight": 1 } },
-                  "data": { "sceneCount": 9, "size": 16 }, "batch": { "size": 3 }, "averages": [ { "decay": 0.9 } ],
-                  "samples": { "every": 3, "count": 2, "steps": 2, "guidance": 2 }, "checkpoints": { "every": 2 }
-                }
-                """
-            )!
-            .AsObject();
-        json["model"]!["config"] = Network(TextPipelineFolder.Width);
-        json["model"]!["autoencoder"] = TinyModel.AutoencoderFolder;
-        json["model"]!["promptsFrom"] = PathOf("text");
-        foreach (var (path, value) in set ?? [])
-            OptionsFile.Set(json, path, value?.DeepClone());
-        return OptionsFile.Bind<TrainingOptions>(json, "test");
-    }
+    private TrainingOptions Options(JsonObject? set = null) => PromptRun.Options(PathOf("text"), set);
 
     private TrainingOutcome Train(TrainingOptions options, string name)
     {
