@@ -7,10 +7,7 @@
 # For each but this machine, a Debian root is created in FOLDER with debootstrap if missing (default: artifacts/engines; about two minutes
 # and 2 GB each, the CUDA build 10 GB). The managed assemblies are built here once and copied; the native libraries are compiled in
 # each root. Then the suites Retouch.Torch.Tests and Retouch.Tests run (--filter: a subset), and 'retouch bench step' on one thread.
-# The output is the table of docs/results/engines.md; logs are kept in FOLDER.
-#
-# Must be run as root. DEBIAN_MIRROR is the package source (default: this machine's); DEBOOTSTRAP_OPTIONS are passed on.
-# Mounts in a root (proc, dev, the .NET SDK) are removed at the end.
+# The output is the table of docs/results/engines.md; logs are kept in FOLDER. Must be run as root (bench/roots.sh).
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,7 +17,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --cuda) only="$only trixie-cuda"; shift; continue ;;
     --roots | --only | --filter | --steps) [ $# -ge 2 ] || fail "$1 takes a value" ;;
-    *) sed -n 2,14p "${BASH_SOURCE[0]}"; exit 2 ;;
+    *) sed -n 2,11p "${BASH_SOURCE[0]}"; exit 2 ;;
   esac
   case $1 in
     --roots) roots=$2 ;;
@@ -32,32 +29,12 @@ while [ $# -gt 0 ]; do
 done
 mkdir -p "$roots"
 roots=$(cd "$roots" && pwd)
-sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
-mirror=${DEBIAN_MIRROR:-$(awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)}
-
-mounted=()
-cleanup() { for m in "${mounted[@]}"; do umount "$m" 2>/dev/null || true; done; }
-trap cleanup EXIT
-bind() {
-  mkdir -p "$2"
-  mountpoint -q "$2" || { mount --bind "$1" "$2" && mounted=("$2" "${mounted[@]}"); }
-}
+. "$root/bench/roots.sh"
 
 # make_root NAME: NAME is a Debian release, or a release with the suffix -cuda.
 make_root() {
   local suite=${1%-cuda} into=$roots/$1 engine=libtorch-dev
-  [ "$(id -u)" = 0 ] || fail "making Debian roots takes root"
-  command -v debootstrap >/dev/null || apt-get install -y debootstrap >/dev/null
-  # A release unknown to this machine's debootstrap is created like sid.
-  [ -e "/usr/share/debootstrap/scripts/$suite" ] || ln -s sid "/usr/share/debootstrap/scripts/$suite"
-  # shellcheck disable=SC2086
-  [ -d "$into/usr" ] || debootstrap ${DEBOOTSTRAP_OPTIONS:-} --variant=minbase --include=ca-certificates "$suite" "$into" $mirror
-  cp /etc/resolv.conf /etc/hosts "$into/etc/"
-  cp /etc/apt/apt.conf.d/* "$into/etc/apt/apt.conf.d/" 2>/dev/null || true
-  bind /proc "$into/proc"
-  bind /dev "$into/dev"
-  bind "$sdk" "$into$sdk"
-  ln -sf "$sdk/dotnet" "$into/usr/bin/dotnet"
+  base_root "$suite" "$1"
   [ ! -e "$into/.engine" ] || return 0
   if [ "$suite" != "$1" ]; then
     engine=libtorch-cuda-dev
