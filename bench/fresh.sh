@@ -51,7 +51,7 @@ for suite; do
   [ ! -e ~/.nuget/NuGet/NuGet.Config ] || install -D ~/.nuget/NuGet/NuGet.Config "$into/root/.nuget/NuGet/NuGet.Config"
   git -C "$root" bundle create "$into/root/retouch.git" HEAD >>"$roots/$suite.log" 2>&1
   printf '## Debian %s\n\n' "$(inside '. /etc/os-release && echo "$VERSION"')"
-  inside "git clone -q retouch.git retouch"
+  inside "git -c advice.detachedHead=false -c init.defaultBranch=main clone -q retouch.git retouch"
   folder=retouch
   run 0 14 "./retouch doctor"
   run 0 16 "./retouch demo --output runs/demo"

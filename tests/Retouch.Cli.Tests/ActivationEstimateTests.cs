@@ -116,7 +116,7 @@ public sealed class ActivationEstimateTests
         HostBlocks.Reuse(true);
         Ops.HostMemory(true);
         var before = Ops.HostMemory(false).ToArray<long>()[0];
-        StepBenchmark.Run(objective, options, autoencoder, denoiser, warmUp: 0, TimeProvider.System, default);
+        StepBenchmark.Run(objective, options, new StepNetworks(Demo("vae"), Demo("transformer")), warmUp: 0, TimeProvider.System, default);
         var measured = Ops.HostMemory(true).ToArray<long>()[1] - before;
         using var network = new DiTTransformer2D(denoiser);
         using var decoder = new AutoencoderKl(autoencoder);

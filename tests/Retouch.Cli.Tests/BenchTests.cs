@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Retouch.Denoisers;
+using Retouch.Pipelines.Diffusers;
 
 namespace Retouch.Cli.Tests;
 
@@ -81,6 +83,90 @@ public sealed class BenchTests
         // At these sizes at least one of the few samples is below the gate of the perceptual loss.
         foreach (var phase in (string[])["decode target", "decode estimate", "features", "decoder backward"])
             Assert.Equal(decodes, phases.ContainsKey(phase));
+    }
+
+    public static TheoryData<string, string, string> Networks =>
+        new()
+        {
+            { "unet-sdxl-small", "autoencoder-4-small", "epsilon" },
+            { "sd3-small", "autoencoder-16-small", "flow" },
+        };
+
+    [Theory]
+    [MemberData(nameof(Networks))]
+    public void A_step_of_any_network_is_measured_by_its_configuration(string denoiser, string autoencoder, string prediction)
+    {
+        string[] arguments =
+        [
+            "bench",
+            "step",
+            "--denoiser",
+            Network(denoiser),
+            "--autoencoder",
+            Network(autoencoder),
+            "--prediction",
+            prediction,
+            "--objective",
+            "lpl",
+            "--steps",
+            "1",
+            "--warmup",
+            "0",
+            "--batch-size",
+            "2",
+            "--tokens",
+            "7",
+            "--json",
+        ];
+        var whole = Step(arguments);
+        var adapters = Step([.. arguments, "--lora-rank", "2", "--checkpoint-activations", "--precision", "bf16", "--side", "128"]);
+        Assert.True((long)adapters["denoiserParameters"]! < (long)whole["denoiserParameters"]! / 10);
+        Assert.Equal((long)whole["autoencoderParameters"]!, (long)adapters["autoencoderParameters"]!);
+
+        static JsonNode Step(string[] arguments)
+        {
+            var outcome = RetouchInProcess.Run(arguments);
+            Assert.True(outcome.ExitCode == 0, outcome.Error);
+            var cost = JsonNode.Parse(outcome.Out)!;
+            Assert.True(double.IsFinite((double)cost["firstLoss"]!));
+            return cost;
+        }
+    }
+
+    [Theory]
+    [InlineData("--denoiser needs --autoencoder", "--denoiser", "unet-sdxl-small")]
+    [InlineData("--hidden is a size", "--denoiser", "unet-sdxl-small", "--autoencoder", "autoencoder-4-small", "--hidden", "8")]
+    [InlineData("--side has no effect without --denoiser", "--side", "64")]
+    public void Contradictory_sizes_are_usage_errors(string message, params string[] options)
+    {
+        string[] arguments = [.. options.Select(static o => o.Contains("small", StringComparison.Ordinal) ? Network(o) : o)];
+        var outcome = RetouchInProcess.Run(["bench", "step", .. arguments]);
+        Assert.Equal(2, outcome.ExitCode);
+        Assert.Contains(message, outcome.Error, StringComparison.Ordinal);
+    }
+
+    // Sizes published with the models; that of SD 3 without its table of positions, 192² × 1536 values.
+    [Theory]
+    [InlineData("unet-sd15", 859_520_964)]
+    [InlineData("unet-sdxl", 2_567_463_684)]
+    [InlineData("sd3-medium", 2_084_951_104 - 56_623_104)]
+    public void Networks_of_the_GPU_benchmark_have_the_published_sizes(string name, long parameters)
+    {
+        var json = JsonNode.Parse(File.ReadAllText(Network(name)))!.AsObject();
+        using var network = (IDenoiser)ComponentRegistry.Find(json, name).Create(json, name);
+        Assert.Equal(parameters, network.Parameters.Count);
+    }
+
+    private static string Network(string name)
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var file = Path.Combine(folder.FullName, "bench", "networks", name + ".json");
+            if (File.Exists(file))
+                return file;
+        }
+
+        throw new FileNotFoundException("bench/networks", name);
     }
 
     [Theory]

@@ -1,13 +1,16 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
-using Retouch.Denoisers.Dit;
+using Retouch.Denoisers;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Optim;
+using Retouch.Training.Conditions;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 
@@ -29,7 +32,8 @@ public sealed record PhaseShare(string Phase, double SecondsPerStep, double Shar
 /// <param name="ResidentBytesBefore">Resident memory before the first step, with networks and optimiser.</param>
 /// <param name="PeakResidentBytes">Peak resident memory of the process during the steps, warm-up included.</param>
 /// <param name="AddedBytes">Peak minus before.</param>
-/// <param name="DenoiserParameters">Trained parameters.</param>
+/// <param name="PeakDeviceBytes">Peak memory of tensors on the GPU, networks included; null on the CPU.</param>
+/// <param name="DenoiserParameters">Trained parameters: of the denoiser, or of its adapters.</param>
 /// <param name="AutoencoderParameters">Parameters of the autoencoder, encoder included.</param>
 /// <param name="FirstLoss">Loss of the first step, warm-up included.</param>
 /// <param name="LastLoss">Loss of the last timed step.</param>
@@ -46,6 +50,7 @@ public sealed record StepCost(
     long ResidentBytesBefore,
     long PeakResidentBytes,
     long AddedBytes,
+    long? PeakDeviceBytes,
     long DenoiserParameters,
     long AutoencoderParameters,
     double FirstLoss,
@@ -67,6 +72,8 @@ public sealed record StepCost(
         writer.WriteLine($"step            {Text(MedianSeconds)} (median of {Steps}; {Text(MinSeconds)} to {Text(MaxSeconds)})");
         writer.WriteLine($"processor time  {Text(CpuSecondsPerStep)}");
         writer.WriteLine($"memory          {Figures.Bytes(PeakResidentBytes)} peak, {Figures.Bytes(AddedBytes)} of it during steps");
+        if (PeakDeviceBytes is { } device)
+            writer.WriteLine($"GPU memory      {Figures.Bytes(device)} peak");
         foreach (var phase in Phases)
             writer.WriteLine(
                 string.Create(CultureInfo.InvariantCulture, $"  {phase.Phase, -16} {Text(phase.SecondsPerStep), 10} {phase.Share, 7:P1}")
@@ -74,8 +81,15 @@ public sealed record StepCost(
     }
 }
 
+/// <summary>Networks of a benchmark, with synthetic weights.</summary>
+/// <param name="Autoencoder">Content of the autoencoder's <c>config.json</c>.</param>
+/// <param name="Denoiser">Content of the denoiser's <c>config.json</c>.</param>
+/// <param name="Prediction"><c>epsilon</c>, <c>v_prediction</c> or <c>flow</c>.</param>
+/// <param name="Tokens">Tokens of a prompt; only for text-conditional denoisers.</param>
+public sealed record StepNetworks(JsonObject Autoencoder, JsonObject Denoiser, string Prediction = "v_prediction", int Tokens = 77);
+
 /// <summary>
-/// Times training steps of a DiT with synthetic weights and latents, with the same task, objectives and optimiser as training.
+/// Times training steps with synthetic weights, latents and conditions, with the same task, objectives and optimiser as training.
 /// </summary>
 public static class StepBenchmark
 {
@@ -84,32 +98,36 @@ public static class StepBenchmark
     /// <summary>Runs the steps.</summary>
     /// <param name="objective">Name of the result.</param>
     /// <param name="options">Training options; sources of networks and data are ignored.</param>
-    /// <param name="autoencoder">Configuration of the autoencoder.</param>
-    /// <param name="denoiser">Configuration of the denoiser.</param>
+    /// <param name="networks">Configurations of the networks.</param>
     /// <param name="warmUp">Steps before the timed ones.</param>
     /// <param name="time">Clock.</param>
     /// <param name="cancellation">Stops between steps.</param>
+    /// <exception cref="InputException">A configuration is invalid, or not one of an autoencoder and a denoiser.</exception>
     public static StepCost Run(
         string objective,
         TrainingOptions options,
-        AutoencoderKlConfig autoencoder,
-        DiTConfig denoiser,
+        StepNetworks networks,
         int warmUp,
         TimeProvider time,
         CancellationToken cancellation
     )
     {
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(networks);
         ArgumentNullException.ThrowIfNull(time);
+        // The rate does not affect time and memory.
+        options = options with { Optimiser = options.Optimiser with { LearningRate = options.Optimiser.LearningRate ?? 1e-4 } };
         ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
         var device = Device.Parse(options.Device).Require();
         var precision = DTypes.Precisions[options.Precision];
         var clock = new PhaseClock(time, device);
-        using var task = new DenoiserTask(MakeUp(options.Seed, autoencoder, denoiser, device), options, device, precision, clock);
+        var pipeline = MakeUp(options.Seed, networks, device);
+        var conditions = new MadeUpConditions(pipeline.Denoiser, networks.Tokens, options.Seed, device);
+        using var task = new DenoiserTask(pipeline, options, device, precision, clock, conditions);
         task.Network.RequireGrad(true);
         using var optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
         WeightAverage[] averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
-        using var data = new MadeUpBatches(options, denoiser, device);
+        using var data = new MadeUpBatches(options, pipeline, device);
         var runner = new StepRunner(task, options, optimiser, averages, precision == DType.Float16 ? new LossScaler() : null, clock);
         var cursor = default(DataCursor);
         long step = 0;
@@ -123,6 +141,7 @@ public static class StepBenchmark
 
         var before = ProcessMemory.Resident();
         ProcessMemory.ResetPeak();
+        DeviceMemory.ResetPeak(device);
         var (first, last) = (double.NaN, double.NaN);
         for (var k = 0; k < warmUp; k++)
         {
@@ -142,6 +161,7 @@ public static class StepBenchmark
 
         processor = Environment.CpuUsage.TotalTime - processor;
         var peak = ProcessMemory.Peak();
+        var devicePeak = DeviceMemory.Of(device)?.Peak;
         var phases = Phases(clock, seconds.Length, () => Take());
         Array.ForEach(averages, static a => a.Dispose());
         Array.Sort(seconds);
@@ -155,6 +175,7 @@ public static class StepBenchmark
             before,
             peak,
             Math.Max(peak - before, 0),
+            devicePeak,
             task.Network.Count,
             task.FrozenCount,
             first,
@@ -163,6 +184,16 @@ public static class StepBenchmark
             TorchRuntime.Threads,
             TorchRuntime.Version
         );
+    }
+
+    /// <summary>Native size of networks in pixels: the denoiser's <c>sample_size</c> times the autoencoder's downsampling.</summary>
+    /// <exception cref="InputException">See <see cref="Run"/>.</exception>
+    public static int NativeSide(StepNetworks networks)
+    {
+        ArgumentNullException.ThrowIfNull(networks);
+        using var autoencoder = Create<IAutoencoder>(networks.Autoencoder, "autoencoder");
+        using var denoiser = Create<IDenoiser>(networks.Denoiser, "denoiser");
+        return denoiser.SampleSize * autoencoder.Downsampling;
     }
 
     private static double Median(double[] sorted) => (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
@@ -184,31 +215,46 @@ public static class StepBenchmark
         ];
     }
 
-    private static LatentDiffusionPipeline MakeUp(ulong seed, AutoencoderKlConfig autoencoder, DiTConfig denoiser, Device device)
+    private static LatentDiffusionPipeline MakeUp(ulong seed, StepNetworks networks, Device device)
     {
         using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(seed, WeightsPurpose));
-        var vae = new AutoencoderKl(autoencoder);
-        vae.Parameters.Initialise(generator, device);
-        var network = new DiTTransformer2D(denoiser);
-        network.Parameters.Initialise(generator, device);
-        // A new DiT has zero gates and predicts zero; a pretrained one does not.
+        var autoencoder = Create<IAutoencoder>(networks.Autoencoder, "autoencoder");
+        autoencoder.Parameters.Initialise(generator, device);
+        var denoiser = Create<IDenoiser>(networks.Denoiser, "denoiser");
+        denoiser.Parameters.Initialise(generator, device);
+        // New transformers have zero gates and predict zero; pretrained ones do not.
         using var quiet = Autograd.NoGrad();
-        foreach (var parameter in network.Parameters.All)
+        using var there = Generator.Create(device, SplitMix64.Derive(seed, WeightsPurpose, 1));
+        foreach (var parameter in denoiser.Parameters.All)
         {
             using var scope = TensorScope.Enter();
-            parameter.Value.AddInPlace(Ops.Randn(parameter.Shape, generator, dtype: DType.Float32).To(device) * 0.02);
+            parameter.Value.AddInPlace(Ops.Randn(parameter.Shape, there, dtype: DType.Float32, device: device) * 0.02);
         }
 
-        var scheduler = new JsonObject
-        {
-            ["_class_name"] = "DDIMScheduler",
-            ["beta_start"] = 0.00085,
-            ["beta_end"] = 0.012,
-            ["beta_schedule"] = "scaled_linear",
-            ["prediction_type"] = "v_prediction",
-        };
-        return LatentDiffusionPipeline.Create(vae, network, scheduler);
+        return LatentDiffusionPipeline.Create(autoencoder, denoiser, SchedulerOf(networks.Prediction));
     }
+
+    private static T Create<T>(JsonObject config, string name)
+        where T : class, IDisposable
+    {
+        var network = ComponentRegistry.Find(config, name).Create(config, name);
+        if (network is T kind)
+            return kind;
+        (network as IDisposable)?.Dispose();
+        throw new InputException($"The configuration of the {name} is that of a {ComponentRegistry.ClassNameOf(config, name)}.");
+    }
+
+    private static JsonObject SchedulerOf(string prediction) =>
+        prediction == "flow"
+            ? new() { ["_class_name"] = "FlowMatchEulerDiscreteScheduler", ["shift"] = 3.0 }
+            : new()
+            {
+                ["_class_name"] = "DDIMScheduler",
+                ["beta_start"] = 0.00085,
+                ["beta_end"] = 0.012,
+                ["beta_schedule"] = "scaled_linear",
+                ["prediction_type"] = prediction,
+            };
 
     /// <summary>Synthetic latent moments.</summary>
     private sealed class MadeUpBatches : IBatchSource
@@ -220,12 +266,13 @@ public static class StepBenchmark
         private readonly int _classes;
         private ulong _drawn;
 
-        public MadeUpBatches(TrainingOptions options, DiTConfig denoiser, Device device)
+        public MadeUpBatches(TrainingOptions options, LatentDiffusionPipeline pipeline, Device device)
         {
-            (_device, _batch, _classes) = (device, options.Batch.Size, denoiser.NumEmbedsAdaNorm);
+            (_device, _batch, _classes) = (device, options.Batch.Size, pipeline.Denoiser.ClassCount ?? 1);
+            var side = options.Data.Side / pipeline.Autoencoder.Downsampling;
             using var scope = TensorScope.Enter();
             using var generator = Generator.Create(Device.Cpu, options.Seed);
-            long[] shape = [Pictures, denoiser.InChannels, denoiser.SampleSize, denoiser.SampleSize];
+            long[] shape = [Pictures, pipeline.Autoencoder.LatentChannels, side, side];
             _moments = Ops.Cat([Ops.Randn(shape, generator, dtype: DType.Float32), Ops.Full(shape, -10, dtype: DType.Float32)], 1).Escape();
         }
 

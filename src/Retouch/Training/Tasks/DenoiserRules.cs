@@ -11,7 +11,11 @@ internal static class DenoiserRules
 {
     /// <summary>Checks all rules.</summary>
     /// <exception cref="UsageException">An option does not fit the model; the message lists all problems.</exception>
-    public static void Check(LatentDiffusionPipeline pipeline, TrainingOptions options, Formulation formulation)
+    /// <param name="pipeline">Model.</param>
+    /// <param name="options">Options without contradictions.</param>
+    /// <param name="formulation">The model's formulation.</param>
+    /// <param name="encodes">Whether prompts are encoded; false for given conditions.</param>
+    public static void Check(LatentDiffusionPipeline pipeline, TrainingOptions options, Formulation formulation, bool encodes)
     {
         var check = Requirements.OfFile();
         options.Objective!.ValidateFor(formulation, check.Under(nameof(options.Objective)));
@@ -33,7 +37,7 @@ internal static class DenoiserRules
                 + "(objective.preference.reference precomputed)"
         );
         check.That(
-            !prompts || pipeline.PromptFolder is not null,
+            !prompts || !encodes || pipeline.PromptFolder is not null,
             "the denoiser takes prompts, but the model has no text encoders; from scratch, give a diffusers folder with "
                 + "text encoders as model.promptsFrom"
         );

@@ -32,7 +32,15 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="precision">Compute type.</param>
     /// <param name="clock">Receives the <see cref="StepPhases"/>, or null.</param>
     /// <exception cref="UsageException">The options do not fit the model.</exception>
-    public DenoiserTask(LatentDiffusionPipeline pipeline, TrainingOptions options, Device device, DType precision, PhaseClock? clock = null)
+    /// <param name="conditions">Conditions of the samples, disposed with this object; null for those of the data.</param>
+    public DenoiserTask(
+        LatentDiffusionPipeline pipeline,
+        TrainingOptions options,
+        Device device,
+        DType precision,
+        PhaseClock? clock = null,
+        IConditionSource? conditions = null
+    )
     {
         ArgumentNullException.ThrowIfNull(pipeline);
         ArgumentNullException.ThrowIfNull(options);
@@ -41,12 +49,12 @@ public sealed class DenoiserTask : ITrainingTask
         pipeline.Autoencoder.Parameters.RequireGrad(false);
         pipeline.Denoiser.CheckpointActivations = options.Model.CheckpointActivations;
         Model = pipeline.CreateModel(options.Times.ToDensity(pipeline.DefaultDensity));
-        DenoiserRules.Check(pipeline, options, Formulation);
+        DenoiserRules.Check(pipeline, options, Formulation, encodes: conditions is null);
         Resolution = (double)options.Data.Side / pipeline.NativeSize;
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: Resolution);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         _accumulate = options.Batch.Accumulate;
-        Conditions = CreateConditions(pipeline, options, device);
+        Conditions = conditions ?? CreateConditions(pipeline, options, device);
     }
 
     /// <inheritdoc/>
