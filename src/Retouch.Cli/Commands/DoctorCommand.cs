@@ -10,12 +10,15 @@ namespace Retouch.Cli.Commands;
 /// </summary>
 internal static class DoctorCommand
 {
+    /// <summary>Name of the verb.</summary>
+    public const string Name = "doctor";
+
     private const int MissingSomething = 4;
 
     /// <summary>Creates the verb.</summary>
     public static Command Create()
     {
-        var command = new Command("doctor", "Check this machine and propose remedies.");
+        var command = new Command(Name, "Check this machine and propose remedies.");
         command.SetAction(RunAsync);
         return command;
     }
