@@ -1,9 +1,12 @@
-# Sourced by ./retouch and ./test: prepares a bare Debian machine for the build. Requires $root, the repository's folder.
-# Messages go to stderr: one line on success, the complete log on failure. Every failure ends with exit code 4.
+# Sourced by ./retouch, ./test and eng/native.sh: prepares a bare Debian machine for the build. Requires $root, the folder of the sources.
+# Build outputs are in $root/artifacts, or in RETOUCH_ARTIFACTS. Messages go to stderr: one line on success, the complete log on failure.
+# Every failure ends with exit code 4.
 
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_GENERATE_ASPNET_CERTIFICATE=false
 # OpenMP threads that spin on busy cores can slow a training step twentyfold.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+
+artifacts=${RETOUCH_ARTIFACTS:-$root/artifacts}
 
 say() { printf 'retouch: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 4; }
@@ -11,9 +14,9 @@ fail() { say "$*"; exit 4; }
 # quietly WHAT COMMAND...: prints a message, keeps the output in artifacts/log, and prints it only on failure; warnings are always
 # printed. The lock's descriptor is closed for the command: a build server that outlives it must not keep the lock.
 quietly() {
-  local what=$1 log=$root/artifacts/log/${1//[^a-zA-Z0-9]/-}.log status=0 started=$SECONDS
+  local what=$1 log=$artifacts/log/${1//[^a-zA-Z0-9]/-}.log status=0 started=$SECONDS
   shift
-  mkdir -p "$root/artifacts/log"
+  mkdir -p "$artifacts/log"
   say "$what ..."
   "$@" >"$log" 2>&1 9>&- || status=$?
   if [ $status -ne 0 ]; then
@@ -27,11 +30,11 @@ quietly() {
 
 # Runs a command while no other start of this checkout builds.
 with_build_lock() {
-  mkdir -p "$root/artifacts"
+  mkdir -p "$artifacts"
   {
     flock -n 9 || { say "another start is building; waiting for it"; flock 9; }
     "$@"
-  } 9>"$root/artifacts/.build.lock"
+  } 9>"$artifacts/.build.lock"
 }
 
 # fingerprint PATH...: changes whenever a file below the paths is added, removed or written. Build outputs are elsewhere (artifacts/).
@@ -153,10 +156,10 @@ print(found.submodule_search_locations[0] if found else "")' 2>/dev/null)
 
 # Chooses a libtorch for CUDA (--cuda) and stores the choice, or uses the stored one. RETOUCH_LIBTORCH takes precedence.
 choose_libtorch() {
-  local memory=$root/artifacts/libtorch folder
+  local memory=$artifacts/libtorch folder
   [ -z "${RETOUCH_LIBTORCH:-}" ] || return 0
   if [ -n "${want_cuda:-}" ]; then
-    mkdir -p "$root/artifacts"
+    mkdir -p "$artifacts"
     if folder=$(python_torch); then
       say "using Python's torch in $folder from now on; delete $memory to go back"
       echo "$folder" >"$memory"
@@ -170,7 +173,7 @@ choose_libtorch() {
 propose_cuda() {
   has_driver || return 0
   [ -n "${RETOUCH_LIBTORCH:-}" ] || has_library 'libtorch_cuda\.so' \
-    || say "an NVIDIA driver is there; './retouch --cuda doctor' sets up a libtorch that uses it"
+    || say "an NVIDIA driver is there; ${cuda_advice:-"'./retouch --cuda doctor' sets up a libtorch that uses it"}"
 }
 
 # --- native libraries --------------------------------------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ native_listing() { stat -L -c '%n %s' "$1"/*.so 2>/dev/null; }
 # Sets $native to the folder of the built libraries if they are complete and up to date, else fails.
 find_native() {
   local expected
-  native_stamp=$root/artifacts/native/stamps/$(native_fingerprint)
+  native_stamp=$artifacts/native/stamps/$(native_fingerprint)
   [ -r "$native_stamp" ] || return 1
   { read -r native && IFS= read -r -d '' expected; } <"$native_stamp" || true
   [ -n "$expected" ] && [ "$(native_listing "$native")" = "${expected%$'\n'}" ]
@@ -206,10 +209,10 @@ build_native() {
     rm -rf "$native" "${RETOUCH_CACHE:-$HOME/.cache/retouch}"/native/*-*
   fi
   propose_cuda
-  quietly "building the native libraries" "$root/eng/build-native.sh" all || return 4
-  native=$(readlink -f "$root/artifacts/native/current") || return 4
+  quietly "building the native libraries" bash "$root/eng/build-native.sh" all || return 4
+  native=$(readlink -f "$artifacts/native/current") || return 4
   # Packages may have been installed since the computation of the stamp's name.
-  native_stamp=$root/artifacts/native/stamps/$(native_fingerprint)
+  native_stamp=$artifacts/native/stamps/$(native_fingerprint)
   mkdir -p "$(dirname "$native_stamp")"
   { printf '%s\n' "$native" && native_listing "$native"; } >"$native_stamp.$$" \
     || { rm -f "$native_stamp.$$"; say "the native build left no libraries"; return 4; }
@@ -241,7 +244,7 @@ dotnet_build() {
   (cd "$root" && dotnet build "$1" -c Release -v quiet -nologo -nodeReuse:false -p:UseSharedCompilation=false)
 }
 
-cli_fingerprint() { fingerprint src demo Directory.Build.props Directory.Packages.props global.json .editorconfig; }
+cli_fingerprint() { fingerprint src demo Directory.Build.props Directory.Build.targets Directory.Packages.props global.json .editorconfig; }
 
 # Copies the built command line into a separate folder, so that a later build does not replace the files of a running training.
 install_cli() {

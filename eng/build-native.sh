@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the native libraries and links artifacts/native/current to their folder.
+# Builds the native libraries, links artifacts/native/current to their folder, and prints it.
 #
 #   eng/build-native.sh [all|torch|images]      (default: all)
 #
@@ -8,11 +8,13 @@
 #
 #   RETOUCH_LIBTORCH   a libtorch folder, or the folder of a Python torch package; empty: the compiler's default (libtorch-dev)
 #   RETOUCH_CACHE      cache of built libraries
+#   RETOUCH_ARTIFACTS  folder of object files and links, instead of artifacts in the sources
 #   CXX, CC            compilers, as in CMake
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${RETOUCH_CACHE:-$HOME/.cache/retouch}/native
+artifacts=${RETOUCH_ARTIFACTS:-$root/artifacts}
 wanted=${1:-all}
 libtorch=${RETOUCH_LIBTORCH:-}
 
@@ -21,7 +23,7 @@ fail() { say "$*"; exit 4; }
 
 case $wanted in
   all|torch|images) ;;
-  -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+  -h|--help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
   *) say "unknown part '$wanted'; give all, torch or images"; exit 2 ;;
 esac
 if [[ -n $libtorch ]]; then
@@ -96,8 +98,8 @@ build() {
   local part=$1 key=$2 into=$cache/$1-$2 library work staging
   library=$(library_name "$part")
   [[ -f $into/$library ]] && return
-  # One build folder per libtorch, so that a change of a source file recompiles that file only.
-  work=$root/artifacts/native/build/$part-$(printf '%s' "$(against "$part")" | sha256sum | cut -c 1-8)
+  # One build folder per sources and libtorch, so that a change of a source file recompiles that file only.
+  work=$artifacts/native/build/$part-$(printf '%s' "$root $(against "$part")" | sha256sum | cut -c 1-8)
   say "building $part against $(against "$part")"
   [[ $part != torch ]] || warn_of_version "$(torch_version)"
   local options=(-S "$root/native/$part" -B "$work" -DCMAKE_BUILD_TYPE=Release)
@@ -114,7 +116,7 @@ build() {
   mv "$staging" "$into"
 }
 
-mkdir -p "$cache" "$root/artifacts/native"
+mkdir -p "$cache" "$artifacts/native"
 exec 9>"$cache/.lock"
 command -v flock >/dev/null && flock 9
 
@@ -142,7 +144,7 @@ for i in "${!parts[@]}"; do
     fi
   done
 done
-ln -sfn "$folder" "$root/artifacts/native/current.$$"
-mv -T "$root/artifacts/native/current.$$" "$root/artifacts/native/current" 2>/dev/null \
-  || { rm -f "$root/artifacts/native/current.$$"; ln -sfn "$folder" "$root/artifacts/native/current"; }
+ln -sfn "$folder" "$artifacts/native/current.$$"
+mv -T "$artifacts/native/current.$$" "$artifacts/native/current" 2>/dev/null \
+  || { rm -f "$artifacts/native/current.$$"; ln -sfn "$folder" "$artifacts/native/current"; }
 echo "$folder"

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Retouch.Cli.Commands;
 using Retouch.Core.Errors;
+using Retouch.Torch.Interop;
 
 namespace Retouch.Cli;
 
@@ -20,10 +21,7 @@ internal static class CommandLine
     {
         (string Purpose, Command[] Verbs)[] groups =
         [
-            (
-                "Train",
-                [TrainCommand.Create(), WatchCommand.Create(), CacheCommand.Create(), AblateCommand.Create(), DemoCommand.Create()]
-            ),
+            ("Train", [TrainCommand.Create(), WatchCommand.Create(), CacheCommand.Create(), AblateCommand.Create(), DemoCommand.Create()]),
             ("Sample", [SampleCommand.Create()]),
             (
                 "Measure",
@@ -81,6 +79,7 @@ internal static class CommandLine
         using var interrupt = new Interrupt();
         try
         {
+            EnsureLibraries(parsed, error, interrupt.Token);
             // Checked first, so that a missing device leaves no partial output; doctor reports it among its checks.
             if (parsed.GetResult(SharedOptions.Device) is not null && parsed.CommandResult.Command.Name != DoctorCommand.Name)
                 parsed.GetDevice();
@@ -101,6 +100,22 @@ internal static class CommandLine
             if (parsed.GetValue(SharedOptions.Verbose) && code != Interrupted)
                 await error.WriteLineAsync(e.ToString()).ConfigureAwait(false);
             return code;
+        }
+    }
+
+    /// <summary>Builds the native libraries of an installed program before its first verb; help and version need none.</summary>
+    private static void EnsureLibraries(ParseResult parsed, TextWriter error, CancellationToken cancellation)
+    {
+        var command = parsed.CommandResult.Command;
+        if (parsed.Action != command.Action || command.Name == ProbeLibraryCommand.Name)
+            return;
+        try
+        {
+            NativeBuild.Ensure(cancellation);
+        }
+        catch (EnvironmentException) when (command.Name == DoctorCommand.Name)
+        {
+            error.WriteLine("continuing without the native libraries");
         }
     }
 

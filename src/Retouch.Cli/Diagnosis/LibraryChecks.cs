@@ -9,7 +9,7 @@ internal static class LibraryChecks
     /// <summary>Minimum GFLOP/s per core of an optimised BLAS, on a busy machine, too.</summary>
     private const double SlowGflopsPerThread = 5;
 
-    private const string Unset = "Unset RETOUCH_NATIVE and start ./retouch, which builds the libraries.";
+    private const string Unset = "Unset RETOUCH_NATIVE and start retouch, which builds the libraries.";
 
     /// <summary>Folder of native libraries chosen by the user or the launcher.</summary>
     private static string? Chosen => Environment.GetEnvironmentVariable("RETOUCH_NATIVE") is { Length: > 0 } folder ? folder : null;
@@ -94,7 +94,7 @@ internal static class LibraryChecks
             steps.Add("unset RETOUCH_NATIVE, if it was set by hand");
         steps.Add($"apt-get install {packages}{otherwise}");
         steps.Add("delete ~/.cache/retouch/native");
-        return $"Try in this order, each time starting ./retouch, which builds what is missing: {string.Join("; ", steps)}.";
+        return $"Try in this order, each time starting retouch, which builds what is missing: {string.Join("; ", steps)}.";
     }
 
     private static Check Libtorch(TorchFacts facts)
@@ -108,7 +108,7 @@ internal static class LibraryChecks
                 "libtorch",
                 CheckState.Missing,
                 $"{where} is version {loaded}, but {facts.Library} was built for {facts.BuiltFor}",
-                "Unset LD_LIBRARY_PATH and RETOUCH_NATIVE, choose the libtorch with RETOUCH_LIBTORCH, and start ./retouch, which "
+                "Unset LD_LIBRARY_PATH and RETOUCH_NATIVE, choose the libtorch with RETOUCH_LIBTORCH, and start retouch, which "
                     + "builds against it."
             );
         }
@@ -119,7 +119,7 @@ internal static class LibraryChecks
                 "libtorch",
                 CheckState.Missing,
                 $"RETOUCH_LIBTORCH={asked}, but {file} was loaded by {facts.Library}",
-                "Unset RETOUCH_NATIVE and LD_LIBRARY_PATH and start ./retouch, which builds against the requested libtorch."
+                "Unset RETOUCH_NATIVE and LD_LIBRARY_PATH and start retouch, which builds against the requested libtorch."
             );
         }
 

@@ -21,17 +21,7 @@ public sealed record NativeFile(nint Handle, string Path)
     /// <exception cref="EnvironmentException">The library is missing, does not load, or lacks the export.</exception>
     public static NativeFile Load(string name, string export, string remedy)
     {
-        var file = $"lib{name}.so";
-        var chosen = Environment.GetEnvironmentVariable(FolderVariable);
-        var path =
-            Folders(chosen).Select(folder => System.IO.Path.Combine(folder, file)).FirstOrDefault(File.Exists)
-            ?? throw new EnvironmentException(
-                (
-                    string.IsNullOrEmpty(chosen)
-                        ? $"The native library {file} is neither in the program's folder nor in artifacts/native/current above it."
-                        : $"{FolderVariable}={chosen} contains no {file}."
-                ) + " Run './retouch doctor' in the source tree: it builds what is missing or reports why it cannot."
-            );
+        var path = Find(name) ?? throw new EnvironmentException(Missing(name));
         nint handle;
         try
         {
@@ -40,7 +30,7 @@ public sealed record NativeFile(nint Handle, string Path)
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
             throw new EnvironmentException(
-                $"The native library '{path}' cannot be loaded: {Reason(e.Message)} {remedy} Then run './retouch doctor'.",
+                $"The native library '{path}' cannot be loaded: {Reason(e.Message)} {remedy} Then run 'retouch doctor'.",
                 e
             );
         }
@@ -48,7 +38,25 @@ public sealed record NativeFile(nint Handle, string Path)
         return NativeLibrary.TryGetExport(handle, export, out _)
             ? new(handle, path)
             : throw new EnvironmentException(
-                $"'{path}' is not the native library of that name. Delete it and run './retouch doctor' to rebuild it."
+                $"'{path}' is not the native library of that name. Delete it and run 'retouch doctor' to rebuild it."
+            );
+    }
+
+    /// <summary>Path of the file that <see cref="Load"/> loads; null if there is none.</summary>
+    internal static string? Find(string name) =>
+        Folders(Environment.GetEnvironmentVariable(FolderVariable))
+            .Select(folder => System.IO.Path.Combine(folder, $"lib{name}.so"))
+            .FirstOrDefault(File.Exists);
+
+    private static string Missing(string name)
+    {
+        if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } chosen)
+            return $"{FolderVariable}={chosen} contains no lib{name}.so. Run 'retouch doctor', or unset the variable.";
+        return $"The native library lib{name}.so is not in the program's folder, and {FolderVariable} is not set. "
+            + (
+                File.Exists(NativeBuild.Script)
+                    ? $"'bash {NativeBuild.Script}' builds it and prints its folder, for {FolderVariable}; or call NativeBuild.Ensure()."
+                    : $"Build it in the source tree with eng/native.sh, which prints its folder, and set {FolderVariable} to that."
             );
     }
 

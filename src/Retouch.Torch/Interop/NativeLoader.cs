@@ -7,7 +7,7 @@ namespace Retouch.Torch.Interop;
 /// <summary>Loads the shim and libtorch once, and configures libtorch's threads.</summary>
 internal static unsafe partial class NativeLoader
 {
-    private const string Name = "retouch_torch";
+    internal const string Name = "retouch_torch";
     private static readonly Lock Gate = new();
     private static nint _library;
     private static EnvironmentException? _failure;
@@ -51,7 +51,7 @@ internal static unsafe partial class NativeLoader
         if (version != Native.AbiVersion)
             throw new EnvironmentException(
                 $"'{path}' has version {version} of the native interface, but this program needs {Native.AbiVersion}. Run "
-                    + $"'./retouch doctor' to rebuild it."
+                    + $"'retouch doctor' to rebuild it."
             );
         Native.FailureFreeSet(&Callback.FreeFailure);
         ChooseThreads();

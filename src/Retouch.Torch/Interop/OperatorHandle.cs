@@ -28,8 +28,8 @@ internal sealed unsafe class OperatorHandle(string name, string overload)
         var found = LookUp();
         if (found == 0 && name.StartsWith("retouch::", StringComparison.Ordinal))
             throw new Core.Errors.EnvironmentException(
-                $"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run './retouch "
-                    + $"doctor' in the source tree to rebuild it."
+                $"The native library '{NativeLoader.LoadedFrom}' is older than this program: it lacks {name}. Run 'retouch "
+                    + $"doctor' to rebuild it."
             );
         if (found == 0)
             throw new TorchException(

@@ -11,14 +11,12 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Tests.Extensions;
 
-/// <summary>The programs of docs/library.md, compiled and run. They leave no tensors behind.</summary>
+/// <summary>The programs of docs/library.md and docs/packages.md, compiled and run. They leave no tensors behind.</summary>
 [Collection(LiveTensorCollection.Name)]
 public sealed partial class LibraryPageTests : IDisposable
 {
     private static readonly string Root = RootFolder();
-    private static readonly Dictionary<string, string> Programs = PagePrograms.Of(
-        File.ReadAllText(Path.Combine(Root, "docs", "library.md"))
-    );
+    private static readonly Dictionary<string, string> Programs = PagePrograms.Of(Page("library") + Page("packages"));
 
     private readonly TemporaryFolder _folder = new();
 
@@ -81,6 +79,23 @@ public sealed partial class LibraryPageTests : IDisposable
         Assert.Equal(2, output.Length);
         var (before, after) = (Number(output[0], "loss"), Number(output[1], "after a step"));
         Assert.InRange(after, 0.01, 0.99 * before);
+    }
+
+    [Fact]
+    public void The_loss_between_two_pictures()
+    {
+        var scenes = new ProceduralScenes(3, 64, 2);
+        SceneFolder.Write(_folder.Path, scenes, static k => $"{k}.png");
+        var output = Run("The libraries", Demo, _folder["0.png"], _folder["1.png"]);
+        Assert.InRange(Number(Assert.Single(output), "loss"), 0.1, 100);
+        Assert.Equal(["loss 0"], Run("The libraries", Demo, _folder["0.png"], _folder["0.png"]));
+    }
+
+    [Fact]
+    public void The_page_of_packages_names_their_version()
+    {
+        var version = Regex.Match(File.ReadAllText(Path.Combine(Root, "Directory.Build.props")), "<Version>(.*)</Version>").Groups[1];
+        Assert.Contains($"Include=\"Retouch\" Version=\"{version}\"", Page("packages"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -161,6 +176,8 @@ public sealed partial class LibraryPageTests : IDisposable
 
     private static double Number(string line, string label) =>
         double.Parse(Regex.Match(line, $@"^{label} (\d+\.\d+)").Groups[1].Value, CultureInfo.InvariantCulture);
+
+    private static string Page(string name) => File.ReadAllText(Path.Combine(Root, "docs", name + ".md"));
 
     private static string RootFolder()
     {

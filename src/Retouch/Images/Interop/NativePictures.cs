@@ -133,7 +133,7 @@ internal static unsafe partial class NativePictures
         {
             throw new EnvironmentException(
                 $"'{ImagesLibrary.LoadedFrom}' has another version than this program; run eng/build-native.sh images, or "
-                    + $"./retouch doctor."
+                    + $"retouch doctor."
             );
         }
 
