@@ -21,6 +21,7 @@ internal sealed class FolderScan
     private readonly List<string> _otherLists = [];
     private readonly HashSet<string> _visited = new(StringComparer.Ordinal);
     private int _others;
+    private string? _table;
 
     private FolderScan(string root) => Root = root;
 
@@ -66,6 +67,7 @@ internal sealed class FolderScan
                     + $"found in it and its {scan._visited.Count - 1} subfolders, only "
                     + $"{scan._others + scan._captions.Count + scan._metadata.Count + scan._unread.Count + scan._empty.Count} "
                     + $"other files{formats}."
+                    + (scan._table is { } table ? $" '{table}' is a Parquet file: give such files as data.parquet." : "")
             );
         }
 
@@ -154,7 +156,7 @@ internal sealed class FolderScan
         else if (OtherLists.Contains(name, StringComparer.Ordinal))
             _otherLists.Add(path);
         else
-            _others++;
+            (_others, _table) = (_others + 1, path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase) ? _table ?? path : _table);
     }
 
     // .txt takes precedence over .caption; of several spellings of an extension, the first in ordinal order.

@@ -3,6 +3,7 @@ using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Data.Shards;
+using Retouch.Data.Tables;
 using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Training.Options;
@@ -105,11 +106,13 @@ internal sealed class TrainingData
     {
         const long CacheBytes = 1L << 30;
         if (data.Pairs is { } pairs)
-            return PairFolder.Open(pairs, data.PairConflicts);
+            return PairSources.Open(pairs, data.PairConflicts);
         if (data.Folder is not null)
             return OpenFolder(data);
         if (data.Shards is { } shards)
             return TarShards.OpenSplit(shards, data.Split);
+        if (data.Parquet is { } tables)
+            return ParquetPictures.Open(tables, data.Split, data.Columns);
         // Drawing a scene is slower than a small training step, so each scene is drawn once.
         return new CachedPictures(
             new ProceduralScenes(data.SceneSeed!.Value, data.Side, data.SceneCount!.Value),

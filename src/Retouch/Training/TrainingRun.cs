@@ -313,11 +313,6 @@ public sealed partial class TrainingRun : IDisposable
         _notes.AddRange(source.Notes);
         _notes.AddRange(singles?.Notes ?? []);
         if (source is PairFolder { Report: var found })
-        {
-            _notes.Add(
-                $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
-                    + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? " (kept)" : " (skipped)")}."
-            );
-        }
+            _notes.Add(found.Describe("lines", _options.Data.PairConflicts));
     }
 }

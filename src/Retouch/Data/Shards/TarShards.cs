@@ -86,8 +86,7 @@ public sealed class TarShards : IPictureSource
         );
 
     /// <summary>Lists shards with all their splits.</summary>
-    /// <param name="shards">Files, folders (their *.tar), or webdataset names with a range in braces:
-    /// <c>shard-{000000..000007}.tar</c>.</param>
+    /// <param name="shards">Files, folders (their *.tar), or names as <see cref="ShardNames.Expand"/> reads them.</param>
     /// <param name="reading">Decoder options; <see cref="PictureReading.MinSide"/> is set by each <see cref="Load"/> call.</param>
     /// <exception cref="InputException">A shard is missing, malformed or refused, or there are no pictures.</exception>
     public static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading = null) =>
@@ -105,7 +104,7 @@ public sealed class TarShards : IPictureSource
     private static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading, DataSplit? wanted, bool isPreference)
     {
         ArgumentNullException.ThrowIfNull(shards);
-        string[] files = [.. shards.SelectMany(Expand)];
+        string[] files = [.. shards.SelectMany(static s => ShardNames.Expand(s, Ending))];
         if (files.Length == 0)
             throw new InputException("No shards were given; give tar files, or a folder of them.");
         List<string> unread = [];
@@ -138,35 +137,6 @@ public sealed class TarShards : IPictureSource
         var name = this.Name(_samples[index], _samples[index].Extension[1..]);
         var loaded = PictureFile.Decode(Bytes(_samples[index].Picture, name), name, _reading with { MinSide = minSide });
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
-    }
-
-    private static IEnumerable<string> Expand(string pattern)
-    {
-        var (open, close) = (pattern.IndexOf('{', StringComparison.Ordinal), pattern.IndexOf('}', StringComparison.Ordinal));
-        if (open >= 0 && close > open && !File.Exists(pattern))
-            return Range(pattern, pattern[(open + 1)..close].Split(".."))
-                .SelectMany(number => Expand(pattern[..open] + number + pattern[(close + 1)..]));
-        if (!Directory.Exists(pattern))
-            return [Path.GetFullPath(pattern)];
-        var all = Directory.EnumerateFiles(pattern, "*" + Ending).Where(static f => !PassedOver.IsSystemFile(Path.GetFileName(f)));
-        string[] found = [.. all.Order(StringComparer.Ordinal)];
-        return found.Length > 0 ? found : throw new InputException($"The folder '{pattern}' contains no {Ending} files.");
-    }
-
-    private static IEnumerable<string> Range(string pattern, string[] ends)
-    {
-        const int Most = 100_000;
-        if (
-            ends.Length != 2
-            || !int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first)
-            || !int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out var last)
-            || last < first
-            || last - first >= Most
-        )
-            throw new InputException(
-                $"'{pattern}' has no valid range of shards in its braces; write the first and the last number, as {{000000..000007}}."
-            );
-        return Enumerable.Range(first, last - first + 1).Select(n => n.ToString(CultureInfo.InvariantCulture).PadLeft(ends[0].Length, '0'));
     }
 
     private static object? Label(string text, string name)

@@ -102,12 +102,13 @@ public sealed record TrainingOptions
                 PromptsFrom = Absolute(Model.PromptsFrom),
             },
             Data = (
-                Data.Folder is not null || Data.Shards is not null || Data.Pairs is not null
+                !Data.IsScenes
                     ? Data with
                     {
                         Folder = Absolute(Data.Folder),
                         Pairs = Absolute(Data.Pairs),
                         Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null,
+                        Parquet = Data.Parquet is { } tables ? [.. tables.Select(System.IO.Path.GetFullPath)] : null,
                     }
                     : Data with
                     {
