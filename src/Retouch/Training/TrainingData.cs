@@ -30,7 +30,7 @@ internal sealed class TrainingData
             ? new BatchPlan(source.Count, batches)
             : new BatchPlan(Group(source, sizes, options), batches with { End = EpochEnd.DropRest });
         Quarantine = new Quarantine(source.Count, options.Data.MaxBadShare);
-        Loader = new SampleLoader(source, Plan, framing, Quarantine) { Sizes = sizes };
+        Loader = new SampleLoader(source, Plan, framing, Quarantine) { Sizes = sizes, ReadsMasks = options.Data.Masks is not null };
         if (singles is not null)
         {
             var seed = SplitMix64.Derive(options.Seed, SinglesPurpose);
@@ -100,7 +100,8 @@ internal sealed class TrainingData
             ShrinkOnLoad = options.Data.Pairs is null,
         };
 
-    private static ImageFolder OpenFolder(DataOptions data) => ImageFolder.OpenSplit(data.Folder!, data.Split);
+    private static ImageFolder OpenFolder(DataOptions data) =>
+        ImageFolder.OpenSplit(data.Folder!, data.Split, readsMasks: data.Masks is not null);
 
     private static IPictureSource OpenSource(DataOptions data, Framing framing)
     {
@@ -110,7 +111,7 @@ internal sealed class TrainingData
         if (data.Folder is not null)
             return OpenFolder(data);
         if (data.Shards is { } shards)
-            return TarShards.OpenSplit(shards, data.Split);
+            return TarShards.OpenSplit(shards, data.Split, readsMasks: data.Masks is not null);
         if (data.Parquet is { } tables)
             return ParquetPictures.Open(tables, data.Split, data.Columns);
         // Drawing a scene is slower than a small training step, so each scene is drawn once.

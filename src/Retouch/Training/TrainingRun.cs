@@ -53,6 +53,8 @@ public sealed partial class TrainingRun : IDisposable
             .Of(options, source, singles, trained ? folder!.HeldOutFile : null, _notes.Add)
             .WithCaptions(options, _notes.Add);
         (source, singles) = (_split.Training, _split.Singles);
+        if (options.Data.Masks is not null)
+            RequireMasks(source, _notes.Add);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
             _data = TrainingData.Of(options, source, singles);

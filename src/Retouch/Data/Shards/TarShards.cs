@@ -96,19 +96,30 @@ public sealed class TarShards : IPictureSource
     /// <param name="shards">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
     /// <param name="split">See <see cref="ImageFolder.OpenSplit"/>.</param>
     /// <param name="reading">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
+    /// <param name="readsMasks">Whether <c>KEY.mask.png</c> is the mask of a picture; otherwise it is skipped.</param>
     /// <exception cref="InputException">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>; or the split does not
     /// exist.</exception>
-    public static TarShards OpenSplit(IReadOnlyList<string> shards, DataSplit? split, PictureReading? reading = null) =>
-        Open(shards, reading, split ?? DataSplit.Train, isPreference: split is null);
+    public static TarShards OpenSplit(
+        IReadOnlyList<string> shards,
+        DataSplit? split,
+        PictureReading? reading = null,
+        bool readsMasks = false
+    ) => Open(shards, reading, split ?? DataSplit.Train, isPreference: split is null, readsMasks);
 
-    private static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading, DataSplit? wanted, bool isPreference)
+    private static TarShards Open(
+        IReadOnlyList<string> shards,
+        PictureReading? reading,
+        DataSplit? wanted,
+        bool isPreference,
+        bool readsMasks = false
+    )
     {
         ArgumentNullException.ThrowIfNull(shards);
         string[] files = [.. shards.SelectMany(static s => ShardNames.Expand(s, Ending))];
         if (files.Length == 0)
             throw new InputException("No shards were given; give tar files, or a folder of them.");
         List<string> unread = [];
-        ShardSample[] found = [.. files.SelectMany((file, k) => ShardIndex.Read(file, k, unread))];
+        ShardSample[] found = [.. files.SelectMany((file, k) => ShardIndex.Read(file, k, unread, readsMasks))];
         return found.Length > 0
             ? new TarShards(files, found, unread, reading ?? PictureReading.Default, wanted, isPreference)
             : throw new InputException(
@@ -137,6 +148,18 @@ public sealed class TarShards : IPictureSource
         var name = this.Name(_samples[index], _samples[index].Extension[1..]);
         var loaded = PictureFile.Decode(Bytes(_samples[index].Picture, name), name, _reading with { MinSide = minSide });
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
+    }
+
+    /// <inheritdoc/>
+    public bool HasMask(int index) => _samples[index].Mask is not null;
+
+    /// <inheritdoc/>
+    public Picture? LoadMask(int index)
+    {
+        if (_samples[index].Mask is not { } mask)
+            return null;
+        var name = Name(_samples[index], mask.Extension);
+        return PictureFile.Decode(Bytes(mask.Range, name), name, _reading).Picture;
     }
 
     private static object? Label(string text, string name)
@@ -175,7 +198,7 @@ public sealed class TarShards : IPictureSource
         }
 
         if (companions.Count > 0)
-            yield return $"In the shards, {companions.Describe(pictures)}.";
+            yield return $"In the shards, {companions.Describe(pictures)!}.";
         if (splits.Any)
             yield return $"In the shards, {splits.Describe(chosen)}.";
         if (FolderNotes.SeveralCaptions(_captions) is { } several)

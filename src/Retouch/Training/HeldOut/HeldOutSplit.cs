@@ -90,7 +90,8 @@ internal sealed record HeldOutSplit(IPictureSource Training, IPictureSource? Sin
     )
     {
         var given = options.Data.Pairs is null
-            ? (IPictureSource)ImageFolder.OpenSplit(folder, null, preferred: DataSplit.Validation)
+            ? (IPictureSource)
+                ImageFolder.OpenSplit(folder, null, preferred: DataSplit.Validation, readsMasks: options.Data.Masks is not null)
             : PairSources.Open(folder, options.Data.PairConflicts);
         var all = RelabelledPictures.WithClassesOf(given, source);
         var count = Math.Min(options.Validation!.Count ?? ValidationOptions.DefaultCount, all.Count);

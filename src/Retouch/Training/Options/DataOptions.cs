@@ -28,6 +28,12 @@ public sealed record DataOptions
     /// <summary>Columns of <see cref="Parquet"/>. Default: the usual names.</summary>
     public ParquetColumns? Columns { get; init; }
 
+    /// <summary>
+    /// Masks that weigh the loss, beside the pictures of a folder or shards: NAME_mask.png, NAME-masklabel.png, KEY.mask.png, or the
+    /// column mask of metadata.jsonl. Default: masks are skipped.
+    /// </summary>
+    public MaskOptions? Masks { get; init; }
+
     /// <summary>Shuffled and dropped tags of captions. Default: captions as they are.</summary>
     public CaptionOptions? Captions { get; init; }
 
@@ -127,6 +133,13 @@ public sealed record DataOptions
             Pairs is null || (Shards is null && Parquet is null),
             "data.pairs excludes data.shards and data.parquet; single samples for batch.extra come from data.folder"
         );
+        if (Masks is not null)
+            check.Under(nameof(Masks)).Members(Masks);
+        check.That(
+            Masks is null || (Pairs is null && (Folder is not null || Shards is not null)),
+            "data.masks needs data.folder or data.shards, without data.pairs"
+        );
+        check.That(Masks is null || !CacheLatents, "data.masks needs pictures with their masks; it does not support data.cacheLatents");
         Captions?.Validate(check.Under(nameof(Captions)));
         if (Size is { } side)
             Buckets?.Validate(side, check.Under(nameof(Buckets)));

@@ -231,6 +231,7 @@ public sealed record TrainingOptions
         const string Idle = "has no effect with task autoencoder; leave it out";
         check.That(Data.Buckets is null, "data.buckets is for denoisers; an autoencoder is trained on square pictures");
         check.That(Data.Captions is null, "data.captions", Idle);
+        check.That(Data.Masks is null, "data.masks", Idle);
         check.That(Objective is null, nameof(Objective), Idle);
         check.That(Lora is null, nameof(Lora), Idle);
         check.That(Times == new TimeOptions(), nameof(Times), Idle);
