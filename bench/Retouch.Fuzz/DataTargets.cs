@@ -1,8 +1,10 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Text;
+using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Shards;
+using Retouch.Data.Tables;
 using Retouch.Evaluation.Features;
 
 namespace Retouch.Fuzz;
@@ -49,6 +51,31 @@ internal static class DataTargets
                 static (bytes, folder) => _ = FrechetStatistics.Load(FuzzTarget.Write(folder, "a.npz", Archive(bytes, Covariance(), null)))
             ),
         ];
+
+    /// <summary>Parquet files of pictures and of pairs.</summary>
+    /// <param name="goldens">The folder tests/goldens with the valid files.</param>
+    public static FuzzTarget Tables(string goldens) =>
+        new(
+            "parquet",
+            [
+                .. ((string[])["pictures", "lists-v1", "lists-v2", "dictionary", "pairs"]).Select(n =>
+                    File.ReadAllBytes(Path.Combine(goldens, "parquet", n + ".parquet"))
+                ),
+            ],
+            static (bytes, folder) =>
+            {
+                var columns = new ParquetColumns { Image = bytes.AsSpan().IndexOf("jpg_0"u8) >= 0 ? "jpg_0" : null };
+                IPictureSource source = ParquetPictures.Open([FuzzTarget.Write(folder, "a.parquet", bytes)], columns: columns);
+                for (var k = 0; k < Math.Min(source.Count, 2); k++)
+                {
+                    _ = source[k];
+                    source.Load(k);
+                }
+            }
+        )
+        {
+            Share = 5,
+        };
 
     private static IEnumerable<byte[]> Pairs() =>
         (

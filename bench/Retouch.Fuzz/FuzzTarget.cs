@@ -77,6 +77,7 @@ public sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Action
             ),
             .. TokenizerTargets.All(goldens),
             .. DataTargets.All(),
+            DataTargets.Tables(goldens),
             .. CheckpointTargets.All(goldens),
         ];
 

@@ -104,7 +104,7 @@ internal static class PairsCommand
                 var result = PairMeasurement.Measure(
                     parsed.GetRequiredValue(model),
                     parsed.GetRequiredValue(reference),
-                    PairFolder.Open(parsed.GetRequiredValue(pairs)),
+                    PairSources.Open(parsed.GetRequiredValue(pairs)),
                     parsed.GetValue(size),
                     parsed.GetValue(draws),
                     parsed.GetValue(seed),

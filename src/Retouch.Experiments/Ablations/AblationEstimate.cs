@@ -84,7 +84,7 @@ public sealed record AblationEstimate(IReadOnlyList<EstimatedTraining> Trainings
                     },
             };
             // A step on cached latents does not depend on the pictures: a few suffice for the measurement.
-            if (options.Data is { Folder: null, Shards: null })
+            if (options.Data is { IsScenes: true })
                 options = options with
                 {
                     Data = options.Data with

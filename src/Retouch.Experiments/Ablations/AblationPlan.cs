@@ -247,13 +247,15 @@ public sealed class AblationPlan
 
     private PlannedData Pictures(DataOptions data, string origin)
     {
-        if (data.Shards is not null && Spec.HeldOut.Folder is null)
-            throw new UsageException($"{origin}: data.shards cannot be split; give reference pictures with heldOut.folder.");
+        if ((data.Shards ?? data.Parquet) is not null && Spec.HeldOut.Folder is null)
+            throw new UsageException(
+                $"{origin}: data.shards and data.parquet cannot be split; give reference pictures with heldOut.folder."
+            );
         if (data.Pairs is not null && data.Folder is null && Spec.HeldOut.Folder is null)
             throw new UsageException($"{origin}: data.pairs cannot be split; give reference pictures with heldOut.folder.");
         var folder =
             data.Folder is { } f ? Path.GetFullPath(f)
-            : data.Shards is { } shards ? string.Join(' ', shards)
+            : (data.Shards ?? data.Parquet) is { } shards ? string.Join(' ', shards)
             : null;
         var held = Spec.HeldOut.Folder is { } h ? Path.GetFullPath(h) : null;
         var count = Spec.Evaluation.References ?? Spec.Evaluation.Samples;

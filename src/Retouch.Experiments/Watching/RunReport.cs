@@ -84,7 +84,7 @@ public static class RunReport
         var data =
             options.Data.Pairs
             ?? options.Data.Folder
-            ?? (options.Data.Shards is { } shards ? string.Join(", ", shards) : "procedural scenes");
+            ?? ((options.Data.Shards ?? options.Data.Parquet) is { } shards ? string.Join(", ", shards) : "procedural scenes");
         return string.Create(
                 CultureInfo.InvariantCulture,
                 $"{options.Model.Path ?? "from scratch"}{(options.Lora is { } lora ? $", LoRA of rank {lora.Rank}" : "")}; {data}; "

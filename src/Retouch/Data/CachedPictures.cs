@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Images;
 
 namespace Retouch.Data;
 
@@ -46,6 +47,12 @@ public sealed class CachedPictures : IPictureSource
 
     /// <inheritdoc/>
     public Sample this[int index] => _source[index];
+
+    /// <inheritdoc/>
+    public bool HasMask(int index) => _source.HasMask(index);
+
+    /// <inheritdoc/>
+    public Picture? LoadMask(int index) => _source.LoadMask(index);
 
     /// <inheritdoc/>
     public string Stamp(int index) => _source.Stamp(index);

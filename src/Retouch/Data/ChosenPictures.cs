@@ -1,4 +1,5 @@
 using Retouch.Data.Pairs;
+using Retouch.Images;
 
 namespace Retouch.Data;
 
@@ -38,6 +39,12 @@ internal class ChosenPictures : IPictureSource
     /// <param name="most">Maximum number of samples, at least 1.</param>
     public static IPictureSource First(IPictureSource source, int most) =>
         Of(source, [.. Enumerable.Range(0, Math.Min(source.Count, most))]);
+
+    /// <inheritdoc/>
+    public bool HasMask(int index) => _source.HasMask(Chosen[index]);
+
+    /// <inheritdoc/>
+    public Picture? LoadMask(int index) => _source.LoadMask(Chosen[index]);
 
     /// <inheritdoc/>
     public string Stamp(int index) => _source.Stamp(Chosen[index]);

@@ -17,8 +17,13 @@ internal sealed class FolderMetadata
     private readonly List<string>?[] _captions;
     private readonly object?[] _labels;
     private readonly string?[] _where;
+    private readonly int?[] _masks;
 
-    private FolderMetadata(int count) => (_captions, _labels, _where) = (new List<string>?[count], new object?[count], new string?[count]);
+    private FolderMetadata(int count)
+    {
+        (_captions, _labels) = (new List<string>?[count], new object?[count]);
+        (_where, _masks) = (new string?[count], new int?[count]);
+    }
 
     /// <summary>Captions by picture, or null.</summary>
     public IReadOnlyList<IReadOnlyList<string>?> Captions => _captions;
@@ -26,10 +31,17 @@ internal sealed class FolderMetadata
     /// <summary>Labels by picture: an int, a string, or null.</summary>
     public IReadOnlyList<object?> Labels => _labels;
 
+    /// <summary>Index of the mask by picture, or null.</summary>
+    public IReadOnlyList<int?> Masks => _masks;
+
     /// <summary>Whether the metadata lists a picture.</summary>
     public bool IsListed(int index) => _where[index] is not null;
 
-    public static FolderMetadata Read(FolderScan scan)
+    /// <summary>Reads the files of a folder.</summary>
+    /// <param name="scan">Files of the folder.</param>
+    /// <param name="readsMasks">Whether to read the member <c>mask</c>, the name of a picture relative to the file.</param>
+    /// <exception cref="InputException">A line is malformed, or names a file that does not exist.</exception>
+    public static FolderMetadata Read(FolderScan scan, bool readsMasks = false)
     {
         var metadata = new FolderMetadata(scan.Pictures.Count);
         if (scan.Metadata.Count == 0)
@@ -37,7 +49,15 @@ internal sealed class FolderMetadata
         var indices = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var i = 0; i < scan.Pictures.Count; i++)
             indices.Add(scan.Pictures[i], i);
-        scan.ReadMetadata("{\"file_name\": ..., \"text\": ...}", (path, entry, where) => metadata.Add(path, entry, where, indices));
+        scan.ReadMetadata(
+            "{\"file_name\": ..., \"text\": ...}",
+            (path, entry, where) =>
+            {
+                metadata.Add(path, entry, where, indices);
+                if (readsMasks)
+                    metadata.AddMask(path, entry, where, indices);
+            }
+        );
         return metadata;
     }
 
@@ -108,6 +128,18 @@ internal sealed class FolderMetadata
         if (entry.TryGetProperty("label", out var label) && label.ValueKind != JsonValueKind.Null)
             SetLabel(index, Label(label, where), where, path);
         _where[index] ??= where;
+    }
+
+    private void AddMask(string path, JsonElement entry, string where, Dictionary<string, int> indices)
+    {
+        if (JsonLines.Text(entry, "mask", where) is not { } name)
+            return;
+        var index = indices[path];
+        // Both names are relative to the file.
+        var folder = path[..^JsonLines.Tidy(JsonLines.Text(entry, "file_name", where)!).Length];
+        if (!indices.TryGetValue(folder + JsonLines.Tidy(name), out var mask) || mask == index)
+            throw new InputException($"The mask '{Excerpt.Of(name)}' in {where} is not another picture of the folder; correct its name.");
+        _masks[index] = mask;
     }
 
     private void SetLabel(int index, object label, string where, string name)

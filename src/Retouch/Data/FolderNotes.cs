@@ -23,8 +23,8 @@ internal static class FolderNotes
             yield return $"'{scan.Root}': {Skipped(scan.Unread, "picture", "pictures")}, of unsupported formats: {Endings(scan.Unread)}.";
         if (scan.Empty.Count > 0)
             yield return $"'{scan.Root}': {Skipped(scan.Empty, "file", "files")}, truncated before the picture: {Endings(scan.Empty)}.";
-        if (companions.Count > 0)
-            yield return $"'{scan.Root}': {companions.Describe(scan.Pictures)}.";
+        if (companions.Describe(scan.Pictures) is { } skipped)
+            yield return $"'{scan.Root}': {skipped}.";
         if (scan.UnreadLists.Count > 0)
             yield return $"'{scan.Root}': {string.Join(", ", scan.UnreadLists)} is not read; write a metadata.jsonl, one object per line.";
         if (splits.Any)

@@ -22,6 +22,7 @@ internal sealed class FolderScan
     private readonly List<string> _otherLists = [];
     private readonly HashSet<string> _visited = new(StringComparer.Ordinal);
     private int _others;
+    private string? _table;
 
     private FolderScan(string root) => Root = root;
 
@@ -67,6 +68,7 @@ internal sealed class FolderScan
                 $"'{root}' contains no pictures: it and its {Figures.Count(scan._visited.Count - 1, "subfolder")} have "
                     + $"{Figures.Count(others, "file")}, none with one of the extensions "
                     + $"{string.Join(", ", PictureFile.Extensions)}{formats}."
+                    + (scan._table is { } table ? $" '{table}' is a Parquet file: give such files as data.parquet." : "")
             );
         }
 
@@ -155,7 +157,7 @@ internal sealed class FolderScan
         else if (OtherLists.Contains(name, StringComparer.Ordinal))
             _otherLists.Add(path);
         else
-            _others++;
+            (_others, _table) = (_others + 1, path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase) ? _table ?? path : _table);
     }
 
     // .txt takes precedence over .caption; of several spellings of an extension, the first in ordinal order.

@@ -75,18 +75,20 @@ internal sealed partial record FolderSplits(IReadOnlyList<DataSplit?> Of, IReadO
 
     /// <summary>Splits with picture counts and use, as text.</summary>
     /// <param name="chosen">Result of <see cref="Choose"/>.</param>
-    public string Describe(IReadOnlyList<int> chosen)
+    /// <param name="sizes">Number of pictures of each entry, if entries are files of several; null for one each.</param>
+    public string Describe(IReadOnlyList<int> chosen, IReadOnlyList<int>? sizes = null)
     {
         var used = chosen.ToHashSet();
         bool IsUsed(DataSplit? split) => Enumerable.Range(0, Of.Count).Any(k => Of[k] == split && used.Contains(k));
-        var parts = Counts().Select(c => $"{c.Name} ({Figures.Count(c.Pictures, "picture")}{(IsUsed(c.Split) ? "" : ", not used")})");
-        return $"folders are splits, not classes: {string.Join(", ", parts)}";
+        var parts = Counts(sizes).Select(c => $"{c.Name} ({Figures.Count(c.Pictures, "picture")}{(IsUsed(c.Split) ? "" : ", not used")})");
+        return $"{(sizes is null ? "folders" : "files")} are splits, not classes: {string.Join(", ", parts)}";
     }
 
-    private IEnumerable<(DataSplit? Split, string Name, int Pictures)> Counts() =>
-        Of.GroupBy(static s => s)
+    private IEnumerable<(DataSplit? Split, string Name, int Pictures)> Counts(IReadOnlyList<int>? sizes = null) =>
+        Of.Select((split, k) => (Split: split, Pictures: sizes?[k] ?? 1))
+            .GroupBy(static e => e.Split)
             .OrderBy(static g => g.Key ?? (DataSplit)int.MaxValue)
-            .Select(static g => (g.Key, g.Key is { } split ? Name(split) : "outside the splits", g.Count()));
+            .Select(static g => (g.Key, g.Key is { } split ? Name(split) : "outside the splits", g.Sum(static e => e.Pictures)));
 
     private static string Name(DataSplit split) => split.ToString().ToLowerInvariant();
 

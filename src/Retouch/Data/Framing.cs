@@ -69,12 +69,39 @@ public sealed record Framing
         int spareX = picture.Width - Width,
             spareY = picture.Height - Height;
         var (left, top) = Crop == CropMode.Center ? (spareX / 2, spareY / 2) : ((int)(across * (spareX + 1)), (int)(down * (spareY + 1)));
+        var resized = picture;
         picture = picture.Crop(left, top, Width, Height);
         var flipped = chance < FlipProbability;
         return new FramedPicture(
             flipped ? picture.FlipHorizontal() : picture,
             new FrameRecord(source.FullWidth, source.FullHeight, left, top, flipped)
-        );
+        )
+        {
+            Resized = (resized.Width, resized.Height),
+        };
+    }
+
+    /// <summary>Resizes, crops and flips a mask exactly as its picture.</summary>
+    /// <param name="mask">Mask of the picture, of any size with the picture's aspect ratio.</param>
+    /// <param name="framed">Result of <see cref="Apply"/>.</param>
+    /// <param name="name">Picture name for error messages.</param>
+    /// <exception cref="InputException">The mask has another aspect ratio.</exception>
+    public Picture ApplyTo(Picture mask, FramedPicture framed, string name)
+    {
+        ArgumentNullException.ThrowIfNull(mask);
+        ArgumentNullException.ThrowIfNull(framed);
+        // Resizing of a mask may round its sides.
+        const double Tolerance = 0.01;
+        var record = framed.Record;
+        var (across, down) = ((double)mask.Width * record.OriginalHeight, (double)mask.Height * record.OriginalWidth);
+        if (Math.Abs(across - down) > Tolerance * across)
+            throw new InputException(
+                $"The mask of '{name}' has {mask.Width} x {mask.Height} pixels and the picture {record.OriginalWidth} x "
+                    + $"{record.OriginalHeight}: their aspect ratios differ. Give the mask the shape of the picture."
+            );
+        var part = mask.Resize(framed.Resized.Width, framed.Resized.Height, ResizeFilter.Bilinear)
+            .Crop(record.Left, record.Top, Width, Height);
+        return record.Flipped ? part.FlipHorizontal() : part;
     }
 
     private Picture Cover(Picture picture)
@@ -99,4 +126,8 @@ public readonly record struct FrameRecord(int OriginalWidth, int OriginalHeight,
 /// <summary>A picture of the requested size.</summary>
 /// <param name="Picture">Pixels.</param>
 /// <param name="Record">Crop and flip.</param>
-public sealed record FramedPicture(Picture Picture, FrameRecord Record);
+public sealed record FramedPicture(Picture Picture, FrameRecord Record)
+{
+    /// <summary>Size of the resized picture before the crop.</summary>
+    public (int Width, int Height) Resized { get; init; }
+}

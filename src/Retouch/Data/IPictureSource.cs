@@ -66,6 +66,14 @@ public interface IPictureSource
     /// <summary>Paths of the picture files of sample <paramref name="index"/>; empty for sources without such files.</summary>
     IReadOnlyList<string> FilesOf(int index) => [];
 
+    /// <summary>Whether sample <paramref name="index"/> has a mask.</summary>
+    bool HasMask(int index) => false;
+
+    /// <summary>Reads the mask of a sample, a picture of the same shape: white where its loss counts; null without a mask.</summary>
+    /// <param name="index">0 to <see cref="Count"/> - 1.</param>
+    /// <exception cref="InputException">The mask cannot be read.</exception>
+    Picture? LoadMask(int index) => null;
+
     /// <summary>Width and height of a sample's picture in its file, after orientation.</summary>
     /// <exception cref="InputException">The picture cannot be read.</exception>
     (int Width, int Height) SizeOf(int index) => Load(index, 1) is var picture ? (picture.FullWidth, picture.FullHeight) : default;

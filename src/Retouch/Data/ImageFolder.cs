@@ -22,19 +22,23 @@ public sealed class ImageFolder : IPictureSource
     private readonly PictureReading _reading;
     private readonly FolderLabels _labels;
     private readonly int[] _kept;
+    private readonly int?[] _masks;
     private readonly Lazy<IReadOnlyList<string>> _notes;
 
-    private ImageFolder(FolderScan scan, PictureReading reading, DataSplit? wanted, bool isPreference)
+    private ImageFolder(FolderScan scan, PictureReading reading, DataSplit? wanted, bool isPreference, bool readsMasks)
     {
         _scan = scan;
         _reading = reading;
-        _metadata = FolderMetadata.Read(scan);
+        _metadata = FolderMetadata.Read(scan, readsMasks);
         var companions = Companions.Find(scan.Pictures, _metadata.IsListed);
-        int[] pictures = [.. Enumerable.Range(0, scan.Pictures.Count).Where(k => !companions.Contains(k))];
+        companions = readsMasks ? companions.WithMasks(scan.Pictures) : companions;
+        var listed = _metadata.Masks.OfType<int>().ToHashSet();
+        int[] pictures = [.. Enumerable.Range(0, scan.Pictures.Count).Where(k => !companions.Contains(k) && !listed.Contains(k))];
         var splits = FolderSplits.Find([.. pictures.Select(k => scan.Pictures[k])]);
         _labels = FolderLabels.Assign(splits.Paths, [.. pictures.Select(k => _metadata.Labels[k])]);
         var chosen = splits.Choose(wanted, isPreference, scan.Root);
         _kept = [.. chosen.Select(k => pictures[k])];
+        _masks = [.. _kept.Select(k => _metadata.Masks[k] ?? companions.MaskOf(scan.Pictures[k]))];
         _labels = _labels with { Labels = [.. chosen.Select(k => _labels.Labels[k])] };
         _notes = new(() => [.. FolderNotes.Of(scan, companions, splits, chosen, Enumerable.Range(0, Count).Select(CaptionsOf))]);
     }
@@ -62,20 +66,23 @@ public sealed class ImageFolder : IPictureSource
     /// <param name="reading">Decoder options; <see cref="PictureReading.MinSide"/> is set by each <see cref="Load"/> call.</param>
     /// <exception cref="InputException">The folder does not exist or has no pictures, or its metadata is malformed.</exception>
     public static ImageFolder Open(string root, PictureReading? reading = null) =>
-        new(FolderScan.Read(root), reading ?? PictureReading.Default, wanted: null, isPreference: false);
+        new(FolderScan.Read(root), reading ?? PictureReading.Default, wanted: null, isPreference: false, readsMasks: false);
 
     /// <summary>Lists one split of a folder.</summary>
     /// <param name="root">Folder path.</param>
     /// <param name="split">Split; null for <paramref name="preferred"/> if it exists, else all pictures.</param>
     /// <param name="reading">See <see cref="Open"/>.</param>
     /// <param name="preferred">Split to prefer.</param>
+    /// <param name="readsMasks">Whether masks beside pictures (<c>NAME_mask.png</c>, <c>NAME-masklabel.png</c>) and those of the column
+    /// <c>mask</c> are masks of the loss; otherwise the former are skipped, and the latter are pictures.</param>
     /// <exception cref="InputException">See <see cref="Open"/>; or the split does not exist.</exception>
     public static ImageFolder OpenSplit(
         string root,
         DataSplit? split,
         PictureReading? reading = null,
-        DataSplit preferred = DataSplit.Train
-    ) => new(FolderScan.Read(root), reading ?? PictureReading.Default, split ?? preferred, isPreference: split is null);
+        DataSplit preferred = DataSplit.Train,
+        bool readsMasks = false
+    ) => new(FolderScan.Read(root), reading ?? PictureReading.Default, split ?? preferred, isPreference: split is null, readsMasks);
 
     /// <summary>File path of sample <paramref name="index"/>.</summary>
     public string FilePath(int index) => _scan.FullPath(_scan.Pictures[_kept[index]]);
@@ -102,6 +109,12 @@ public sealed class ImageFolder : IPictureSource
         var loaded = PictureFile.LoadWithInfo(FilePath(index), _reading with { MinSide = minSide });
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
     }
+
+    /// <inheritdoc/>
+    public bool HasMask(int index) => _masks[index] is not null;
+
+    /// <inheritdoc/>
+    public Picture? LoadMask(int index) => _masks[index] is { } k ? PictureFile.Load(_scan.FullPath(_scan.Pictures[k]), _reading) : null;
 
     private IReadOnlyList<string> CaptionsOf(int index) =>
         _metadata.Captions[_kept[index]] ?? (_scan.CaptionBeside(_scan.Pictures[_kept[index]]) is { } beside ? [beside] : []);

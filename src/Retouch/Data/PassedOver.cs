@@ -28,7 +28,10 @@ internal static class PassedOver
         "#snapshot",
     };
 
-    private static readonly string[] Masks = ["-masklabel", "-condlabel", "_mask", "-mask", ".mask"];
+    // A picture to condition on, not a mask of the loss.
+    private const string ConditionEnding = "-condlabel";
+
+    private static readonly string[] Masks = ["-masklabel", ConditionEnding, "_mask", "-mask", ".mask"];
     private static readonly string[] Thumbnails = ["_thumb", "-thumb", ".thumb", "_thumbnail", "-thumbnail", ".thumbnail"];
 
     private static readonly HashSet<string> PictureEndings = new(StringComparer.OrdinalIgnoreCase)
@@ -94,6 +97,15 @@ internal static class PassedOver
         IsOf(stem, stems, Masks) ? "mask"
         : IsOf(stem, stems, Thumbnails) ? "thumbnail"
         : null;
+
+    /// <summary>Path without extension of the picture that a mask of the loss belongs to, or null.</summary>
+    /// <param name="stem">Path of the mask without extension.</param>
+    /// <param name="stems">Paths without extension of all pictures.</param>
+    public static string? MaskedBy(string stem, IReadOnlySet<string> stems) =>
+        Masks
+            .Where(e => e != ConditionEnding && stem.EndsWith(e, StringComparison.OrdinalIgnoreCase))
+            .Select(e => stem[..^e.Length])
+            .FirstOrDefault(stems.Contains);
 
     private static bool IsOf(string stem, IReadOnlySet<string> stems, string[] endings) =>
         Array.Exists(endings, e => stem.EndsWith(e, StringComparison.OrdinalIgnoreCase) && stems.Contains(stem[..^e.Length]));

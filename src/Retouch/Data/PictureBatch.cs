@@ -16,6 +16,7 @@ public sealed class PictureBatch
         Pixels = new byte[checked(count * Picture.Channels * width * height)];
         Samples = new Sample[count];
         Frames = new FrameRecord[count];
+        Masks = new Picture?[count];
     }
 
     /// <summary>Number of pairs; the samples are then all winners followed by all losers. 0 for single samples.</summary>
@@ -39,11 +40,17 @@ public sealed class PictureBatch
     /// <summary>Crop and flip of each picture.</summary>
     public FrameRecord[] Frames { get; }
 
+    /// <summary>Mask of each picture, with its crop and flip; null without.</summary>
+    public Picture?[] Masks { get; }
+
     /// <summary>Cursor after this batch; saved in a checkpoint after training on the batch.</summary>
     public DataCursor Next { get; }
 
     /// <summary>Pixels as [count, 3, height, width], float32 in [−1, 1], on the CPU; see <see cref="PictureTensors"/>.</summary>
     public Tensor ToTensor() => PictureTensors.FromPlanes(Pixels, Count, Height, Width);
+
+    /// <summary>Masks of the batch, see <see cref="PictureTensors.OfMasks"/>.</summary>
+    public Tensor? ToMasks() => PictureTensors.OfMasks(Masks, Width, Height);
 
     /// <summary>Picture of a sample.</summary>
     public Picture PictureAt(int sample) =>
@@ -56,6 +63,7 @@ public sealed class PictureBatch
             Set(Pairs + slot, loser);
         Samples[slot] = loaded.Sample;
         Frames[slot] = loaded.Framed.Record;
+        Masks[slot] = loaded.Mask;
         loaded.Framed.Picture.CopyToPlanes(Pixels.AsSpan(slot * Picture.Channels * Width * Height));
     }
 }

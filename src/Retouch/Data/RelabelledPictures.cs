@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data.Pairs;
+using Retouch.Images;
 
 namespace Retouch.Data;
 
@@ -54,6 +55,12 @@ internal class RelabelledPictures : IPictureSource
                     + "folders or labels as in the training data."
             );
     }
+
+    /// <inheritdoc/>
+    public bool HasMask(int index) => _source.HasMask(index);
+
+    /// <inheritdoc/>
+    public Picture? LoadMask(int index) => _source.LoadMask(index);
 
     /// <inheritdoc/>
     public string Stamp(int index) => _source.Stamp(index);

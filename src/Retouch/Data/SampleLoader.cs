@@ -1,5 +1,6 @@
 using Retouch.Core.Errors;
 using Retouch.Data.Pairs;
+using Retouch.Images;
 
 namespace Retouch.Data;
 
@@ -10,6 +11,9 @@ public sealed record LoadedSample(Sample Sample, FramedPicture Framed)
 {
     /// <summary>The loser if this is the winner of a pair, with the same crop and flip; else null.</summary>
     public LoadedSample? Loser { get; init; }
+
+    /// <summary>The mask, with the picture's crop and flip; null without a mask, or if masks are not read.</summary>
+    public Picture? Mask { get; init; }
 }
 
 /// <summary>
@@ -48,6 +52,9 @@ public sealed class SampleLoader
 
     /// <summary>Picture sizes of the plan's groups; null to use the framing's size for all.</summary>
     public IReadOnlyList<BucketSize>? Sizes { get; init; }
+
+    /// <summary>Whether masks are read.</summary>
+    public bool ReadsMasks { get; init; }
 
     /// <summary>Framing of a sample, with the size of its group.</summary>
     public Framing FramingOf(int index) =>
@@ -88,6 +95,8 @@ public sealed class SampleLoader
         try
         {
             var loaded = new LoadedSample(sample, framing.Apply(_source.Load(index, framing.MinSide), seed, sample.Id));
+            if (ReadsMasks && _source.LoadMask(index) is { } mask)
+                loaded = loaded with { Mask = framing.ApplyTo(mask, loaded.Framed, sample.Id) };
             return _source is IPairSource pairs ? loaded with { Loser = LoadLoser(pairs, index, framing, seed, loaded) } : loaded;
         }
         catch (InputException e)

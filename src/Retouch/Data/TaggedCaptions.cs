@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data.Pairs;
+using Retouch.Images;
 
 namespace Retouch.Data;
 
@@ -48,6 +49,12 @@ internal class TaggedCaptions : IPictureSource
                     + "leave data.captions out."
             );
     }
+
+    /// <inheritdoc/>
+    public bool HasMask(int index) => _source.HasMask(index);
+
+    /// <inheritdoc/>
+    public Picture? LoadMask(int index) => _source.LoadMask(index);
 
     /// <inheritdoc/>
     public string Stamp(int index) => _source.Stamp(index);

@@ -57,6 +57,32 @@ public static class PictureTensors
         ];
     }
 
+    /// <summary>
+    /// Converts masks to [B, 1, H, W], float32 in [0, 1], on the CPU: the first channel, 1 for white and for samples without a mask; null
+    /// if all values are 1.
+    /// </summary>
+    /// <param name="masks">Masks of one size, or null.</param>
+    /// <param name="width">Their width.</param>
+    /// <param name="height">Their height.</param>
+    public static Tensor? OfMasks(IReadOnlyList<Picture?> masks, int width, int height)
+    {
+        ArgumentNullException.ThrowIfNull(masks);
+        var plane = width * height;
+        var values = new float[checked(masks.Count * plane)];
+        Array.Fill(values, 1f);
+        for (var i = 0; i < masks.Count; i++)
+        {
+            if (masks[i] is not { } mask)
+                continue;
+            if ((mask.Width, mask.Height) != (width, height))
+                throw new ArgumentException($"Mask {i} has {mask.Width} x {mask.Height} pixels, not {width} x {height}.", nameof(masks));
+            for (var k = 0; k < plane; k++)
+                values[(i * plane) + k] = mask.Pixels[Picture.Channels * k] / 255f;
+        }
+
+        return Array.TrueForAll(values, static v => v == 1) ? null : Tensor.From(values, masks.Count, 1, height, width);
+    }
+
     /// <summary>Converts planar bytes [B, RGB, H, W] to float32 in [−1, 1] of the same shape, on the CPU.</summary>
     public static Tensor FromPlanes(byte[] planes, int count, int height, int width)
     {

@@ -91,6 +91,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         }
 
         var images = inputs.Images is null ? null : Pick(inputs.Images, index);
+        var mask = inputs.Mask?.Of(index);
         var references = References(inputs, index, images, members, targets);
         var differentiate = members[0].Sink.Gradient is not null;
         var leaf = Pick(main.Detach(), index);
@@ -106,7 +107,10 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
             [
                 .. members.Select(m =>
                     m.Objective.PerSample(
-                        new DecodedSamples(estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images),
+                        new DecodedSamples(estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images)
+                        {
+                            Mask = mask,
+                        },
                         health
                     )
                 ),

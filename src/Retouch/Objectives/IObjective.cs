@@ -111,4 +111,8 @@ public sealed record SampleLosses(Tensor Values, Tensor? Reference, IReadOnlyLis
 /// <param name="Estimate">Decoded estimate, with gradient.</param>
 /// <param name="Target">Decoded target, without gradient, or null.</param>
 /// <param name="Images">Images of these samples, [samples, 3, height, width] in [−1, 1]; null if the step has none.</param>
-public sealed record DecodedSamples(DecodedTaps Estimate, DecodedTaps? Target, Tensor? Images);
+public sealed record DecodedSamples(DecodedTaps Estimate, DecodedTaps? Target, Tensor? Images)
+{
+    /// <summary>Weights of these samples' pixels in the loss; null if all are 1.</summary>
+    public LossMask? Mask { get; init; }
+}

@@ -21,7 +21,7 @@ public sealed class LatentObjective(double weight = 1, LossWeighting? weighting 
     {
         ArgumentNullException.ThrowIfNull(inputs);
         using var scope = TensorScope.Enter();
-        var errors = inputs.Residual.Square().Mean([1L, 2, 3]);
+        var errors = inputs.Mask?.MeanOf(inputs.Residual.Square()) ?? inputs.Residual.Square().Mean([1L, 2, 3]);
         if (_weighting.Kind != LossWeightingKind.Uniform)
             errors *= inputs.Formulation.LossWeights(inputs.Noisy.Level, _weighting).To(errors.DType);
         return scope.Keep(inputs.Imitated(errors).Mean());

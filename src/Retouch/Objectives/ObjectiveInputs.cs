@@ -13,6 +13,9 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
 {
     private Tensor? _remix;
 
+    /// <summary>Weights of the pixels in the loss; null if all are 1. Not with pairs.</summary>
+    public LossMask? Mask { get; init; }
+
     /// <summary>Pairs of the batch; null without pairs.</summary>
     public PairedSamples? Pairs { get; init; }
 

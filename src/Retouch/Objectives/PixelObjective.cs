@@ -72,7 +72,8 @@ public sealed class PixelObjective : IDecodedObjective
                 $"The decoded images are [{string.Join(", ", estimate.Shape)}], the targets [{string.Join(", ", target.Shape)}]; "
                     + $"the images must have the size that was encoded."
             );
-        var loss = (estimate - target).Square().Mean([1L, 2, 3]);
+        var errors = (estimate - target).Square();
+        var loss = decoded.Mask?.MeanOf(errors) ?? errors.Mean([1L, 2, 3]);
         using var quiet = Autograd.NoGrad();
         health.Total($"{Name}/nonfinite", loss.Isfinite().LogicalNot().Sum());
         return loss;
@@ -98,6 +99,7 @@ public sealed class LatentWeightedObjective(TermWeight weight) : ILatentObjectiv
     public Tensor Evaluate(ObjectiveInputs inputs, HealthLog health)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        return inputs.Imitated(inputs.Noisy.Value - inputs.Remix).Square().Mean();
+        var errors = inputs.Imitated(inputs.Noisy.Value - inputs.Remix).Square();
+        return inputs.Mask is { } mask ? mask.MeanOf(errors).Mean() : errors.Mean();
     }
 }

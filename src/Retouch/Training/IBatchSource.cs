@@ -26,7 +26,11 @@ public sealed class PictureBatches(Prefetcher prefetcher, Device device) : IBatc
     public TrainingBatch Next(CancellationToken cancellation)
     {
         var batch = prefetcher.Next(cancellation) ?? throw new InvalidOperationException("The endless data source has ended.");
-        return new TrainingBatch(batch.ToTensor().To(device), null, batch.Samples, batch.Frames, batch.Next) { Pairs = batch.Pairs };
+        return new TrainingBatch(batch.ToTensor().To(device), null, batch.Samples, batch.Frames, batch.Next)
+        {
+            Pairs = batch.Pairs,
+            Masks = batch.ToMasks()?.To(device),
+        };
     }
 
     /// <inheritdoc/>

@@ -60,6 +60,7 @@ internal static class RunSummary
             { Pairs: { } pairs } => $"{pairs}: {count} pairs",
             { Folder: { } pictures } => $"{pictures}: {count} pictures",
             { Shards: { } shards } => $"{string.Join(", ", shards)}: {count} pictures",
+            { Parquet: { } tables } => $"{string.Join(", ", tables)}: {count} pictures",
             _ => $"{count} procedural scenes",
         };
         var extra = data.Singles is null ? "" : $" and {Figures.Count(data.Singles.Source.Count)} single pictures";

@@ -3,6 +3,7 @@ using Retouch.Data;
 using Retouch.Data.Pairs;
 using Retouch.Data.Scenes;
 using Retouch.Data.Shards;
+using Retouch.Data.Tables;
 using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Training.Options;
@@ -29,7 +30,7 @@ internal sealed class TrainingData
             ? new BatchPlan(source.Count, batches)
             : new BatchPlan(Group(source, sizes, options), batches with { End = EpochEnd.DropRest });
         Quarantine = new Quarantine(source.Count, options.Data.MaxBadShare);
-        Loader = new SampleLoader(source, Plan, framing, Quarantine) { Sizes = sizes };
+        Loader = new SampleLoader(source, Plan, framing, Quarantine) { Sizes = sizes, ReadsMasks = options.Data.Masks is not null };
         if (singles is not null)
         {
             var seed = SplitMix64.Derive(options.Seed, SinglesPurpose);
@@ -99,17 +100,20 @@ internal sealed class TrainingData
             ShrinkOnLoad = options.Data.Pairs is null,
         };
 
-    private static ImageFolder OpenFolder(DataOptions data) => ImageFolder.OpenSplit(data.Folder!, data.Split);
+    private static ImageFolder OpenFolder(DataOptions data) =>
+        ImageFolder.OpenSplit(data.Folder!, data.Split, readsMasks: data.Masks is not null);
 
     private static IPictureSource OpenSource(DataOptions data, Framing framing)
     {
         const long CacheBytes = 1L << 30;
         if (data.Pairs is { } pairs)
-            return PairFolder.Open(pairs, data.PairConflicts);
+            return PairSources.Open(pairs, data.PairConflicts);
         if (data.Folder is not null)
             return OpenFolder(data);
         if (data.Shards is { } shards)
-            return TarShards.OpenSplit(shards, data.Split);
+            return TarShards.OpenSplit(shards, data.Split, readsMasks: data.Masks is not null);
+        if (data.Parquet is { } tables)
+            return ParquetPictures.Open(tables, data.Split, data.Columns);
         // Drawing a scene is slower than a small training step, so each scene is drawn once.
         return new CachedPictures(
             new ProceduralScenes(data.SceneSeed!.Value, data.Side, data.SceneCount!.Value),

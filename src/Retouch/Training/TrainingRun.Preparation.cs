@@ -1,3 +1,5 @@
+using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
@@ -17,6 +19,22 @@ public sealed partial class TrainingRun
         var prompts = _denoiser is { TakesPrompts: true };
         var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
+    }
+
+    private static void RequireMasks(IPictureSource source, Action<string> note)
+    {
+        int[] without = [.. Enumerable.Range(0, source.Count).Where(k => !source.HasMask(k))];
+        if (without.Length == source.Count)
+            throw new InputException(
+                "No picture has a mask, so data.masks has no effect. Name masks after their pictures (NAME_mask.png, NAME-masklabel.png; "
+                    + "KEY.mask.png in tars), name them by the column mask of metadata.jsonl, or leave data.masks out."
+            );
+        note(
+            without.Length == 0
+                ? $"{Figures.Count(source.Count)} pictures have a mask."
+                : $"{Figures.Count(source.Count - without.Length)} pictures have a mask; {Figures.Count(without.Length)} have none, "
+                    + $"and count as a whole; the first is '{Excerpt.Of(source[without[0]].Id)}'."
+        );
     }
 
     /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>

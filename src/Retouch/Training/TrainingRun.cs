@@ -53,6 +53,8 @@ public sealed partial class TrainingRun : IDisposable
             .Of(options, source, singles, trained ? folder!.HeldOutFile : null, _notes.Add)
             .WithCaptions(options, _notes.Add);
         (source, singles) = (_split.Training, _split.Singles);
+        if (options.Data.Masks is not null)
+            RequireMasks(source, _notes.Add);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
             _data = TrainingData.Of(options, source, singles);
@@ -315,11 +317,6 @@ public sealed partial class TrainingRun : IDisposable
         _notes.AddRange(source.Notes);
         _notes.AddRange(singles?.Notes ?? []);
         if (source is PairFolder { Report: var found })
-        {
-            _notes.Add(
-                $"{found.Pairs} pairs in {found.Lines} lines; {found.Ties} ties, {found.Contradictions} "
-                    + $"contradictions{(_options.Data.PairConflicts == PairConflicts.Keep ? " (kept)" : " (skipped)")}."
-            );
-        }
+            _notes.Add(found.Describe("lines", _options.Data.PairConflicts));
     }
 }

@@ -61,7 +61,7 @@ public sealed class FusedFeatureLossTests
                 }
 
                 Assert.True(FusedFeatureLoss.Supports(target, settings));
-                var (expected, expectedGradient) = Run(FeatureLoss.Compare, target, estimate, settings);
+                var (expected, expectedGradient) = Run((f, g, s) => FeatureLoss.Compare(f, g, s), target, estimate, settings);
                 var (actual, gradient) = Run(FusedFeatureLoss.Compare, target, estimate, settings);
                 Assert.Equal(expected.Kept.ToArray<double>(), actual.Kept.ToArray<double>());
                 Close(expected.Loss, actual.Loss, rounding);

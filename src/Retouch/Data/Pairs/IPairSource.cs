@@ -33,4 +33,12 @@ public enum PairConflicts
 /// <param name="Pairs">Number of pairs in use.</param>
 /// <param name="Ties">Number of lines without a winner.</param>
 /// <param name="Contradictions">Number of pairs that are also listed in the opposite direction; each direction counts.</param>
-public sealed record PairReport(int Lines, int Pairs, int Ties, int Contradictions);
+public sealed record PairReport(int Lines, int Pairs, int Ties, int Contradictions)
+{
+    /// <summary>The statistics as a sentence.</summary>
+    /// <param name="lines">Name of <see cref="Lines"/>: lines or rows.</param>
+    /// <param name="conflicts">Handling of contradictions.</param>
+    internal string Describe(string lines, PairConflicts conflicts) =>
+        $"{Pairs} pairs in {Lines} {lines}; {Ties} ties, {Contradictions} contradictions"
+        + $"{(conflicts == PairConflicts.Keep ? " (kept)" : " (skipped)")}.";
+}

@@ -51,6 +51,19 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
                     throw new InputException($"There is a tie in {where}; remove the line, or skip conflicts.");
             }
         );
+        return Of(path, found, lines, ties, conflicts, $"Every line must be an object like {Example}.");
+    }
+
+    /// <summary>Applies the handling of contradictions to pairs.</summary>
+    /// <param name="path">Source of the pairs, for error messages.</param>
+    /// <param name="found">All pairs.</param>
+    /// <param name="lines">Number of lines.</param>
+    /// <param name="ties">Number of lines without a winner.</param>
+    /// <param name="conflicts">Handling of contradictions.</param>
+    /// <param name="help">Last sentence of the message if no pair remains.</param>
+    /// <exception cref="InputException">There is a contradiction that is refused, or no pair remains.</exception>
+    public static PairList Of(string path, List<ListedPair> found, int lines, int ties, PairConflicts conflicts, string help)
+    {
         var ways = found.Select(static p => (p.Caption, p.Winner, p.Loser)).ToHashSet();
         var contradicting = found.Where(p => ways.Contains((p.Caption, p.Loser, p.Winner))).ToList();
         if (conflicts == PairConflicts.Refuse && contradicting.Count > 0)
@@ -66,8 +79,7 @@ internal sealed record PairList(IReadOnlyList<ListedPair> Pairs, PairReport Repo
             found = [.. found.Where(p => !ways.Contains((p.Caption, p.Loser, p.Winner)))];
         if (found.Count == 0)
             throw new InputException(
-                $"'{path}' contains no usable pair: {lines} lines, {ties} ties, {contradicting.Count} contradictions. "
-                    + $"Every line must be an object like {Example}."
+                $"'{path}' contains no usable pair: {lines} lines, {ties} ties, {contradicting.Count} contradictions. " + help
             );
         return new PairList(found, new PairReport(lines, found.Count, ties, contradicting.Count));
     }

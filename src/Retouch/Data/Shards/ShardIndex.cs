@@ -16,7 +16,11 @@ internal readonly record struct ShardRange(int Shard, long Offset, int Length);
 /// <param name="Picture">Location of the picture.</param>
 /// <param name="Extension">Extension of the picture, with its dot.</param>
 /// <param name="Others">Locations of txt, json and cls files, by extension.</param>
-internal sealed record ShardSample(string Key, ShardRange Picture, string Extension, IReadOnlyDictionary<string, ShardRange> Others);
+internal sealed record ShardSample(string Key, ShardRange Picture, string Extension, IReadOnlyDictionary<string, ShardRange> Others)
+{
+    /// <summary>Extension of the mask of the loss, <c>mask.png</c> as an example, with its location; null without a mask.</summary>
+    public (string Extension, ShardRange Range)? Mask { get; init; }
+}
 
 /// <summary>
 /// Indexes a tar in webdataset's layout from its headers. Nothing is unpacked; names are still validated, since they appear in messages
@@ -31,8 +35,9 @@ internal static class ShardIndex
     /// <param name="path">Path of the tar.</param>
     /// <param name="shard">Index of the shard for the locations.</param>
     /// <param name="unread">Receives the names of skipped pictures: those of unsupported formats, and companions of a picture.</param>
+    /// <param name="readsMasks">Whether <c>KEY.mask.png</c> is the mask of a sample.</param>
     /// <exception cref="InputException">The tar cannot be read or is refused.</exception>
-    public static List<ShardSample> Read(string path, int shard, List<string> unread)
+    public static List<ShardSample> Read(string path, int shard, List<string> unread, bool readsMasks = false)
     {
         List<ShardSample> samples = [];
         HashSet<string> keys = new(StringComparer.Ordinal);
@@ -53,7 +58,7 @@ internal static class ShardIndex
                 var (key, extension) = Split(name);
                 if (open.Key != key)
                 {
-                    open.Close(samples, unread, path);
+                    open.Close(samples, unread, path, readsMasks);
                     open = new Group { Key = key };
                     if (!keys.Add(key))
                         throw Refuse(path, $"the files of '{key}' are not consecutive");
@@ -64,7 +69,7 @@ internal static class ShardIndex
                 open.Add(extension, entry, shard, path);
             }
 
-            open.Close(samples, unread, path);
+            open.Close(samples, unread, path, readsMasks);
             return samples;
         }
         catch (FileNotFoundException e)
@@ -73,7 +78,7 @@ internal static class ShardIndex
         }
         catch (Exception e) when (e is EndOfStreamException)
         {
-            open.Close(samples, unread, path);
+            open.Close(samples, unread, path, readsMasks);
             throw Refuse(path, $"it is truncated after {samples.Count} complete samples", e);
         }
         catch (Exception e)
@@ -177,7 +182,7 @@ internal static class ShardIndex
         /// Adds the sample. Its picture is the file with a single extension; a name with several, such as <c>17.mask.png</c>, is a
         /// companion.
         /// </summary>
-        public void Close(List<ShardSample> samples, List<string> unread, string path)
+        public void Close(List<ShardSample> samples, List<string> unread, string path, bool readsMasks)
         {
             unread.AddRange(_unread);
             if (_pictures.Count == 0)
@@ -193,8 +198,18 @@ internal static class ShardIndex
                 );
             }
 
-            unread.AddRange(_pictures.Keys.Where(e => e != candidates[0]).Select(e => $"{Key}.{e}"));
-            samples.Add(new ShardSample(Key!, _pictures[candidates[0]], "." + candidates[0], _others));
+            string[] masks = readsMasks
+                ? [.. _pictures.Keys.Where(e => e != candidates[0] && e.StartsWith("mask.", StringComparison.Ordinal))]
+                : [];
+            if (masks.Length > 1)
+                throw Refuse(path, $"'{Key}' has two masks, .{string.Join(" and .", masks.Order(StringComparer.Ordinal).Take(2))}");
+            unread.AddRange(_pictures.Keys.Where(e => e != candidates[0] && !masks.Contains(e)).Select(e => $"{Key}.{e}"));
+            samples.Add(
+                new ShardSample(Key!, _pictures[candidates[0]], "." + candidates[0], _others)
+                {
+                    Mask = masks is [var mask] ? (mask, _pictures[mask]) : null,
+                }
+            );
         }
     }
 }

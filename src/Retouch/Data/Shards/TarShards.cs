@@ -86,8 +86,7 @@ public sealed class TarShards : IPictureSource
         );
 
     /// <summary>Lists shards with all their splits.</summary>
-    /// <param name="shards">Files, folders (their *.tar), or webdataset names with a range in braces:
-    /// <c>shard-{000000..000007}.tar</c>.</param>
+    /// <param name="shards">Files, folders (their *.tar), or names as <see cref="ShardNames.Expand"/> reads them.</param>
     /// <param name="reading">Decoder options; <see cref="PictureReading.MinSide"/> is set by each <see cref="Load"/> call.</param>
     /// <exception cref="InputException">A shard is missing, malformed or refused, or there are no pictures.</exception>
     public static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading = null) =>
@@ -97,19 +96,30 @@ public sealed class TarShards : IPictureSource
     /// <param name="shards">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
     /// <param name="split">See <see cref="ImageFolder.OpenSplit"/>.</param>
     /// <param name="reading">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>.</param>
+    /// <param name="readsMasks">Whether <c>KEY.mask.png</c> is the mask of a picture; otherwise it is skipped.</param>
     /// <exception cref="InputException">See <see cref="Open(IReadOnlyList{string}, PictureReading?)"/>; or the split does not
     /// exist.</exception>
-    public static TarShards OpenSplit(IReadOnlyList<string> shards, DataSplit? split, PictureReading? reading = null) =>
-        Open(shards, reading, split ?? DataSplit.Train, isPreference: split is null);
+    public static TarShards OpenSplit(
+        IReadOnlyList<string> shards,
+        DataSplit? split,
+        PictureReading? reading = null,
+        bool readsMasks = false
+    ) => Open(shards, reading, split ?? DataSplit.Train, isPreference: split is null, readsMasks);
 
-    private static TarShards Open(IReadOnlyList<string> shards, PictureReading? reading, DataSplit? wanted, bool isPreference)
+    private static TarShards Open(
+        IReadOnlyList<string> shards,
+        PictureReading? reading,
+        DataSplit? wanted,
+        bool isPreference,
+        bool readsMasks = false
+    )
     {
         ArgumentNullException.ThrowIfNull(shards);
-        string[] files = [.. shards.SelectMany(Expand)];
+        string[] files = [.. shards.SelectMany(static s => ShardNames.Expand(s, Ending))];
         if (files.Length == 0)
             throw new InputException("No shards were given; give tar files, or a folder of them.");
         List<string> unread = [];
-        ShardSample[] found = [.. files.SelectMany((file, k) => ShardIndex.Read(file, k, unread))];
+        ShardSample[] found = [.. files.SelectMany((file, k) => ShardIndex.Read(file, k, unread, readsMasks))];
         return found.Length > 0
             ? new TarShards(files, found, unread, reading ?? PictureReading.Default, wanted, isPreference)
             : throw new InputException(
@@ -140,33 +150,16 @@ public sealed class TarShards : IPictureSource
         return new SourcePicture(loaded.Picture, loaded.Info.Width, loaded.Info.Height);
     }
 
-    private static IEnumerable<string> Expand(string pattern)
-    {
-        var (open, close) = (pattern.IndexOf('{', StringComparison.Ordinal), pattern.IndexOf('}', StringComparison.Ordinal));
-        if (open >= 0 && close > open && !File.Exists(pattern))
-            return Range(pattern, pattern[(open + 1)..close].Split(".."))
-                .SelectMany(number => Expand(pattern[..open] + number + pattern[(close + 1)..]));
-        if (!Directory.Exists(pattern))
-            return [Path.GetFullPath(pattern)];
-        var all = Directory.EnumerateFiles(pattern, "*" + Ending).Where(static f => !PassedOver.IsSystemFile(Path.GetFileName(f)));
-        string[] found = [.. all.Order(StringComparer.Ordinal)];
-        return found.Length > 0 ? found : throw new InputException($"The folder '{pattern}' contains no {Ending} files.");
-    }
+    /// <inheritdoc/>
+    public bool HasMask(int index) => _samples[index].Mask is not null;
 
-    private static IEnumerable<string> Range(string pattern, string[] ends)
+    /// <inheritdoc/>
+    public Picture? LoadMask(int index)
     {
-        const int Most = 100_000;
-        if (
-            ends.Length != 2
-            || !int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first)
-            || !int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out var last)
-            || last < first
-            || last - first >= Most
-        )
-            throw new InputException(
-                $"'{pattern}' has no valid range of shards in its braces; write the first and the last number, as {{000000..000007}}."
-            );
-        return Enumerable.Range(first, last - first + 1).Select(n => n.ToString(CultureInfo.InvariantCulture).PadLeft(ends[0].Length, '0'));
+        if (_samples[index].Mask is not { } mask)
+            return null;
+        var name = Name(_samples[index], mask.Extension);
+        return PictureFile.Decode(Bytes(mask.Range, name), name, _reading).Picture;
     }
 
     private static object? Label(string text, string name)
@@ -205,7 +198,7 @@ public sealed class TarShards : IPictureSource
         }
 
         if (companions.Count > 0)
-            yield return $"In the shards, {companions.Describe(pictures)}.";
+            yield return $"In the shards, {companions.Describe(pictures)!}.";
         if (splits.Any)
             yield return $"In the shards, {splits.Describe(chosen)}.";
         if (FolderNotes.SeveralCaptions(_captions) is { } several)

@@ -26,7 +26,8 @@ internal static class FeatureLoss
     /// <param name="target">Target features φ [batch, channels, height, width], without gradient.</param>
     /// <param name="estimate">Estimated features φ̂, of the same shape and type (float32 or float64).</param>
     /// <param name="settings">Comparison settings.</param>
-    public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)
+    /// <param name="weights">Weights of the pixels in the loss, with which statistics are not computed; null if all are 1.</param>
+    public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings, LossMask? weights = null)
     {
         using var scope = TensorScope.Enter();
         var mask = settings.Mask is { } m ? OutlierMask.Compute(m.Source == MaskSource.Target ? target : estimate.Detach(), m) : null;
@@ -37,8 +38,14 @@ internal static class FeatureLoss
         var count = kept.ClampMin(1).Reshape([target.Shape[0], target.Shape[1], 1, 1]);
         var (a, b) = Normalise(target, estimate, mask, count, settings);
         var difference = settings.Difference == FeatureDifference.Absolute ? (a - b).Abs() : (a - b).Square();
-        var sum = Masked(difference, mask).Sum([2L, 3]);
-        var loss = settings.Kept ? sum / kept.ClampMin(1) : sum / pixels;
+        difference = Masked(difference, mask);
+        var weighted = weights?.At(target.Shape[2], target.Shape[3], target.DType);
+        var sum = (weighted is null ? difference : difference * weighted).Sum([2L, 3]);
+        Tensor loss;
+        if (weights is { Normalise: true })
+            loss = sum / LossMask.Positive((settings.Kept && mask is not null ? mask * weighted! : weighted!).Sum([2L, 3]));
+        else
+            loss = settings.Kept ? sum / kept.ClampMin(1) : sum / pixels;
         Tensor error,
             targetVariance,
             estimateVariance;

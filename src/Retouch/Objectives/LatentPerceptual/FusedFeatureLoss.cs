@@ -25,7 +25,7 @@ internal static class FusedFeatureLoss
                     Difference: FeatureDifference.Absolute
                 };
 
-    /// <inheritdoc cref="FeatureLoss.Compare(Tensor, Tensor, FeatureSettings)"/>
+    /// <inheritdoc cref="FeatureLoss.Compare(Tensor, Tensor, FeatureSettings, LossMask?)"/>
     public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)
     {
         using var scope = TensorScope.Enter();

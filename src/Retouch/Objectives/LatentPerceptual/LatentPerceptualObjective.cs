@@ -137,7 +137,7 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
             var image = l == _plan.Taps.Length;
             var target = Widen(image ? decoded.Target!.Rgb! : decoded.Target!.Features[l]);
             var estimate = Widen(image ? decoded.Estimate.Rgb! : decoded.Estimate.Features[l]);
-            var (terms, values) = Compare(target, estimate, layer.Features);
+            var (terms, values) = Compare(target, estimate, layer.Features, decoded.Mask);
             losses[l] = layer.Weight * values.Mean([1L]);
             Watch(health, layer.Name, terms, values, target.Count);
         }
@@ -149,12 +149,19 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     /// <param name="target">Target features [batch, channels, height, width], float32 or float64.</param>
     /// <param name="estimate">Estimated features, of the same shape and type.</param>
     /// <param name="settings">Comparison settings.</param>
+    /// <param name="mask">Weights of the pixels; null if all are 1.</param>
     /// <returns>The terms, and the maps' losses [batch, channels] with floor, without constant maps.</returns>
-    internal static (FeatureTerms Terms, Tensor Values) Compare(Tensor target, Tensor estimate, FeatureSettings settings)
+    internal static (FeatureTerms Terms, Tensor Values) Compare(
+        Tensor target,
+        Tensor estimate,
+        FeatureSettings settings,
+        LossMask? mask = null
+    )
     {
-        var terms = FusedFeatureLoss.Supports(target, settings)
-            ? FusedFeatureLoss.Compare(target, estimate, settings)
-            : FeatureLoss.Compare(target, estimate, settings);
+        var terms =
+            mask is null && FusedFeatureLoss.Supports(target, settings)
+                ? FusedFeatureLoss.Compare(target, estimate, settings)
+                : FeatureLoss.Compare(target, estimate, settings, mask);
         var values =
             settings.Normalisation == Normalisation.Standardise
                 ? terms.Loss * MapWeights(terms.TargetVariance, settings).To(terms.Loss.DType)

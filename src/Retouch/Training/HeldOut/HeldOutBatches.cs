@@ -48,7 +48,10 @@ internal sealed class HeldOutBatches : IDisposable
                 FlipProbability = 0,
             },
             new Quarantine(source.Count, options.Data.MaxBadShare)
-        );
+        )
+        {
+            ReadsMasks = options.Data.Masks is not null,
+        };
         Chunks = [.. Enumerable.Range(0, source.Count).Chunk(options.Batch.Size)];
     }
 
@@ -94,6 +97,7 @@ internal sealed class HeldOutBatches : IDisposable
     {
         LoadedSample[] losers = [.. loaded.Select(static l => l.Loser).OfType<LoadedSample>()];
         LoadedSample[] all = [.. loaded, .. losers];
+        var masks = PictureTensors.OfMasks([.. all.Select(static l => l.Mask)], _loader.Framing.Width, _loader.Framing.Height);
         return new TrainingBatch(
             withPixels ? scope.Keep(Pixels(all).To(_device)) : null,
             moments is null ? null : scope.Keep(moments.To(_device).Detach()),
@@ -103,6 +107,7 @@ internal sealed class HeldOutBatches : IDisposable
         )
         {
             Pairs = losers.Length,
+            Masks = masks is null ? null : scope.Keep(masks.To(_device)),
         };
     }
 

@@ -90,13 +90,14 @@ internal sealed record HeldOutSplit(IPictureSource Training, IPictureSource? Sin
     )
     {
         var given = options.Data.Pairs is null
-            ? (IPictureSource)ImageFolder.OpenSplit(folder, null, preferred: DataSplit.Validation)
-            : PairFolder.Open(folder, options.Data.PairConflicts);
+            ? (IPictureSource)
+                ImageFolder.OpenSplit(folder, null, preferred: DataSplit.Validation, readsMasks: options.Data.Masks is not null)
+            : PairSources.Open(folder, options.Data.PairConflicts);
         var all = RelabelledPictures.WithClassesOf(given, source);
         var count = Math.Min(options.Validation!.Count ?? ValidationOptions.DefaultCount, all.Count);
         var heldOut = ChosenPictures.Of(all, [.. Ranked(all).Take(count).Order()]);
-        if (heldOut.FilesOf(0).Count > 0 && source.FilesOf(0).Count == 0 && options.Data.Shards is not null)
-            note("The pictures of validation.folder are not compared with those in the shards.");
+        if (heldOut.FilesOf(0).Count > 0 && source.FilesOf(0).Count == 0 && !options.Data.IsScenes)
+            note("The pictures of validation.folder are not compared with those in shards or Parquet files.");
         foreach (var trained in new[] { source, singles }.OfType<IPictureSource>())
         {
             var shared = new SameFiles(heldOut).In(trained);

@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Pairs;
+using Retouch.Data.Tables;
 using Retouch.Images;
 
 namespace Retouch.Training.Options;
@@ -18,6 +19,21 @@ public sealed record DataOptions
     /// </summary>
     public IReadOnlyList<string>? Shards { get; init; }
 
+    /// <summary>
+    /// Parquet files of pictures, as the datasets library writes them: files, folders, or names such as data/train-*.parquet; instead of a
+    /// folder.
+    /// </summary>
+    public IReadOnlyList<string>? Parquet { get; init; }
+
+    /// <summary>Columns of <see cref="Parquet"/>. Default: the usual names.</summary>
+    public ParquetColumns? Columns { get; init; }
+
+    /// <summary>
+    /// Masks that weigh the loss, beside the pictures of a folder or shards: NAME_mask.png, NAME-masklabel.png, KEY.mask.png, or the
+    /// column mask of metadata.jsonl. Default: masks are skipped.
+    /// </summary>
+    public MaskOptions? Masks { get; init; }
+
     /// <summary>Shuffled and dropped tags of captions. Default: captions as they are.</summary>
     public CaptionOptions? Captions { get; init; }
 
@@ -26,12 +42,12 @@ public sealed record DataOptions
     /// </summary>
     public BucketOptions? Buckets { get; init; }
 
-    /// <summary>Split of a folder or shards, if they have split folders: train, validation or test. Default: train.</summary>
+    /// <summary>Split of a folder, shards or Parquet files, if they have splits: train, validation or test. Default: train.</summary>
     public DataSplit? Split { get; init; }
 
     /// <summary>
-    /// Pairs of a winner and a loser: a metadata.jsonl or its folder; for objective.preference. An additional data.folder provides single
-    /// samples (batch.extra).
+    /// Pairs of a winner and a loser: a metadata.jsonl or its folder, or Parquet files; for objective.preference. An additional
+    /// data.folder provides single samples (batch.extra).
     /// </summary>
     public string? Pairs { get; init; }
 
@@ -48,6 +64,9 @@ public sealed record DataOptions
     /// <summary>Side of the square pictures in pixels, from 8 to 8192. Default: the model's native size.</summary>
     [Bounds(AtLeast = 8, AtMost = 8192)]
     public int? Size { get; init; }
+
+    /// <summary>Whether the data are procedural scenes.</summary>
+    public bool IsScenes => Folder is null && Shards is null && Parquet is null && Pairs is null;
 
     /// <summary><see cref="Size"/> of resolved options (<see cref="TrainingOptions.Resolve"/>).</summary>
     public int Side => Size ?? throw new InvalidOperationException("The options are not resolved.");
@@ -82,32 +101,45 @@ public sealed record DataOptions
     internal void Validate(Requirements check)
     {
         check.Members(this);
-        var isGiven = Folder is not null || Shards is not null || Pairs is not null;
-        check.That(Folder is null || Shards is null, "data.folder and data.shards exclude each other; give one of them");
+        var isGiven = !IsScenes;
         check.That(
-            Split is null || Folder is not null || Shards is not null,
-            "data.split has no effect without data.folder or data.shards; leave it out"
+            new object?[] { Folder, Shards, Parquet }.Count(static s => s is not null) <= 1,
+            "data.folder, data.shards and data.parquet exclude each other; give one of them"
         );
+        check.That(
+            Split is null || Folder is not null || Shards is not null || Parquet is not null,
+            "data.split has no effect without data.folder, data.shards or data.parquet; leave it out"
+        );
+        check.That(Parquet is null or { Count: > 0 }, "data.parquet is empty; name at least one file or leave it out");
+        check.That(Parquet?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.parquet has an empty name");
+        check.That(Columns is null || Parquet is not null, "data.columns has no effect without data.parquet; leave it out");
         check.That(Shards is null or { Count: > 0 }, "data.shards is empty; name at least one shard or leave it out");
         check.That(Shards?.All(static s => !string.IsNullOrWhiteSpace(s)) != false, "data.shards has an empty name");
         check.That(
             !isGiven || (SceneCount is null && SceneSeed is null),
-            "data.sceneCount and data.sceneSeed are for procedural scenes; they have no effect with data.folder, data.shards or "
-                + "data.pairs"
+            "data.sceneCount and data.sceneSeed are for procedural scenes; they have no effect with data.folder, data.shards, "
+                + "data.parquet or data.pairs"
         );
         check.That(
             isGiven || (!AllowEnlarging && Crop == CropMode.Center && MaxBadShare == Quarantine.DefaultMaxShare),
-            "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder, data.shards and data.pairs; they "
-                + "have no effect on procedural scenes, which are drawn at data.size"
+            "data.allowEnlarging, data.crop and data.maxBadShare are for data.folder, data.shards, data.parquet and data.pairs; "
+                + "they have no effect on procedural scenes, which are drawn at data.size"
         );
         check.That(
             Buckets is null || (isGiven && !CacheLatents),
-            "data.buckets needs data.folder, data.shards or data.pairs, and does not support data.cacheLatents"
+            "data.buckets needs data.folder, data.shards, data.parquet or data.pairs, and does not support data.cacheLatents"
         );
         check.That(
-            Pairs is null || Shards is null,
-            "data.pairs and data.shards exclude each other; single samples for batch.extra come from data.folder"
+            Pairs is null || (Shards is null && Parquet is null),
+            "data.pairs excludes data.shards and data.parquet; single samples for batch.extra come from data.folder"
         );
+        if (Masks is not null)
+            check.Under(nameof(Masks)).Members(Masks);
+        check.That(
+            Masks is null || (Pairs is null && (Folder is not null || Shards is not null)),
+            "data.masks needs data.folder or data.shards, without data.pairs"
+        );
+        check.That(Masks is null || !CacheLatents, "data.masks needs pictures with their masks; it does not support data.cacheLatents");
         Captions?.Validate(check.Under(nameof(Captions)));
         if (Size is { } side)
             Buckets?.Validate(side, check.Under(nameof(Buckets)));

@@ -102,12 +102,13 @@ public sealed record TrainingOptions
                 PromptsFrom = Absolute(Model.PromptsFrom),
             },
             Data = (
-                Data.Folder is not null || Data.Shards is not null || Data.Pairs is not null
+                !Data.IsScenes
                     ? Data with
                     {
                         Folder = Absolute(Data.Folder),
                         Pairs = Absolute(Data.Pairs),
                         Shards = Data.Shards is { } shards ? [.. shards.Select(System.IO.Path.GetFullPath)] : null,
+                        Parquet = Data.Parquet is { } tables ? [.. tables.Select(System.IO.Path.GetFullPath)] : null,
                     }
                     : Data with
                     {
@@ -226,6 +227,7 @@ public sealed record TrainingOptions
         const string Idle = "has no effect with task autoencoder; leave it out";
         check.That(Data.Buckets is null, "data.buckets is for denoisers; an autoencoder is trained on square pictures");
         check.That(Data.Captions is null, "data.captions", Idle);
+        check.That(Data.Masks is null, "data.masks", Idle);
         check.That(Objective is null, nameof(Objective), Idle);
         check.That(Lora is null, nameof(Lora), Idle);
         check.That(Times == new TimeOptions(), nameof(Times), Idle);

@@ -25,6 +25,7 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly ObjectiveSet _objectives;
     private readonly AdapterTraining? _adapters;
     private readonly int _accumulate;
+    private readonly MaskOptions? _masks;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this object.</param>
     /// <param name="options">Validated options.</param>
@@ -53,7 +54,7 @@ public sealed class DenoiserTask : ITrainingTask
         Resolution = (double)options.Data.Side / pipeline.NativeSize;
         _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: Resolution);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
-        _accumulate = options.Batch.Accumulate;
+        (_accumulate, _masks) = (options.Batch.Accumulate, options.Data.Masks);
         Conditions = conditions ?? CreateConditions(pipeline, options, device);
     }
 
@@ -115,7 +116,8 @@ public sealed class DenoiserTask : ITrainingTask
     {
         ArgumentNullException.ThrowIfNull(batch);
         var noisy = AddNoise(Encode(batch, seeds), seeds);
-        return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images, PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, s)));
+        var place = PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, s));
+        return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images, place, mask: MaskOf(batch));
     }
 
     /// <inheritdoc/>
@@ -134,7 +136,7 @@ public sealed class DenoiserTask : ITrainingTask
         var latent = draws.Latents(autoencoder, batch.Moments ?? autoencoder.EncodeMoments(batch.Images!));
         var noise = draws.Noise(latent.Value.Shape).To(Device);
         var level = Formulation.LevelsAt([.. draws.Fractions.Select(Formulation.TimeAt)], Device);
-        return Measure(Formulation.AddNoise(latent, noise, level), Conditions.Of(batch, null), batch.Images).Terms;
+        return Measure(Formulation.AddNoise(latent, noise, level), Conditions.Of(batch, null), batch.Images, mask: MaskOf(batch)).Terms;
     }
 
     /// <summary>Unweighted terms and health metrics of noised samples as sums, without gradient.</summary>
@@ -142,18 +144,20 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="condition">Their condition.</param>
     /// <param name="images">Their images, if an objective needs them.</param>
     /// <param name="pairs">Pair layout; null without pairs.</param>
+    /// <param name="mask">Weights of the pixels in the loss; null if all are 1.</param>
     internal (IReadOnlyDictionary<string, HealthFigure> Terms, IReadOnlyDictionary<string, HealthFigure> Health) Measure(
         NoisedLatent noisy,
         Condition condition,
         Tensor? images,
-        PairedSamples? pairs = null
+        PairedSamples? pairs = null,
+        LossMask? mask = null
     )
     {
         Denoised denoised;
         using (Autocast.Enter(Device, Precision))
             denoised = Model.At(noisy.Value, noisy.Level, condition);
         using (Autocast.Enter(Device, DecoderPrecision))
-            return _objectives.Measure(new ObjectiveInputs(Formulation, noisy, denoised, images) { Pairs = pairs });
+            return _objectives.Measure(new ObjectiveInputs(Formulation, noisy, denoised, images) { Pairs = pairs, Mask = mask });
     }
 
     /// <inheritdoc/>
@@ -180,12 +184,14 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="images">Their images, if an objective needs them.</param>
     /// <param name="place">Position in the run; null for a step of one batch.</param>
     /// <param name="pairs">Pair layout; null without pairs.</param>
+    /// <param name="mask">Weights of the pixels in the loss; null if all are 1.</param>
     internal StepLoss Evaluate(
         NoisedLatent noisy,
         Condition condition,
         Tensor? images,
         StepPlace? place = null,
-        PairedSamples? pairs = null
+        PairedSamples? pairs = null,
+        LossMask? mask = null
     )
     {
         Denoised denoised;
@@ -196,6 +202,7 @@ public sealed class DenoiserTask : ITrainingTask
         var inputs = new ObjectiveInputs(Formulation, noisy, denoised, images)
         {
             Pairs = pairs,
+            Mask = mask,
             Position = place?.Position ?? new(0, 0, 1),
             StepLevels = place?.Levels,
         };
@@ -234,6 +241,11 @@ public sealed class DenoiserTask : ITrainingTask
         _adapters?.Dispose();
         Pipeline.Dispose();
     }
+
+    private LossMask? MaskOf(TrainingBatch batch) =>
+        batch.Masks is { } masks && _masks is { } options
+            ? new LossMask((masks * (1 - options.Outside)) + options.Outside, options.Normalise)
+            : null;
 
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds)
     {

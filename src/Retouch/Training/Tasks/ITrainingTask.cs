@@ -84,6 +84,9 @@ public sealed record TrainingBatch(
     /// <summary>Number of pairs: the batch is [winners; losers; single samples]. 0 without pairs.</summary>
     public int Pairs { get; init; }
 
+    /// <summary>Masks of the loss, [batch, 1, height, width] in [0, 1]; null if they are 1 everywhere.</summary>
+    public Tensor? Masks { get; init; }
+
     /// <summary>Number of samples.</summary>
     public int Count => Samples.Count;
 
