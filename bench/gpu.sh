@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one run: doctor, the tests with the trait needs=cuda, then the cost of training steps at the sizes of
-# published models with made-up weights, as the table of docs/results/gpu.md.
+# published models with random weights, as the table of docs/results/gpu.md.
 #
 #   bench/gpu.sh [--dry] [--device cuda:0] [--seconds 520] [--peer "python3 peer_step.py"]
 #
@@ -45,7 +45,8 @@ for suite in Retouch.Torch.Tests Retouch.Tests; do
   # In a dry run one of these tests on the CPU, since those that need a GPU are skipped.
   filter=needs=cuda
   [ -z "$dry" ] || filter='needs=cuda|FullyQualifiedName~DeviceTests'
-  (cd "$root" && dotnet test "tests/$suite" -c Release -nologo --no-build --filter "$filter") >"$logs/$suite.log" 2>&1 || fail "$suite, see $logs/$suite.log"
+  (cd "$root" && dotnet test "tests/$suite" -c Release -nologo --no-build --filter "$filter") >"$logs/$suite.log" 2>&1 \
+    || fail "$suite, see $logs/$suite.log"
   printf -- '* %s: %s\n' "$suite" "$(sed -nE 's/^ *(Passed|Failed|Skipped)! +- (Failed: .*), Total.*/\2/p' "$logs/$suite.log" | tail -n 1)"
 done
 
@@ -79,7 +80,11 @@ model() {
   [ -e "$denoiser" ] || denoiser=$root/docs/networks/$(basename "$denoiser")
   if [ -n "$dry" ]; then
     denoiser=${denoiser%.json} autoencoder=${autoencoder%.json}
-    case $denoiser in *unet*) denoiser=$networks/unet-sdxl-small.json ;; *sd3*) denoiser=$networks/sd3-small.json ;; *) denoiser=$root/docs/networks/mmdit-small.json ;; esac
+    case $denoiser in
+      *unet*) denoiser=$networks/unet-sdxl-small.json ;;
+      *sd3*) denoiser=$networks/sd3-small.json ;;
+      *) denoiser=$root/docs/networks/mmdit-small.json ;;
+    esac
     autoencoder=$autoencoder-small.json
     sizes=${sizes%% *}
   fi

@@ -86,11 +86,7 @@ public sealed class BenchTests
     }
 
     public static TheoryData<string, string, string> Networks =>
-        new()
-        {
-            { "unet-sdxl-small", "autoencoder-4-small", "epsilon" },
-            { "sd3-small", "autoencoder-16-small", "flow" },
-        };
+        new() { { "unet-sdxl-small", "autoencoder-4-small", "epsilon" }, { "sd3-small", "autoencoder-16-small", "flow" } };
 
     [Theory]
     [MemberData(nameof(Networks))]

@@ -30,7 +30,12 @@ internal sealed class BenchStep
     private readonly Option<int> _blocks = SharedOptions.Number("--blocks", 6, new() { AtLeast = 1 }, "Blocks of the denoiser.");
     private readonly Option<int> _patch = SharedOptions.Number("--patch", 2, new() { AtLeast = 1 }, "Patch side of the denoiser.");
     private readonly Option<int> _latent = SharedOptions.Number("--latent", 16, new() { AtLeast = 1 }, "Side of the latents.");
-    private readonly Option<int> _channels = SharedOptions.Number("--latent-channels", 4, new() { AtLeast = 1 }, "Channels of the latents.");
+    private readonly Option<int> _channels = SharedOptions.Number(
+        "--latent-channels",
+        4,
+        new() { AtLeast = 1 },
+        "Channels of the latents."
+    );
     private readonly Option<int> _classes = SharedOptions.Number("--classes", 10, new() { AtLeast = 1 }, "Classes.");
     private readonly Option<int> _layers = SharedOptions.Number(
         "--ae-layers",
@@ -163,7 +168,8 @@ internal sealed class BenchStep
         if (Sizes.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } inert)
             throw new UsageException($"{inert.Name} is a size of the built-in DiT; it has no effect with --denoiser.");
         var autoencoder =
-            parsed.GetValue(_autoencoder) ?? throw new UsageException("--denoiser needs --autoencoder: the config.json of its autoencoder.");
+            parsed.GetValue(_autoencoder)
+            ?? throw new UsageException("--denoiser needs --autoencoder: the config.json of its autoencoder.");
         return new(
             ConfigDocument.Read(autoencoder).Json,
             ConfigDocument.Read(denoiser).Json,

@@ -27,6 +27,9 @@ public static class HtmlReport
         html.Void("meta", ("http-equiv", "Content-Security-Policy"), ("content", Policy(live))).Raw("\n");
         html.Void("meta", ("name", "viewport"), ("content", "width=device-width, initial-scale=1")).Raw("\n");
         html.Void("meta", ("name", "color-scheme"), ("content", "light dark")).Raw("\n");
+        // Without it, browsers ask a live page's server for favicon.ico.
+        if (live)
+            html.Void("link", ("rel", "icon"), ("href", "data:,")).Raw("\n");
         html.Element("title", document.Title).Raw("\n");
         html.Open("style").Raw(Asset("uPlot.min.css")).Raw("\n").Raw(Asset("report.css")).CloseLine().CloseLine();
         html.Open("body").Raw("\n");

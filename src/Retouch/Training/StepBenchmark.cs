@@ -116,7 +116,10 @@ public static class StepBenchmark
         ArgumentNullException.ThrowIfNull(networks);
         ArgumentNullException.ThrowIfNull(time);
         // The rate does not affect time and memory.
-        options = options with { Optimiser = options.Optimiser with { LearningRate = options.Optimiser.LearningRate ?? 1e-4 } };
+        options = options with
+        {
+            Optimiser = options.Optimiser with { LearningRate = options.Optimiser.LearningRate ?? 1e-4 },
+        };
         ArgumentOutOfRangeException.ThrowIfNegative(warmUp);
         var device = Device.Parse(options.Device).Require();
         var precision = DTypes.Precisions[options.Precision];

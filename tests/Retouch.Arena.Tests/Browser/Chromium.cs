@@ -10,7 +10,7 @@ namespace Retouch.Arena.Tests.Browser;
 
 /// <summary>Test that needs a browser.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-[TraitDiscoverer(NeedsDiscoverer.Name, "Retouch.Arena.Tests")]
+[TraitDiscoverer(NeedsDiscoverer.Name, TestAssembly.Name)]
 public sealed class ChromiumFactAttribute : FactAttribute, ITraitAttribute
 {
     public string Needs => "chromium";

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Retouch.Arena.Tests.Browser;
 using Retouch.Core.Errors;
 using Retouch.Experiments.Watching;
 using Retouch.Images;
@@ -48,6 +49,31 @@ public sealed class WatchServerTests : IDisposable
             await File.ReadAllBytesAsync(Path.Combine(Run("one"), "samples", "step-00000002.png")),
             await png.Content.ReadAsByteArrayAsync()
         );
+    }
+
+    [ChromiumFact]
+    public async Task The_page_is_updated_in_place_and_keeps_sample_zoom_and_position()
+    {
+        var server = await WatchServer.StartAsync(new WatchOptions { Runs = [Run("one")] }, static _ => { });
+        await using var browser = await Chromium.Start();
+        await browser.Screen(900, 500);
+        await browser.Open(server.Address + "/");
+        await browser.Until("document.querySelector('.live')?.textContent.startsWith('live, updated')");
+        await browser.Evaluate("document.querySelector('[data-zoom=\"4\"]').click()");
+        await browser.Evaluate("document.querySelector('.pictures [data-do=next]').click()");
+        Assert.Contains("step 1", await browser.Evaluate("document.querySelector('.pictures .sample').textContent"));
+        await browser.Evaluate("scrollTo({ top: 200, behavior: 'instant' })");
+
+        AddGrid("one", 3);
+        File.AppendAllText(Path.Combine(Run("one"), "metrics.jsonl"), Line(3));
+        await browser.Until("document.querySelectorAll('.thumbs img').length === 3");
+        Assert.Equal("true", await browser.Evaluate("document.querySelector('[data-zoom=\"4\"]').getAttribute('aria-pressed')"));
+        Assert.Contains("step 1", await browser.Evaluate("document.querySelector('.pictures .sample').textContent"));
+        Assert.Equal("200", await browser.Evaluate("String(Math.round(scrollY))"));
+        Assert.Empty(browser.Complaints);
+
+        await server.DisposeAsync();
+        await browser.Until("document.querySelector('.live.lost')");
     }
 
     [Fact]
@@ -157,10 +183,13 @@ public sealed class WatchServerTests : IDisposable
             """{"step":0,"time":0,"validation/weights/latent":0.9,"validation/weights/latent/t0-500":0.8}""" + "\n" + Line(1) + Line(2)
         );
         File.WriteAllText(Path.Combine(Run(name), "log.txt"), "2026-01-01 00:00:00  a note\n");
-        foreach (var step in new[] { 1, 2 })
-            File.WriteAllBytes(
-                Path.Combine(Run(name), "samples", $"step-{step:D8}.png"),
-                PictureFile.Encode(Picture.Filled(8, 8, new Rgb((byte)(90 * step), 20, 30)), PictureFormat.Png)
-            );
+        AddGrid(name, 1);
+        AddGrid(name, 2);
     }
+
+    private void AddGrid(string name, int step) =>
+        File.WriteAllBytes(
+            Path.Combine(Run(name), "samples", $"step-{step:D8}.png"),
+            PictureFile.Encode(Picture.Filled(8, 8, new Rgb((byte)(70 * step), 20, 30)), PictureFormat.Png)
+        );
 }

@@ -107,7 +107,8 @@ internal sealed class PromptConditions : IConditionSource
 
         if (cut.Count > 0)
             note(
-                $"{Figures.Count(cut.Count, "caption")} longer than the maximum of a text encoder, truncated; the first is read as {cut[0]}."
+                $"{Figures.Count(cut.Count, "caption")} longer than the maximum of a text encoder, truncated; the first is read as "
+                    + $"{cut[0]}."
             );
     }
 
