@@ -118,6 +118,7 @@ public sealed record TrainingOptions
             ) with
             {
                 Cache = Absolute(Data.Cache),
+                Prior = Data.Prior is { } prior ? prior with { Folder = System.IO.Path.GetFullPath(prior.Folder) } : null,
                 Size = Data.Size ?? NativeSize.Of(this),
             },
             Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
@@ -232,6 +233,7 @@ public sealed record TrainingOptions
         check.That(Data.Buckets is null, "data.buckets is for denoisers; an autoencoder is trained on square pictures");
         check.That(Data.Captions is null, "data.captions", Idle);
         check.That(Data.Masks is null, "data.masks", Idle);
+        check.That(Data.Prior is null, "data.prior", Idle);
         check.That(Objective is null, nameof(Objective), Idle);
         check.That(Lora is null, nameof(Lora), Idle);
         check.That(Times == new TimeOptions(), nameof(Times), Idle);
