@@ -51,7 +51,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     }
 
     private static DecodeNeed Restrict(DecodeNeed need, ObjectiveInputs inputs, SampleRole role) =>
-        inputs.Pairs is null && role == SampleRole.Imitated
+        inputs is { Pairs: null, Prior: 0 } && role == SampleRole.Imitated
             ? need
             : need with
             {

@@ -21,9 +21,15 @@ public sealed class LatentObjective(double weight = 1, LossWeighting? weighting 
     {
         ArgumentNullException.ThrowIfNull(inputs);
         using var scope = TensorScope.Enter();
+        return scope.Keep(inputs.Imitated(Errors(inputs, _weighting)).Mean());
+    }
+
+    /// <summary>Weighted mean squared error of each sample, [batch], in the current scope.</summary>
+    internal static Tensor Errors(ObjectiveInputs inputs, LossWeighting weighting)
+    {
         var errors = inputs.Mask?.MeanOf(inputs.Residual.Square()) ?? inputs.Residual.Square().Mean([1L, 2, 3]);
-        if (_weighting.Kind != LossWeightingKind.Uniform)
-            errors *= inputs.Formulation.LossWeights(inputs.Noisy.Level, _weighting).To(errors.DType);
-        return scope.Keep(inputs.Imitated(errors).Mean());
+        if (weighting.Kind != LossWeightingKind.Uniform)
+            errors *= inputs.Formulation.LossWeights(inputs.Noisy.Level, weighting).To(errors.DType);
+        return errors;
     }
 }

@@ -16,6 +16,11 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     /// <summary>Weights of the pixels in the loss; null if all are 1. Not with pairs.</summary>
     public LossMask? Mask { get; init; }
 
+    /// <summary>
+    /// Number of prior samples, the last of the batch: only <see cref="PriorObjective"/> applies to them. 0 with pairs.
+    /// </summary>
+    public int Prior { get; init; }
+
     /// <summary>Pairs of the batch; null without pairs.</summary>
     public PairedSamples? Pairs { get; init; }
 
@@ -41,12 +46,12 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     // Cached while its scope is open, so that all objectives of an evaluation share it.
     public Tensor Remix => _remix is { IsDisposed: false } ? _remix : _remix = Formulation.Remix(Noisy, Estimate);
 
-    /// <summary>Samples to imitate, selected from [batch, …]: all but the losers of pairs.</summary>
+    /// <summary>Samples to imitate, selected from [batch, …]: all but the losers of pairs and prior samples.</summary>
     public Tensor Imitated(Tensor perSample)
     {
         ArgumentNullException.ThrowIfNull(perSample);
         if (Pairs is not { Count: var pairs })
-            return perSample;
+            return Prior == 0 ? perSample : perSample.Narrow(0, 0, Batch - Prior);
         var winners = perSample.Narrow(0, 0, pairs);
         return Batch == 2 * pairs ? winners : Ops.Cat([winners, perSample.Narrow(0, 2 * pairs, Batch - (2 * pairs))], 0);
     }
@@ -55,15 +60,15 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     /// <param name="role">Role of the term.</param>
     /// <param name="sample">Index in the batch, 0 to <see cref="Batch"/> − 1.</param>
     public bool Concerns(SampleRole role, int sample) =>
-        role == SampleRole.Paired
-            ? sample < 2 * (Pairs?.Count ?? 0)
-            : Pairs is not { Count: var pairs } || sample < pairs || sample >= 2 * pairs;
+        role == SampleRole.Paired ? sample < 2 * (Pairs?.Count ?? 0)
+        : Pairs is { Count: var pairs } ? sample < pairs || sample >= 2 * pairs
+        : sample < Batch - Prior;
 
     /// <summary>Divisor of a mean over all samples of a role: a pair counts once.</summary>
     public int DivisorOf(SampleRole role) => role == SampleRole.Paired ? Pairs?.Count ?? 0 : CountOf(role);
 
     /// <summary>Number of samples that a term of this role applies to.</summary>
-    public int CountOf(SampleRole role) => role == SampleRole.Paired ? 2 * (Pairs?.Count ?? 0) : Batch - (Pairs?.Count ?? 0);
+    public int CountOf(SampleRole role) => role == SampleRole.Paired ? 2 * (Pairs?.Count ?? 0) : Batch - (Pairs?.Count ?? 0) - Prior;
 
     /// <summary>
     /// The reference model's latents of a source, [batch, channels, height, width]; only for sources that depend on a prediction.

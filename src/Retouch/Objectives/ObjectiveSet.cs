@@ -28,13 +28,15 @@ public sealed class ObjectiveSet
     /// for a single process.</param>
     /// <param name="clock">Receives the <see cref="DecodePhases"/>, or null.</param>
     /// <param name="resolution">Training size over the model's native size; scale of thresholds and feature windows.</param>
+    /// <param name="prior">Weight of the loss of prior samples, or null without such samples.</param>
     /// <exception cref="UsageException">The options do not fit the decoder, or there is none.</exception>
     public ObjectiveSet(
         ObjectiveOptions options,
         IAutoencoder? autoencoder,
         Func<double, double>? average = null,
         PhaseClock? clock = null,
-        double resolution = 1
+        double resolution = 1,
+        double? prior = null
     )
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -42,10 +44,10 @@ public sealed class ObjectiveSet
             throw new UsageException(
                 "objective: a term decodes latents, but the model has no autoencoder; give a model folder with a 'vae'."
             );
-        List<ILatentObjective> latent =
-            options.DiffusionWeight > 0
-                ? [new LatentObjective(options.DiffusionWeight, new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5))]
-                : [];
+        var weighting = new LossWeighting(options.LatentWeighting, options.MinSnrGamma ?? 5);
+        List<ILatentObjective> latent = options.DiffusionWeight > 0 ? [new LatentObjective(options.DiffusionWeight, weighting)] : [];
+        if (prior is { } ofPrior)
+            latent.Add(new PriorObjective(ofPrior, weighting));
         List<IDecodedObjective> decoded = [];
         if (options.Perceptual is { } perceptual)
             decoded.Add(new LatentPerceptualObjective(perceptual, autoencoder!, resolution: resolution));
@@ -145,7 +147,12 @@ public sealed class ObjectiveSet
     private static double DivisorOf(Term term, ObjectiveInputs inputs)
     {
         if (term.Decoded is not { } decoded)
-            return term.Objective is LatentPreferenceObjective ? inputs.Pairs?.Count ?? 0 : inputs.CountOf(SampleRole.Imitated);
+            return term.Objective switch
+            {
+                LatentPreferenceObjective => inputs.Pairs?.Count ?? 0,
+                PriorObjective => inputs.Prior,
+                _ => inputs.CountOf(SampleRole.Imitated),
+            };
         var objective = (IDecodedObjective)term.Objective;
         var active = decoded.Losses.Active;
         var count =
@@ -203,7 +210,7 @@ public sealed class ObjectiveSet
                     weight.Observe(_average(weight.OfGradients ? squared[k] ?? 0 : raw[k]), weight.OfGradients ? pull : others);
                 health.Ratio($"{name}/weight", weights[k], 1);
             }
-            else if (k != _anchor && recorded)
+            else if (k != _anchor && recorded && terms[k].Objective is not PriorObjective)
             {
                 _watch.Observe(name, norm, anchor, weighted[k], weighted.Sum());
             }

@@ -99,7 +99,8 @@ public sealed class LatentWeightedObjective(TermWeight weight) : ILatentObjectiv
     public Tensor Evaluate(ObjectiveInputs inputs, HealthLog health)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        var errors = inputs.Imitated(inputs.Noisy.Value - inputs.Remix).Square();
-        return inputs.Mask is { } mask ? mask.MeanOf(errors).Mean() : errors.Mean();
+        if (inputs.Mask is { } mask)
+            return inputs.Imitated(mask.MeanOf((inputs.Noisy.Value - inputs.Remix).Square())).Mean();
+        return inputs.Imitated(inputs.Noisy.Value - inputs.Remix).Square().Mean();
     }
 }

@@ -63,7 +63,8 @@ internal static class RunSummary
             { Parquet: { } tables } => $"{string.Join(", ", tables)}: {count} pictures",
             _ => $"{count} procedural scenes",
         };
-        var extra = data.Singles is null ? "" : $" and {Figures.Count(data.Singles.Source.Count)} single pictures";
+        var kind = options.Data.Prior is null ? "single" : "prior";
+        var extra = data.Singles is null ? "" : $" and {Figures.Count(data.Singles.Source.Count)} {kind} pictures";
         var classes = data.Source.Classes.Count is > 1 and var n ? $" in {n} classes" : "";
         var size = options.Data.Buckets is { } buckets
             ? $"{buckets.Sizes(options.Data.Side).Count} sizes of about {options.Data.Side} × {options.Data.Side} pixels"
@@ -115,6 +116,8 @@ internal static class RunSummary
 
         if (objective.DiffusionWeight > 0)
             yield return string.Create(CultureInfo.InvariantCulture, $"latent ({objective.DiffusionWeight:G})");
+        if (options.Data.Prior is { } prior)
+            yield return string.Create(CultureInfo.InvariantCulture, $"prior ({prior.Weight:G})");
         if (objective.Perceptual is { } perceptual)
             yield return $"lpl ({Weight(perceptual.Weight)})";
         if (objective.Pixel is { } pixel)

@@ -1,10 +1,11 @@
 using Retouch.Data;
+using Retouch.Images;
 using Retouch.Torch;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>Single samples in batches of pairs, from a separate data set.</summary>
+/// <summary>Single samples in batches of pairs, or prior samples, from a separate data set.</summary>
 /// <param name="source">Pictures of the data set.</param>
 /// <param name="count">Single samples per batch.</param>
 /// <param name="seed">Seed of their order and crops.</param>
@@ -26,6 +27,9 @@ internal sealed class SingleSamples(IPictureSource source, int count, ulong seed
     /// <summary>Pictures of the data set.</summary>
     public IPictureSource Source => source;
 
+    /// <summary>Samples per batch.</summary>
+    public int Count => count;
+
     /// <summary>Unusable pictures.</summary>
     public Quarantine Quarantine { get; } = new(source.Count, maxBadShare);
 
@@ -39,9 +43,9 @@ internal sealed class SingleSamples(IPictureSource source, int count, ulong seed
         );
 }
 
-/// <summary>Batches of pairs followed by single samples.</summary>
-/// <param name="pairs">Endless prefetcher of pairs; disposed with this object.</param>
-/// <param name="singles">Endless prefetcher of single samples; disposed with this object.</param>
+/// <summary>Batches of pairs followed by single samples, or of pictures followed by prior samples.</summary>
+/// <param name="pairs">Endless prefetcher of pairs or pictures; disposed with this object.</param>
+/// <param name="singles">Endless prefetcher of single or prior samples; disposed with this object.</param>
 /// <param name="device">Device of the tensors.</param>
 internal sealed class MixedBatches(Prefetcher pairs, Prefetcher singles, Device device) : IBatchSource
 {
@@ -57,9 +61,12 @@ internal sealed class MixedBatches(Prefetcher pairs, Prefetcher singles, Device 
         var second = singles.Next(CancellationToken.None) ?? throw new InvalidOperationException(Ended);
         using var scope = TensorScope.Enter();
         var images = scope.Keep(Ops.Cat([first.ToTensor(), second.ToTensor()], 0).To(device));
+        var masks = PictureTensors.OfMasks([.. first.Masks, .. second.Masks], first.Width, first.Height);
         return new TrainingBatch(images, null, [.. first.Samples, .. second.Samples], [.. first.Frames, .. second.Frames], first.Next)
         {
             Pairs = first.Pairs,
+            Prior = first.Pairs > 0 ? 0 : second.Count,
+            Masks = masks is null ? null : scope.Keep(masks.To(device)),
         };
     }
 

@@ -34,7 +34,8 @@ internal sealed class TrainingData
         if (singles is not null)
         {
             var seed = SplitMix64.Derive(options.Seed, SinglesPurpose);
-            Singles = new SingleSamples(singles, options.Batch.Extra, seed, framing, options.Data.MaxBadShare);
+            var count = options.Data.Prior is { } prior ? prior.Size ?? options.Batch.Size : options.Batch.Extra;
+            Singles = new SingleSamples(singles, count, seed, framing, options.Data.MaxBadShare);
         }
     }
 
@@ -47,7 +48,7 @@ internal sealed class TrainingData
     /// <summary>Loads samples.</summary>
     public SampleLoader Loader { get; }
 
-    /// <summary>Single samples beside pairs, or null.</summary>
+    /// <summary>Single samples beside pairs, or prior samples beside pictures, or null.</summary>
     public SingleSamples? Singles { get; }
 
     /// <summary>Unusable pictures of <see cref="Source"/>.</summary>
@@ -59,10 +60,15 @@ internal sealed class TrainingData
     /// <summary>Number of unusable pictures so far.</summary>
     public int Unusable => Quarantine.Pictures.Count + (Singles?.Quarantine.Pictures.Count ?? 0);
 
-    /// <summary>Opens the sources of the options: pictures or pairs, and single samples beside pairs.</summary>
+    /// <summary>Opens the sources of the options: pictures or pairs, and single or prior samples beside them.</summary>
     /// <param name="options">Resolved options.</param>
     public static (IPictureSource Source, IPictureSource? Singles) Open(TrainingOptions options) =>
-        (OpenSource(options.Data, FramingOf(options)), options.Batch.Extra > 0 ? OpenFolder(options.Data) : null);
+        (
+            OpenSource(options.Data, FramingOf(options)),
+            options.Data.Prior is { } prior ? OpenPrior(prior)
+            : options.Batch.Extra > 0 ? OpenFolder(options.Data)
+            : null
+        );
 
     /// <summary>Creates the data of a run.</summary>
     /// <param name="options">Resolved options.</param>
@@ -102,6 +108,12 @@ internal sealed class TrainingData
 
     private static ImageFolder OpenFolder(DataOptions data) =>
         ImageFolder.OpenSplit(data.Folder!, data.Split, readsMasks: data.Masks is not null);
+
+    private static IPictureSource OpenPrior(PriorOptions prior)
+    {
+        var source = ImageFolder.OpenSplit(prior.Folder, null);
+        return prior.Prompt is { } prompt ? RecaptionedPictures.With(source, prompt) : source;
+    }
 
     private static IPictureSource OpenSource(DataOptions data, Framing framing)
     {

@@ -45,7 +45,7 @@ public sealed partial class TrainingRun
             ? TrainingData.Of(
                 _options,
                 ChosenPictures.First(_data.Source, TrainingPlan.StepsTaken * _options.Batch.Size * _options.Batch.Accumulate),
-                null
+                _data.Singles?.Source
             )
             : _data;
         _task.Prepare([.. part.Sources, .. Sources.Skip(_data.Sources.Count)], static _ => { }, null, cancellation);

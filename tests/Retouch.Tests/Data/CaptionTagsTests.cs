@@ -132,7 +132,7 @@ public class CaptionTagsTests
     [Fact]
     public void Every_use_of_a_sample_draws_one_of_its_variants()
     {
-        var source = TaggedCaptions.Of(
+        var source = RecaptionedPictures.With(
             new Captioned("a, b, c, d"),
             new CaptionTags
             {
@@ -153,7 +153,7 @@ public class CaptionTagsTests
     [Fact]
     public void Several_captions_have_variants_each()
     {
-        var source = TaggedCaptions.Of(new Captioned("a, b", "c, d, e"), new CaptionTags { Shuffle = true, Variants = 40 });
+        var source = RecaptionedPictures.With(new Captioned("a, b", "c, d, e"), new CaptionTags { Shuffle = true, Variants = 40 });
         Assert.Equal(80, source[0].AllCaptions.Count);
         Assert.Equal(2 + 6, source[0].AllCaptions.Distinct().Count());
         Assert.False(source is IPairSource);
@@ -171,7 +171,7 @@ public class CaptionTagsTests
             Dropout = dropout,
             Keep = keep,
         };
-        var error = Assert.Throws<InputException>(() => TaggedCaptions.Require(new Captioned(caption), tags));
+        var error = Assert.Throws<InputException>(() => RecaptionedPictures.Require(new Captioned(caption), tags));
         Assert.Contains($"The first is '{caption}'", error.Message);
     }
 

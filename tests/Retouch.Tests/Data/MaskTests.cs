@@ -146,7 +146,8 @@ public sealed class MaskTests : IDisposable
         [
             ChosenPictures.Of(source, [0, 1, 2]),
             RelabelledPictures.Of(source, [1, 0]),
-            TaggedCaptions.Of(source, new()),
+            RecaptionedPictures.With(source, new CaptionTags()),
+            RecaptionedPictures.With(source, "a caption"),
             new CachedPictures(source, 0, 1000),
         ];
         int?[] levels = [.. Enumerable.Range(0, 3).Select(k => (int?)source.LoadMask(k)?.Pixels[0])];

@@ -56,14 +56,14 @@ internal sealed record HeldOutSplit(IPictureSource Training, IPictureSource? Sin
     {
         if (options.Data.Captions?.ToTags(options.Seed) is not { } tags)
             return this;
-        TaggedCaptions.Require(Training, tags);
+        RecaptionedPictures.Require(Training, tags);
         string[] how = [.. tags.Shuffle ? ["shuffled"] : Array.Empty<string>(), .. tags.Dropout > 0 ? ["dropped"] : Array.Empty<string>()];
         note($"Each caption has {tags.Variants} variants with tags {string.Join(" and ", how)} (data.captions).");
         return this with
         {
-            Training = TaggedCaptions.Of(Training, tags),
-            Singles = Singles is null ? null : TaggedCaptions.Of(Singles, tags),
-            HeldOut = HeldOut is null ? null : TaggedCaptions.Of(HeldOut, tags.InOrder),
+            Training = RecaptionedPictures.With(Training, tags),
+            Singles = Singles is null ? null : RecaptionedPictures.With(Singles, tags),
+            HeldOut = HeldOut is null ? null : RecaptionedPictures.With(HeldOut, tags.InOrder),
         };
     }
 

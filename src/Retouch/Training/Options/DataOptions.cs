@@ -34,6 +34,9 @@ public sealed record DataOptions
     /// </summary>
     public MaskOptions? Masks { get; init; }
 
+    /// <summary>Prior preservation (DreamBooth): prior pictures in every batch. Default: none.</summary>
+    public PriorOptions? Prior { get; init; }
+
     /// <summary>Shuffled and dropped tags of captions. Default: captions as they are.</summary>
     public CaptionOptions? Captions { get; init; }
 
@@ -140,6 +143,12 @@ public sealed record DataOptions
             "data.masks needs data.folder or data.shards, without data.pairs"
         );
         check.That(Masks is null || !CacheLatents, "data.masks needs pictures with their masks; it does not support data.cacheLatents");
+        Prior?.Validate(check.Under(nameof(Prior)));
+        check.That(
+            Prior is null || (Pairs is null && Buckets is null && !CacheLatents),
+            "data.prior reads pictures of one size beside those of the data: it does not support data.pairs, data.buckets or "
+                + "data.cacheLatents"
+        );
         Captions?.Validate(check.Under(nameof(Captions)));
         if (Size is { } side)
             Buckets?.Validate(side, check.Under(nameof(Buckets)));

@@ -118,6 +118,7 @@ public sealed record TrainingOptions
             ) with
             {
                 Cache = Absolute(Data.Cache),
+                Prior = Data.Prior is { } prior ? prior with { Folder = System.IO.Path.GetFullPath(prior.Folder) } : null,
                 Size = Data.Size ?? NativeSize.Of(this),
             },
             Optimiser = Optimiser with { LearningRate = Optimiser.LearningRate ?? LearningRates.Of(this) },
@@ -228,6 +229,7 @@ public sealed record TrainingOptions
         check.That(Data.Buckets is null, "data.buckets is for denoisers; an autoencoder is trained on square pictures");
         check.That(Data.Captions is null, "data.captions", Idle);
         check.That(Data.Masks is null, "data.masks", Idle);
+        check.That(Data.Prior is null, "data.prior", Idle);
         check.That(Objective is null, nameof(Objective), Idle);
         check.That(Lora is null, nameof(Lora), Idle);
         check.That(Times == new TimeOptions(), nameof(Times), Idle);

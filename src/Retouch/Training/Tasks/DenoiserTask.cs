@@ -52,7 +52,13 @@ public sealed class DenoiserTask : ITrainingTask
         Model = pipeline.CreateModel(options.Times.ToDensity(pipeline.DefaultDensity));
         DenoiserRules.Check(pipeline, options, Formulation, encodes: conditions is null);
         Resolution = (double)options.Data.Side / pipeline.NativeSize;
-        _objectives = new ObjectiveSet(options.Objective!, pipeline.Autoencoder, clock: clock, resolution: Resolution);
+        _objectives = new ObjectiveSet(
+            options.Objective!,
+            pipeline.Autoencoder,
+            clock: clock,
+            resolution: Resolution,
+            prior: options.Data.Prior?.Weight
+        );
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         (_accumulate, _masks) = (options.Batch.Accumulate, options.Data.Masks);
         Conditions = conditions ?? CreateConditions(pipeline, options, device);
@@ -117,7 +123,7 @@ public sealed class DenoiserTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(batch);
         var noisy = AddNoise(Encode(batch, seeds), seeds);
         var place = PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, s));
-        return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images, place, mask: MaskOf(batch));
+        return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images, place, mask: MaskOf(batch), prior: batch.Prior);
     }
 
     /// <inheritdoc/>
@@ -185,13 +191,15 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="place">Position in the run; null for a step of one batch.</param>
     /// <param name="pairs">Pair layout; null without pairs.</param>
     /// <param name="mask">Weights of the pixels in the loss; null if all are 1.</param>
+    /// <param name="prior">Number of prior samples, the last of the batch.</param>
     internal StepLoss Evaluate(
         NoisedLatent noisy,
         Condition condition,
         Tensor? images,
         StepPlace? place = null,
         PairedSamples? pairs = null,
-        LossMask? mask = null
+        LossMask? mask = null,
+        int prior = 0
     )
     {
         Denoised denoised;
@@ -203,6 +211,7 @@ public sealed class DenoiserTask : ITrainingTask
         {
             Pairs = pairs,
             Mask = mask,
+            Prior = prior,
             Position = place?.Position ?? new(0, 0, 1),
             StepLevels = place?.Levels,
         };

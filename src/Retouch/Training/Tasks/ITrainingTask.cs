@@ -84,6 +84,9 @@ public sealed record TrainingBatch(
     /// <summary>Number of pairs: the batch is [winners; losers; single samples]. 0 without pairs.</summary>
     public int Pairs { get; init; }
 
+    /// <summary>Number of prior samples, the last of the batch.</summary>
+    public int Prior { get; init; }
+
     /// <summary>Masks of the loss, [batch, 1, height, width] in [0, 1]; null if they are 1 everywhere.</summary>
     public Tensor? Masks { get; init; }
 

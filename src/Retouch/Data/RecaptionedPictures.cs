@@ -5,16 +5,13 @@ using Retouch.Images;
 
 namespace Retouch.Data;
 
-/// <summary>
-/// A source whose captions have variants (<see cref="CaptionTags"/>): <see cref="Sample.Captions"/> are the variants of all captions, of
-/// which one is drawn each time, <see cref="Sample.Caption"/> is the first caption in its order.
-/// </summary>
-internal class TaggedCaptions : IPictureSource
+/// <summary>A source with other captions, of pairs for a pair source.</summary>
+internal class RecaptionedPictures : IPictureSource
 {
     private readonly IPictureSource _source;
-    private readonly CaptionTags _tags;
+    private readonly Func<Sample, Sample> _change;
 
-    private protected TaggedCaptions(IPictureSource source, CaptionTags tags) => (_source, _tags) = (source, tags);
+    private protected RecaptionedPictures(IPictureSource source, Func<Sample, Sample> change) => (_source, _change) = (source, change);
 
     /// <inheritdoc/>
     public int Count => _source.Count;
@@ -29,13 +26,32 @@ internal class TaggedCaptions : IPictureSource
     public IReadOnlyList<string> Notes => _source.Notes;
 
     /// <inheritdoc/>
-    public Sample this[int index] => Vary(_source[index]);
+    public Sample this[int index] => Change(_source[index]);
 
-    /// <summary>Creates a source with variants; of pairs for a pair source.</summary>
+    /// <summary>
+    /// Captions with variants: <see cref="Sample.Captions"/> are the variants of all captions, of which one is drawn each time,
+    /// <see cref="Sample.Caption"/> is the first caption in its order.
+    /// </summary>
     /// <param name="source">Underlying source.</param>
     /// <param name="tags">Variants.</param>
-    public static IPictureSource Of(IPictureSource source, CaptionTags tags) =>
-        source is IPairSource pairs ? new TaggedPairs(pairs, tags) : new TaggedCaptions(source, tags);
+    public static IPictureSource With(IPictureSource source, CaptionTags tags) =>
+        Of(
+            source,
+            sample =>
+                sample.Caption is not { } first
+                    ? sample
+                    : sample with
+                    {
+                        Caption = tags.InOrder.Variant(first, 0),
+                        Captions = [.. sample.AllCaptions.SelectMany(tags.VariantsOf)],
+                    }
+        );
+
+    /// <summary>One caption for all pictures.</summary>
+    /// <param name="source">Underlying source.</param>
+    /// <param name="caption">The caption.</param>
+    public static IPictureSource With(IPictureSource source, string caption) =>
+        Of(source, sample => sample with { Caption = caption, Captions = null });
 
     /// <summary>Requires that a caption of a source has variants.</summary>
     /// <exception cref="InputException">None has.</exception>
@@ -68,19 +84,15 @@ internal class TaggedCaptions : IPictureSource
     /// <inheritdoc/>
     public SourcePicture Load(int index, int minSide = 0) => _source.Load(index, minSide);
 
-    private protected Sample Vary(Sample sample) =>
-        sample.Caption is not { } first
-            ? sample
-            : sample with
-            {
-                Caption = _tags.InOrder.Variant(first, 0),
-                Captions = [.. sample.AllCaptions.SelectMany(_tags.VariantsOf)],
-            };
+    private static IPictureSource Of(IPictureSource source, Func<Sample, Sample> change) =>
+        source is IPairSource pairs ? new RecaptionedPairs(pairs, change) : new RecaptionedPictures(source, change);
 
-    private sealed class TaggedPairs(IPairSource pairs, CaptionTags tags) : TaggedCaptions(pairs, tags), IPairSource
+    private protected Sample Change(Sample sample) => _change(sample);
+
+    private sealed class RecaptionedPairs(IPairSource pairs, Func<Sample, Sample> change) : RecaptionedPictures(pairs, change), IPairSource
     {
         /// <inheritdoc/>
-        public Sample Loser(int index) => Vary(pairs.Loser(index));
+        public Sample Loser(int index) => Change(pairs.Loser(index));
 
         /// <inheritdoc/>
         public SourcePicture LoadLoser(int index, int minSide = 0) => pairs.LoadLoser(index, minSide);
