@@ -51,8 +51,6 @@ missing_packages() {
   command -v g++ >/dev/null || echo g++
   command -v make >/dev/null || command -v ninja >/dev/null || echo make
   command -v cmake >/dev/null || echo cmake
-  command -v pkg-config >/dev/null || echo pkg-config
-  { command -v pkg-config >/dev/null && pkg-config --exists vips; } || echo libvips-dev
   if [ -z "${RETOUCH_LIBTORCH:-}" ]; then
     if [ -n "${want_cuda:-}" ]; then
       has_library 'libtorch_cuda\.so' || echo libtorch-cuda-dev
@@ -75,9 +73,6 @@ remedy_of() {
       echo "Debian 12 and later have it; elsewhere take Python's torch (python3 -m venv ~/torch && ~/torch/bin/pip install torch) and set" \
         "RETOUCH_LIBTORCH to its folder, ~/torch/lib/python3*/site-packages/torch" ;;
     libopenblas0) echo "install another OpenBLAS, as libopenblas-dev, or set RETOUCH_LIBTORCH to a libtorch that brings its own" ;;
-    libvips-dev)
-      echo "on Ubuntu it is in the section universe: add-apt-repository universe; elsewhere install libvips 8.13 or later with its" \
-        "headers" ;;
     *) echo "install what it provides in this system's own way, and put it on the PATH" ;;
   esac
 }
@@ -184,7 +179,7 @@ native_fingerprint() {
     fingerprint native eng/build-native.sh
     printf '%s\n' "${RETOUCH_LIBTORCH:-}" "${RETOUCH_CACHE:-}"
     stat -L -c '%n %s %Y' "${RETOUCH_LIBTORCH:-/nowhere}"/lib/libtorch_cpu.so "${RETOUCH_LIBTORCH:-/nowhere}"/build-version \
-      /usr/lib/*/libtorch_cpu.so /usr/lib/*/libvips.so 2>/dev/null
+      /usr/lib/*/libtorch_cpu.so 2>/dev/null
   } | sha256sum | cut -c1-16
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the native libraries, links artifacts/native/current to their folder, and prints it.
 #
-#   eng/build-native.sh [all|torch|images]      (default: all)
+#   eng/build-native.sh [all|torch]      (default: all)
 #
 # A part is built once for each combination of its sources, compiler and linked library, and cached in
 # ${RETOUCH_CACHE:-$HOME/.cache/retouch}/native. A second run without changes only hashes the sources.
@@ -22,9 +22,9 @@ say() { echo "build-native: $*" >&2; }
 fail() { say "$*"; exit 4; }
 
 case $wanted in
-  all|torch|images) ;;
-  -h|--help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-  *) say "unknown part '$wanted'; give all, torch or images"; exit 2 ;;
+  all|torch) ;;
+  -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+  *) say "unknown part '$wanted'; give all or torch"; exit 2 ;;
 esac
 if [[ -n $libtorch ]]; then
   [[ -d $libtorch/lib ]] \
@@ -68,7 +68,6 @@ warn_of_version() {
 against() {
   case $1 in
     torch) echo "torch $(torch_version) at ${libtorch:-the system}" ;;
-    images) echo "vips $(pkg-config --modversion vips 2>/dev/null || echo missing)" ;;
   esac
 }
 
@@ -121,7 +120,7 @@ exec 9>"$cache/.lock"
 command -v flock >/dev/null && flock 9
 
 parts=() keys=()
-for part in torch images; do
+for part in torch; do
   if [[ ! -f $root/native/$part/CMakeLists.txt ]]; then
     [[ $wanted != "$part" ]] || fail "native/$part has no CMakeLists.txt"
     continue

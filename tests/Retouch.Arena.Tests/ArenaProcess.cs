@@ -5,7 +5,18 @@ namespace Retouch.Arena.Tests;
 /// <summary>The built command line in a separate process.</summary>
 internal static class ArenaProcess
 {
-    public static Process Start(params string[] arguments)
+    /// <summary>File of the system's libvips, which loads the system's SQLite; null without one.</summary>
+    public static string? SystemLibvips =>
+        Directory.Exists("/usr/lib")
+            ? Directory
+                .EnumerateFiles("/usr/lib", "libvips.so.42", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 })
+                .FirstOrDefault()
+            : null;
+
+    public static Process Start(params string[] arguments) => StartWith(null, arguments);
+
+    /// <summary>Starts with another libvips.</summary>
+    public static Process StartWith(string? libvips, params string[] arguments)
     {
         // Background jobs of a script ignore SIGINT, and child processes would inherit that.
         var start = new ProcessStartInfo("env")
@@ -20,6 +31,7 @@ internal static class ArenaProcess
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         start.Environment["RETOUCH_ARENA_TOKEN"] = null;
+        start.Environment["RETOUCH_LIBVIPS"] = libvips;
         return Process.Start(start)!;
     }
 

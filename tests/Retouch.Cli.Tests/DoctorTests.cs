@@ -5,7 +5,7 @@ namespace Retouch.Cli.Tests;
 /// <summary>The doctor reports all problems and survives them.</summary>
 public sealed class DoctorTests : IDisposable
 {
-    private static readonly string[] Libraries = ["libretouch_torch.so", "libretouch_images.so"];
+    private const string Library = "libretouch_torch.so";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("retouch-doctor-").FullName;
 
@@ -46,7 +46,7 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains("libtorch", Detail(checks["libtorch"]));
         Assert.True(root.GetProperty("torch").GetProperty("matmulGflops").GetDouble() > 0);
         Assert.Equal(
-            ["JPEG", "PNG", "WebP", "TIFF"],
+            ["JPEG", "PNG", "WebP", "TIFF", "GIF", "AVIF"],
             root.GetProperty("pictures").GetProperty("loaders").EnumerateArray().Select(kind => kind.GetString())
         );
         Assert.All(checks.Values, check => Assert.Equal(State(check) != "ok", check.TryGetProperty("remedy", out _)));
@@ -66,7 +66,7 @@ public sealed class DoctorTests : IDisposable
     public void An_empty_native_folder_is_reported()
     {
         var found = Examine(new() { ["RETOUCH_NATIVE"] = _folder });
-        AssertUnusable(found, "Native folder", "libtorch", "Pictures");
+        AssertUnusable(found, "Native folder", "libtorch");
         Assert.Contains(_folder, Detail(found.Checks["Native folder"]));
     }
 
@@ -74,16 +74,17 @@ public sealed class DoctorTests : IDisposable
     public void A_missing_native_folder_is_reported()
     {
         var found = Examine(new() { ["RETOUCH_NATIVE"] = Path.Combine(_folder, "none") });
-        AssertUnusable(found, "Native folder", "libtorch", "Pictures");
+        AssertUnusable(found, "Native folder", "libtorch");
     }
 
     [Fact]
     public void Files_other_than_libraries_are_reported()
     {
-        foreach (var library in Libraries)
-            File.WriteAllText(Path.Combine(_folder, library), "not a library");
-        var found = Examine(new() { ["RETOUCH_NATIVE"] = _folder });
+        var file = Path.Combine(_folder, Library);
+        File.WriteAllText(file, "not a library");
+        var found = Examine(new() { ["RETOUCH_NATIVE"] = _folder, ["RETOUCH_LIBVIPS"] = file });
         AssertUnusable(found, "libtorch", "Pictures");
+        Assert.Contains($"RETOUCH_LIBVIPS={file} cannot be loaded", Detail(found.Checks["Pictures"]));
         Assert.Contains("file too short", Detail(found.Checks["libtorch"]));
         Assert.Contains("RETOUCH_NATIVE", found.Checks["libtorch"].GetProperty("remedy").GetString());
     }
@@ -93,13 +94,36 @@ public sealed class DoctorTests : IDisposable
     public void Truncated_libraries_kill_the_probe_but_not_the_doctor()
     {
         var whole = Examine().Root;
-        foreach (var (library, facts) in Libraries.Zip((string[])["torch", "pictures"]))
+        var libraries = new Dictionary<string, string>
         {
-            var bytes = File.ReadAllBytes(whole.GetProperty(facts).GetProperty("library").GetString()!);
-            File.WriteAllBytes(Path.Combine(_folder, library), bytes[..(bytes.Length / 2)]);
+            ["RETOUCH_NATIVE"] = whole.GetProperty("torch").GetProperty("library").GetString()!,
+            ["RETOUCH_LIBVIPS"] = whole.GetProperty("pictures").GetProperty("libvips").GetString()!,
+        };
+        foreach (var path in libraries.Values)
+        {
+            var bytes = File.ReadAllBytes(path);
+            File.WriteAllBytes(Path.Combine(_folder, Path.GetFileName(path)), bytes[..(bytes.Length / 2)]);
         }
 
-        AssertUnusable(Examine(new() { ["RETOUCH_NATIVE"] = _folder }), "libtorch", "Pictures");
+        var vips = Path.Combine(_folder, Path.GetFileName(libraries["RETOUCH_LIBVIPS"]));
+        AssertUnusable(Examine(new() { ["RETOUCH_NATIVE"] = _folder, ["RETOUCH_LIBVIPS"] = vips }), "libtorch", "Pictures");
+    }
+
+    [Fact]
+    public void Another_libvips_is_used_if_it_is_named()
+    {
+        var system = Directory.Exists("/usr/lib")
+            ? Directory
+                .EnumerateFiles("/usr/lib", "libvips.so.42", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 })
+                .FirstOrDefault()
+            : null;
+        if (system is null)
+            return;
+        var (code, checks, root) = Examine(new() { ["RETOUCH_LIBVIPS"] = system });
+        Assert.Equal((0, "ok"), (code, State(checks["Pictures"])));
+        Assert.StartsWith("/usr/lib/", root.GetProperty("pictures").GetProperty("libvips").GetString());
+        var whole = Examine().Root.GetProperty("pictures");
+        Assert.NotEqual(whole.GetProperty("libvips").GetString(), root.GetProperty("pictures").GetProperty("libvips").GetString());
     }
 
     [Fact]

@@ -30,7 +30,7 @@ public sealed class InstalledProgramTests : IDisposable
         Provide($"echo building >&2; echo run >>'{_folder}/runs'; echo '{libraries}'");
         var (code, output, error) = Run("doctor", "--json");
         Assert.Equal((0, "building\n"), (code, error));
-        Assert.Contains($"\"{libraries}: libretouch_images.so", output, StringComparison.Ordinal);
+        Assert.Contains($"\"{libraries}: libretouch_torch.so", output, StringComparison.Ordinal);
         // Processes of the program inherit the folder.
         Assert.Single(File.ReadAllLines(Path.Combine(_folder, "runs")));
     }

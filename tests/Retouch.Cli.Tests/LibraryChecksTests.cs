@@ -139,8 +139,16 @@ public class LibraryChecksTests
     [Fact]
     public void A_libvips_without_a_loader_is_reported()
     {
-        var check = LibraryChecks.Pictures(new("8.14.1", "/n/l.so", null, ["JPEG", "PNG", "TIFF"], ["WebP"]), null);
+        var check = LibraryChecks.Pictures(new("8.14.1", null, ["JPEG", "PNG", "TIFF"], ["WebP", "HEIC"]), null);
         Assert.Equal(CheckState.Slow, check.State);
-        Assert.Contains("lacks WebP", check.Detail);
+        Assert.Contains("lacks WebP, HEIC", check.Detail);
+    }
+
+    [Fact]
+    public void A_libvips_without_HEIC_is_complete()
+    {
+        var check = LibraryChecks.Pictures(new("8.18.7", "/n/libvips.so.42", ["JPEG", "AVIF"], ["HEIC"]), null);
+        Assert.Equal((CheckState.Ok, null), (check.State, check.Remedy));
+        Assert.Contains("lacks HEIC", check.Detail);
     }
 }

@@ -64,19 +64,16 @@ internal static class LibraryChecks
         return [Libtorch(facts), Blas(facts), Threads(facts), GpuChecks.Cuda(facts), GpuChecks.Card(facts)];
     }
 
-    /// <summary>libvips and its file formats.</summary>
+    /// <summary>libvips and its file formats. HEIC is optional: the libvips of this program has no decoder for it.</summary>
     public static Check Pictures(PictureFacts? facts, string? failure)
     {
         if (facts is null)
-            return new("Pictures", CheckState.Missing, failure ?? "not found", Mend("libvips-dev"));
-        var detail = $"libvips {facts.VipsVersion} ({facts.Libvips ?? facts.Library}) reads {string.Join(", ", facts.Loaders)}";
-        return facts.LackedLoaders.Count > 0
-            ? new(
-                "Pictures",
-                CheckState.Slow,
-                $"{detail}; lacks {string.Join(", ", facts.LackedLoaders)}",
-                "Use Debian's libvips42, which reads all of them."
-            )
+            return new("Pictures", CheckState.Missing, failure ?? "not found", "Build again with './retouch', or unset RETOUCH_LIBVIPS.");
+        var detail = $"libvips {facts.VipsVersion} ({facts.Libvips ?? "unknown path"}) reads {string.Join(", ", facts.Loaders)}";
+        if (facts.LackedLoaders.Count > 0)
+            detail += $"; lacks {string.Join(", ", facts.LackedLoaders)}";
+        return facts.LackedLoaders.Any(static format => format != "HEIC")
+            ? new("Pictures", CheckState.Slow, detail, "Unset RETOUCH_LIBVIPS: the libvips of this program reads all of them but HEIC.")
             : new("Pictures", CheckState.Ok, detail);
     }
 

@@ -30,7 +30,7 @@ public sealed record NativeFile(nint Handle, string Path)
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
             throw new EnvironmentException(
-                $"The native library '{path}' cannot be loaded: {Reason(e.Message)} {remedy} Then run 'retouch doctor'.",
+                $"The native library '{path}' cannot be loaded: {Reason(e)} {remedy} Then run 'retouch doctor'.",
                 e
             );
         }
@@ -77,10 +77,11 @@ public sealed record NativeFile(nint Handle, string Path)
     /// <summary>
     /// Extracts the dynamic loader's error from .NET's long message, which also lists debugging advice and all attempts.
     /// </summary>
-    private static string Reason(string message)
+    public static string Reason(Exception failure)
     {
+        ArgumentNullException.ThrowIfNull(failure);
         string[] telling = ["cannot open shared object", "undefined symbol", "file too short", "invalid ELF"];
-        var lines = message.Split('\n');
+        var lines = failure.Message.Split('\n');
         var line = lines.FirstOrDefault(line => telling.Any(line.Contains)) ?? lines[0];
         return line.Trim().TrimEnd('.') + ".";
     }

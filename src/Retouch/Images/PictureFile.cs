@@ -5,8 +5,8 @@ using Retouch.Images.Interop;
 namespace Retouch.Images;
 
 /// <summary>
-/// Reads and writes picture files. The format is detected from the content, not the name: JPEG, PNG, WebP, TIFF and BMP, and with the
-/// respective libvips loaders GIF, AVIF and HEIC. EXIF rotation is applied; grey, palette, 16-bit, CMYK and ICC colours are converted
+/// Reads and writes picture files. The format is detected from the content, not the name: JPEG, PNG, WebP, TIFF, BMP, GIF and AVIF, and
+/// HEIC if libvips has a decoder for it. EXIF rotation is applied; grey, palette, 16-bit, CMYK and ICC colours are converted
 /// to 8-bit sRGB; alpha is composited over white. Corrupt, truncated and oversized files are refused with the reason.
 /// </summary>
 public static class PictureFile
@@ -22,29 +22,34 @@ public static class PictureFile
             ".tif",
             ".tiff",
             ".bmp",
-            .. NativePictures.Reads(PictureFormat.Gif) ? (string[])[".gif"] : [],
-            .. NativePictures.Reads(PictureFormat.Heif) ? (string[])[".avif", ".heic", ".heif"] : [],
+            .. VipsLibrary.Reads(PictureFormat.Gif) ? (string[])[".gif"] : [],
+            .. VipsLibrary.Reads(PictureFormat.Heif) ? (string[])[".avif"] : [],
+            .. VipsLibrary.ReadsHevc ? (string[])[".heic", ".heif"] : [],
         ]
     );
 
     /// <summary>Lower-case extensions of the files that are treated as pictures in a folder.</summary>
-    /// <exception cref="EnvironmentException">The native library is missing or does not load.</exception>
+    /// <exception cref="EnvironmentException">libvips is missing or does not load.</exception>
     public static IReadOnlyList<string> Extensions => Readable.Value;
 
-    /// <summary>Version of libvips, e.g. 8.14.1.</summary>
-    /// <exception cref="EnvironmentException">The native library is missing or does not load.</exception>
-    public static string LibraryVersion => NativePictures.VipsVersion;
+    /// <summary>Version of libvips, e.g. 8.18.7.</summary>
+    /// <exception cref="EnvironmentException">libvips is missing or does not load.</exception>
+    public static string LibraryVersion => VipsLibrary.Version;
 
-    /// <summary>File path of the native library.</summary>
-    /// <exception cref="EnvironmentException">The native library is missing or does not load.</exception>
-    public static string LibraryPath => ImagesLibrary.LoadedFrom;
+    /// <summary>Whether libvips has a loader for a format; for HEIC see <see cref="ReadsHeic"/>.</summary>
+    /// <exception cref="EnvironmentException">libvips is missing or does not load.</exception>
+    public static bool Reads(PictureFormat format) => format == PictureFormat.Bmp || VipsLibrary.Reads(format);
+
+    /// <summary>Whether libvips has a decoder for HEIC, whose container is that of AVIF.</summary>
+    /// <exception cref="EnvironmentException">libvips is missing or does not load.</exception>
+    public static bool ReadsHeic => VipsLibrary.ReadsHevc;
 
     /// <summary>Whether a file name has a picture extension, ignoring case.</summary>
     public static bool HasPictureExtension(string path) => Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Reads a picture.</summary>
     /// <exception cref="InputException">The file does not exist or is not a readable picture.</exception>
-    /// <exception cref="EnvironmentException">The native library is missing.</exception>
+    /// <exception cref="EnvironmentException">libvips is missing or does not load.</exception>
     public static Picture Load(string path, PictureReading? reading = null) => LoadWithInfo(path, reading).Picture;
 
     /// <summary>Reads a picture and its header.</summary>
@@ -67,7 +72,7 @@ public static class PictureFile
             data,
             name,
             reading,
-            static (d, r) => BmpReader.Recognises(d) ? BmpReader.Probe(d, r.MaxPixels) : NativePictures.Probe(d, r)
+            static (d, r) => BmpReader.Recognises(d) ? BmpReader.Probe(d, r.MaxPixels) : VipsDecoder.Probe(d, r)
         );
     }
 
@@ -80,7 +85,7 @@ public static class PictureFile
             data,
             name,
             reading,
-            static (d, r) => BmpReader.Recognises(d) ? BmpReader.Read(d, r.MaxPixels) : NativePictures.Decode(d, r)
+            static (d, r) => BmpReader.Recognises(d) ? BmpReader.Read(d, r.MaxPixels) : VipsDecoder.Decode(d, r)
         );
     }
 
@@ -96,7 +101,7 @@ public static class PictureFile
         ArgumentOutOfRangeException.ThrowIfGreaterThan(quality, 100);
         if (format is not (PictureFormat.Jpeg or PictureFormat.Png or PictureFormat.WebP))
             throw new ArgumentException($"{format} is read-only; choose Jpeg, Png or WebP.", nameof(format));
-        return NativePictures.Encode(picture, format, quality);
+        return VipsEncoder.Encode(picture, format, quality);
     }
 
     /// <summary>Writes a picture atomically, in the format of the extension of <paramref name="path"/>.</summary>

@@ -18,10 +18,10 @@ public enum PictureFormat
     /// <summary>Uncompressed Windows bitmap; read only.</summary>
     Bmp = 5,
 
-    /// <summary>GIF, the first frame of an animation; read only, if libvips has a loader.</summary>
+    /// <summary>GIF, the first frame of an animation; read only.</summary>
     Gif = 6,
 
-    /// <summary>AVIF and HEIC; read only, if libvips has a loader.</summary>
+    /// <summary>AVIF, and HEIC if libvips has a decoder for it; read only.</summary>
     Heif = 7,
 }
 

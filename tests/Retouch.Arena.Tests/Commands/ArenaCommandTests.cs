@@ -10,11 +10,16 @@ public sealed class ArenaCommandTests : IDisposable
 
     public void Dispose() => _study.Dispose();
 
-    [Fact]
+    [Theory]
     [Trait("speed", "slow")]
-    public async Task A_study_is_served_judged_read_and_exported()
+    [InlineData(false)]
+    [InlineData(true)] // with the system's SQLite in the process
+    public async Task A_study_is_served_judged_read_and_exported(bool withSystemLibvips)
     {
-        using var process = ArenaProcess.Start(
+        if (withSystemLibvips && ArenaProcess.SystemLibvips is null)
+            return;
+        using var process = ArenaProcess.StartWith(
+            withSystemLibvips ? ArenaProcess.SystemLibvips : null,
             "arena",
             _study.Folder,
             "--port",

@@ -85,4 +85,31 @@ public sealed class DatabaseTests : IDisposable
         writing.Rollback();
         Assert.Equal(1, waiting.GetAwaiter().GetResult());
     }
+
+    [Fact]
+    public void Settings_for_durability_are_active()
+    {
+        using var database = Database.Open(File, create: true);
+        database.Execute("CREATE TABLE t (a)");
+        Assert.Equal(7, database.Insert("INSERT INTO t (rowid, a) VALUES (7, $1) RETURNING rowid", "x"));
+        Assert.Equal("wal", database.Query("PRAGMA journal_mode", static row => row.GetString(0))[0]);
+        Assert.Equal(2, database.Query("PRAGMA synchronous", static row => row.GetInt64(0))[0]);
+    }
+
+    [Fact]
+    public void A_failed_transaction_is_rolled_back()
+    {
+        using var database = Database.Open(File, create: true);
+        database.Execute("CREATE TABLE t (a)");
+        Assert.Throws<FormatException>(() =>
+            database.Transaction<int>(() =>
+            {
+                database.Execute("INSERT INTO t VALUES (1)");
+                throw new FormatException();
+            })
+        );
+        Assert.Empty(database.Query("SELECT a FROM t", static row => row.GetInt64(0)));
+        database.Transaction(() => database.Execute("INSERT INTO t VALUES (2)"));
+        Assert.Equal([2], database.Query("SELECT a FROM t", static row => row.GetInt64(0)));
+    }
 }

@@ -76,7 +76,8 @@ public sealed class ImageFolderTests : IDisposable
         _folder.Add("f.jxl", "x");
         _folder.Add("g.CR2", "x");
         _folder.Add("h.jxl", "x");
-        _folder.Add("i.heic", "\0\0\0\u0018ftypheic\0\0\0\0mif1heic");
+        _folder.Add("i.avif", "\0\0\0\u0018ftypheic\0\0\0\0mif1heic");
+        _folder.Add("k.heic", "x");
         _folder.Add("j.avif", "\0\0\0\u001cftypavif\0\0\0\0\0\0\0\0\0\0\0\0");
         _folder.Add("metadata.csv", "file_name,text");
         _folder.Add("metadata.jsonl", """{"file_name": "d-mask.png", "text": "a mask that somebody wants"}""");
@@ -86,13 +87,13 @@ public sealed class ImageFolderTests : IDisposable
             source.Notes,
             static n =>
                 Assert.Contains(
-                    "3 pictures are skipped, of unsupported formats: 1 .cr2, 2 .jxl; the first is 'f.jxl'",
+                    "4 pictures are skipped, of unsupported formats: 1 .cr2, 1 .heic, 2 .jxl; the first is 'f.jxl'",
                     n,
                     StringComparison.Ordinal
                 ),
             static n =>
                 Assert.Contains(
-                    "2 files are skipped, truncated before the picture: 1 .avif, 1 .heic; the first is 'i.heic'",
+                    "2 files are skipped, truncated before the picture: 2 .avif; the first is 'i.avif'",
                     n,
                     StringComparison.Ordinal
                 ),

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using NetVips;
 using Retouch.Core.Errors;
 using Retouch.Images;
+using Retouch.Images.Interop;
 
 namespace Retouch.Tests.Images;
 
@@ -86,6 +88,40 @@ public sealed class OtherFormatsTests
             Assert.InRange(picture[x, y].R, expected.R - 12, expected.R + 12);
             Assert.InRange(picture[x, y].G, expected.G - 12, expected.G + 12);
         }
+    }
+
+    [Fact]
+    public void A_heic_is_read_or_rejected_with_the_codec()
+    {
+        if (PictureFile.ReadsHeic)
+        {
+            var colour = PictureFile.Decode(HevcSample.Bytes, "a.heic").Picture[4, 4];
+            Assert.InRange(colour.R, 190, 210);
+            Assert.InRange(colour.B, 40, 60);
+        }
+        else
+        {
+            var message = Assert.Throws<InputException>(() => PictureFile.Decode(HevcSample.Bytes, "a.heic")).Message;
+            Assert.Contains("HEVC, for which this libvips has no decoder", message, StringComparison.Ordinal);
+            Assert.DoesNotContain("seek", message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(PictureFile.ReadsHeic, PictureFile.HasPictureExtension("a.HEIC"));
+    }
+
+    [Fact]
+    public void A_jpeg_with_a_gain_map_is_read_as_a_jpeg()
+    {
+        Assert.True(PictureFile.Reads(PictureFormat.Jpeg));
+        using var black = Image.Black(64, 64, bands: 3);
+        using var light = black + 0.5;
+        using var linear = light.Copy(interpretation: Enums.Interpretation.Scrgb);
+        var jpeg = (byte[])Operation.Call("uhdrsave_buffer", null, linear);
+        Assert.True(jpeg.AsSpan().IndexOf("MPF\0"u8) > 0, "no gain map was written");
+        var loaded = PictureFile.Decode(jpeg, "a.jpg", new PictureReading { UseProfile = false });
+        using var withoutMap = Image.JpegloadBuffer(jpeg);
+        Assert.Equal((PictureFormat.Jpeg, 64), (loaded.Info.Format, loaded.Picture.Width));
+        Assert.Equal(withoutMap.WriteToMemory<byte>(), loaded.Picture.Pixels.ToArray());
     }
 
     [Theory]
