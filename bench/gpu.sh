@@ -101,7 +101,11 @@ model() {
 echo
 echo '## Training steps'
 echo
-echo "bfloat16, median of 8 steps after 3; the factor is that to the diffusion loss alone; memory is the peak on the device."
+if [ -n "$dry" ]; then
+  echo '**Dry run: every network has a toy size and runs on the CPU. The figures have no meaning.**'
+else
+  echo "bfloat16, median of 8 steps after 3; the factor is that to the diffusion loss alone; memory is the peak on the device."
+fi
 echo
 echo '| model | side | batch | objective | trained | seconds per step | factor | GiB |'
 echo '|---|---|---|---|---|---|---|---|'
