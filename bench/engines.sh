@@ -43,7 +43,7 @@ make_root() {
   chroot "$into" apt-get update
   # nvidia-cudnn downloads its library during configuration. If that fails, everything else is installed.
   chroot "$into" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-    g++ cmake ninja-build pkg-config libicu-dev libopenblas0-pthread "$engine" || chroot "$into" dpkg -s "$engine" >/dev/null
+    g++ cmake ninja-build libicu-dev libopenblas0-pthread "$engine" || chroot "$into" dpkg -s "$engine" >/dev/null
   [ "$suite" = "$1" ] || stand_in_for_cudnn "$into/usr/lib/$(uname -m)-linux-gnu"
   : >"$into/.engine"
 }

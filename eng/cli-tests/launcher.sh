@@ -57,7 +57,6 @@ for tool in bash env sh cat cp rm mv ln mkdir readlink dirname basename find sta
   ln -s "$(type -P $tool)" bin/
 done
 for tool in g++ make cmake; do printf '#!/bin/sh\nexit 0\n' >bin/$tool; done
-printf '#!/bin/sh\nexit 0\n' >bin/pkg-config
 printf '#!/bin/sh\necho "libopenblas.so.0 (libc6) => /lib/libopenblas.so.0"\n' >bin/ldconfig
 chmod +x bin/* "$checkout/eng/build-native.sh"
 export PATH=$here/bin CALLS=$here/calls RETOUCH_LIBTORCH=$here RETOUCH_NO_INSTALL=1
