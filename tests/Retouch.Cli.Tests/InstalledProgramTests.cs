@@ -24,6 +24,7 @@ public sealed class InstalledProgramTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
+    [Trait("speed", "slow")]
     public void The_first_verb_runs_the_script_and_uses_its_folder()
     {
         var libraries = LibraryFolder();

@@ -82,6 +82,7 @@ public sealed partial class LibraryPageTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
     public void The_loss_between_two_pictures()
     {
         var scenes = new ProceduralScenes(3, 64, 2);
