@@ -24,6 +24,8 @@ base_root() {
   # shellcheck disable=SC2086
   [ -d "$into/usr" ] || debootstrap ${DEBOOTSTRAP_OPTIONS:-} --variant=minbase --include=ca-certificates "$suite" "$into" $mirror
   cp /etc/resolv.conf /etc/hosts "$into/etc/"
+  # The certificates that this machine trusts, for package sources behind a proxy.
+  cp /etc/ssl/certs/ca-certificates.crt "$into/etc/ssl/certs/"
   cp /etc/apt/apt.conf.d/* "$into/etc/apt/apt.conf.d/" 2>/dev/null || true
   bind /proc "$into/proc"
   bind /dev "$into/dev"
