@@ -239,7 +239,9 @@ dotnet_build() {
   (cd "$root" && dotnet build "$1" -c Release -v quiet -nologo -nodeReuse:false -p:UseSharedCompilation=false)
 }
 
-cli_fingerprint() { fingerprint src demo ablations native eng Directory.Build.props Directory.Build.targets Directory.Packages.props global.json .editorconfig; }
+cli_fingerprint() {
+  fingerprint src demo ablations native eng Directory.Build.props Directory.Build.targets Directory.Packages.props global.json .editorconfig
+}
 
 # Copies the built command line into a separate folder, so that a later build does not replace the files of a running training.
 install_cli() {
