@@ -81,9 +81,12 @@ public sealed partial class TrainingRun : IDisposable
         _preference = options.Objective!.Preference is null ? null : new PreferenceTask(_denoiser, options);
         _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
         _task = _preference is null ? _denoiser : _preference;
-        _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, _notes.Add));
+        _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, NoteOnOthers));
         _validator = Validation();
     }
+
+    /// <summary>A note on the single or prior samples, which are of another data set.</summary>
+    private void NoteOnOthers(string note) => _notes.Add($"{(_options.Data.Prior is null ? "Single" : "Prior")} pictures: {note}");
 
     private Validator? Validation() =>
         _split.HeldOut is not { } heldOut

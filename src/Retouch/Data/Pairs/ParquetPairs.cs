@@ -69,11 +69,7 @@ public sealed class ParquetPairs : IPairSource
         var list = PairList.Of(origin, found, rows.Count, ties, conflicts, $"The column '{Label}' is 1 or 0 where a picture wins.");
         (_pairs, Report) = ([.. list.Pairs.Select(p => places[p])], list.Report);
         _labels = FolderLabels.Assign([.. list.Pairs.Select(static _ => "")], [.. list.Pairs.Select(static p => p.Label)]);
-        Notes =
-        [
-            .. rows.Splits is { } splits ? [$"In the Parquet files, {splits}."] : Array.Empty<string>(),
-            Report.Describe("rows", conflicts),
-        ];
+        Notes = [.. rows.Splits is { } splits ? [$"The Parquet {splits}."] : Array.Empty<string>(), Report.Describe("rows", conflicts)];
     }
 
     /// <inheritdoc/>

@@ -52,6 +52,7 @@ internal sealed class BoundedStream(Stream inner, long most) : Stream
         base.Dispose(disposing);
     }
 
+    // A read at the end counts, too: it can be repeated without end.
     private int Count(int read) =>
-        (_left -= read) >= 0 ? read : throw new InvalidDataException("The pages of the table refer to each other in a cycle.");
+        (_left -= Math.Max(read, 1)) >= 0 ? read : throw new InvalidDataException("The pages of the table refer to each other in a cycle.");
 }

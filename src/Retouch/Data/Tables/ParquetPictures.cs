@@ -95,7 +95,7 @@ public sealed class ParquetPictures : IPictureSource
     {
         yield return $"In the Parquet files, {Described(columns)}.";
         if (rows.Splits is { } splits)
-            yield return $"In the Parquet files, {splits}.";
+            yield return $"The Parquet {splits}.";
         if (FolderNotes.SeveralCaptions(_captions) is { } several)
             yield return $"In the Parquet files, {several}.";
     }
