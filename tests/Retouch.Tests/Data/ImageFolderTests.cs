@@ -45,7 +45,7 @@ public sealed class ImageFolderTests : IDisposable
         AddPictures("train/cat/1.png", "train/dog/2.png", "test/dog/3.png", "other/fox/4.png");
         var train = ImageFolder.OpenSplit(_folder.Path, split: null);
         Assert.Equal(["train/cat/1.png", "train/dog/2.png"], Samples(train).Select(static s => s.Id));
-        Assert.Contains("test (1 pictures, not used)", Assert.Single(train.Notes), StringComparison.Ordinal);
+        Assert.Contains("test (1 picture, not used)", Assert.Single(train.Notes), StringComparison.Ordinal);
         Assert.Equal(["test/dog/3.png"], Samples(ImageFolder.OpenSplit(_folder.Path, DataSplit.Test)).Select(static s => s.Id));
         Assert.Equal(train.Classes, ImageFolder.Open(_folder.Path).Classes);
         var message = Assert.Throws<InputException>(() => ImageFolder.OpenSplit(_folder.Path, DataSplit.Validation)).Message;

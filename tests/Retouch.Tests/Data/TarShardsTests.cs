@@ -125,7 +125,7 @@ public sealed class TarShardsTests : IDisposable
         Assert.Equal(["cat", "dog"], source.Classes);
         Assert.Contains("2 files of the shards are skipped", source.Notes[0], StringComparison.Ordinal);
         Assert.Contains("1 mask", source.Notes[1], StringComparison.Ordinal);
-        Assert.Contains("test (1 pictures, not used)", source.Notes[2], StringComparison.Ordinal);
+        Assert.Contains("test (1 picture, not used)", source.Notes[2], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -156,7 +156,7 @@ public sealed class ParquetPicturesTests : IDisposable
         Assert.Equal([30], Levels("data/validation*.parquet"));
         Assert.Equal([20], Levels("data/train-{00001..00001}-of-00002-b66ac786bf6fb553.parquet"));
         Assert.Contains(
-            "The Parquet files are splits, not classes: train (2 pictures), validation (1 pictures, not used), test (1 pictures, not used)",
+            "The Parquet files are splits, not classes: train (2 pictures), validation (1 picture, not used), test (1 picture, not used)",
             ParquetPictures.Open([_folder["data"]]).Notes[1]
         );
     }
