@@ -206,7 +206,7 @@ internal sealed class ParquetTable
         // The reader is asynchronous without need: files are read by blocking calls.
         try
         {
-            using var stream = new BoundedStream(File.OpenRead(path), (8 * new FileInfo(path).Length) + (1 << 20));
+            using var stream = new BoundedStream(File.OpenRead(path), (8 * new FileInfo(path).Length) + (1 << 16));
             var reader = ParquetReader.CreateAsync(stream, leaveStreamOpen: true).GetAwaiter().GetResult();
             try
             {
