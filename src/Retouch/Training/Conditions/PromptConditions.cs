@@ -46,7 +46,7 @@ internal sealed class PromptConditions : IConditionSource
         if (without.Length > 0)
             throw new InputException(
                 $"{without.Length} of {source.Count} pictures have no caption, but the denoiser takes prompts. Put a .txt file "
-                    + $"beside each picture (an empty one trains without a prompt), or give captions in metadata.jsonl. The first are "
+                    + $"beside each picture, or give captions in metadata.jsonl. The first are "
                     + $"{string.Join(", ", without.Take(Shown))}."
             );
         return source;
