@@ -62,12 +62,12 @@ public sealed partial class PageCommandsTests
         List<string> commands = [];
         foreach (Match block in Block().Matches(text))
         {
-            foreach (var line in block.Groups[1].Value.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n'))
+            foreach (var line in block.Groups["text"].Value.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n'))
             {
                 foreach (var part in line.Split(" && "))
                 {
                     if (Command().Match(part) is { Success: true } match)
-                        commands.Add(Spaces().Replace(match.Groups[1].Value.Trim(), " "));
+                        commands.Add(Spaces().Replace(match.Groups["arguments"].Value.Trim(), " "));
                 }
             }
         }
@@ -108,10 +108,13 @@ public sealed partial class PageCommandsTests
         return [.. words];
     }
 
-    [GeneratedRegex("```(?:sh|bash|console)?\\n(.*?)```", RegexOptions.Singleline)]
+    [GeneratedRegex("```(sh|bash|console)?\\n(?<text>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex Block();
 
-    [GeneratedRegex(@"^\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\./)?retouch ((?:'[^']*'|""[^""]*""|[^#|>'""])*)")]
+    [GeneratedRegex(
+        @"^\s*(\$ )?([A-Z_]+=\S+ )*(\./)?retouch (?<arguments>('[^']*'|""[^""]*""|[^#|>'""])*)",
+        RegexOptions.ExplicitCapture
+    )]
     private static partial Regex Command();
 
     [GeneratedRegex(" +")]
