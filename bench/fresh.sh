@@ -47,7 +47,6 @@ for suite; do
   base_root "$suite" "$suite" >"$roots/$suite.log" 2>&1 || { tail -n 20 "$roots/$suite.log" >&2; exit 2; }
   inside "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends git '^libicu[0-9]+$'" \
     >>"$roots/$suite.log" 2>&1 || { tail -n 20 "$roots/$suite.log" >&2; exit 2; }
-  cp /etc/ssl/certs/ca-certificates.crt "$into/etc/ssl/certs/"
   # Package sources of this machine.
   [ ! -e ~/.nuget/NuGet/NuGet.Config ] || install -D ~/.nuget/NuGet/NuGet.Config "$into/root/.nuget/NuGet/NuGet.Config"
   git -C "$root" bundle create "$into/root/retouch.git" HEAD >>"$roots/$suite.log" 2>&1
