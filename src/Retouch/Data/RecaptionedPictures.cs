@@ -6,27 +6,12 @@ using Retouch.Images;
 namespace Retouch.Data;
 
 /// <summary>A source with other captions, of pairs for a pair source.</summary>
-internal class RecaptionedPictures : IPictureSource
+internal class RecaptionedPictures : ChangedSamples
 {
-    private readonly IPictureSource _source;
     private readonly Func<Sample, Sample> _change;
 
-    private protected RecaptionedPictures(IPictureSource source, Func<Sample, Sample> change) => (_source, _change) = (source, change);
-
-    /// <inheritdoc/>
-    public int Count => _source.Count;
-
-    /// <inheritdoc/>
-    public IReadOnlyList<string> Classes => _source.Classes;
-
-    /// <inheritdoc/>
-    public bool HasNumberedClasses => _source.HasNumberedClasses;
-
-    /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => _source.Notes;
-
-    /// <inheritdoc/>
-    public Sample this[int index] => Change(_source[index]);
+    private protected RecaptionedPictures(IPictureSource source, Func<Sample, Sample> change)
+        : base(source) => _change = change;
 
     /// <summary>
     /// Captions with variants: <see cref="Sample.Captions"/> are the variants of all captions, of which one is drawn each time,
@@ -66,28 +51,10 @@ internal class RecaptionedPictures : IPictureSource
             );
     }
 
-    /// <inheritdoc/>
-    public bool HasMask(int index) => _source.HasMask(index);
-
-    /// <inheritdoc/>
-    public Picture? LoadMask(int index) => _source.LoadMask(index);
-
-    /// <inheritdoc/>
-    public string Stamp(int index) => _source.Stamp(index);
-
-    /// <inheritdoc/>
-    public IReadOnlyList<string> FilesOf(int index) => _source.FilesOf(index);
-
-    /// <inheritdoc/>
-    public (int Width, int Height) SizeOf(int index) => _source.SizeOf(index);
-
-    /// <inheritdoc/>
-    public SourcePicture Load(int index, int minSide = 0) => _source.Load(index, minSide);
-
     private static IPictureSource Of(IPictureSource source, Func<Sample, Sample> change) =>
         source is IPairSource pairs ? new RecaptionedPairs(pairs, change) : new RecaptionedPictures(source, change);
 
-    private protected Sample Change(Sample sample) => _change(sample);
+    private protected override Sample Change(Sample sample) => _change(sample);
 
     private sealed class RecaptionedPairs(IPairSource pairs, Func<Sample, Sample> change) : RecaptionedPictures(pairs, change), IPairSource
     {

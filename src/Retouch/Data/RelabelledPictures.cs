@@ -6,32 +6,23 @@ using Retouch.Images;
 namespace Retouch.Data;
 
 /// <summary>A source whose labels are mapped to the class indices of a model, or to the classes of another source.</summary>
-internal class RelabelledPictures : IPictureSource
+internal class RelabelledPictures : ChangedSamples
 {
-    private readonly IPictureSource _source;
     private readonly IReadOnlyList<int> _labels;
 
     private protected RelabelledPictures(IPictureSource source, IReadOnlyList<int> labels, IPictureSource? other)
+        : base(source)
     {
-        (_source, _labels) = (source, labels);
+        _labels = labels;
         HasNumberedClasses = other?.HasNumberedClasses ?? true;
         Classes = other?.Classes ?? Named(source, labels);
     }
 
     /// <inheritdoc/>
-    public int Count => _source.Count;
+    public override IReadOnlyList<string> Classes { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Classes { get; }
-
-    /// <inheritdoc/>
-    public bool HasNumberedClasses { get; }
-
-    /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => _source.Notes;
-
-    /// <inheritdoc/>
-    public Sample this[int index] => Relabel(_source[index]);
+    public override bool HasNumberedClasses { get; }
 
     /// <summary>Creates a source with mapped labels; of pairs for a pair source.</summary>
     /// <param name="source">Underlying source.</param>
@@ -56,24 +47,6 @@ internal class RelabelledPictures : IPictureSource
             );
     }
 
-    /// <inheritdoc/>
-    public bool HasMask(int index) => _source.HasMask(index);
-
-    /// <inheritdoc/>
-    public Picture? LoadMask(int index) => _source.LoadMask(index);
-
-    /// <inheritdoc/>
-    public string Stamp(int index) => _source.Stamp(index);
-
-    /// <inheritdoc/>
-    public IReadOnlyList<string> FilesOf(int index) => _source.FilesOf(index);
-
-    /// <inheritdoc/>
-    public (int Width, int Height) SizeOf(int index) => _source.SizeOf(index);
-
-    /// <inheritdoc/>
-    public SourcePicture Load(int index, int minSide = 0) => _source.Load(index, minSide);
-
     private static IPictureSource Create(IPictureSource source, IReadOnlyList<int> labels, IPictureSource? other) =>
         source is IPairSource pairs ? new RelabelledPairs(pairs, labels, other) : new RelabelledPictures(source, labels, other);
 
@@ -88,7 +61,7 @@ internal class RelabelledPictures : IPictureSource
         return classes;
     }
 
-    private protected Sample Relabel(Sample sample) => sample with { Label = sample.Label is { } label ? _labels[label] : null };
+    private protected override Sample Change(Sample sample) => sample with { Label = sample.Label is { } label ? _labels[label] : null };
 }
 
 /// <summary>Pairs with mapped labels.</summary>
@@ -97,7 +70,7 @@ internal sealed class RelabelledPairs(IPairSource pairs, IReadOnlyList<int> labe
         IPairSource
 {
     /// <inheritdoc/>
-    public Sample Loser(int index) => Relabel(pairs.Loser(index));
+    public Sample Loser(int index) => Change(pairs.Loser(index));
 
     /// <inheritdoc/>
     public SourcePicture LoadLoser(int index, int minSide = 0) => pairs.LoadLoser(index, minSide);
