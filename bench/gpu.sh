@@ -47,7 +47,8 @@ for suite in Retouch.Torch.Tests Retouch.Tests; do
   [ -z "$dry" ] || filter='needs=cuda|FullyQualifiedName~DeviceTests'
   (cd "$root" && dotnet test "tests/$suite" -c Release -nologo --no-build --filter "$filter") >"$logs/$suite.log" 2>&1 \
     || fail "$suite, see $logs/$suite.log"
-  printf -- '* %s: %s\n' "$suite" "$(sed -nE 's/^ *(Passed|Failed|Skipped)! +- (Failed: .*), Total.*/\2/p' "$logs/$suite.log" | tail -n 1)"
+  printf -- '* %s: %s\n' "$suite" "$(sed -nE 's/^ *(Passed|Failed|Skipped)! +- (Failed: .*), Total.*/\2/p' "$logs/$suite.log" | tail -n 1 \
+    | grep . || echo "no such test")"
 done
 
 # row NAME SIDE BATCH OBJECTIVE ARGUMENTS …: one row of the table.
