@@ -116,11 +116,11 @@ void enter(const Gpu& gpu) {
 
 Module load_module(const Gpu& gpu, Source source, int stored) {
   Module module = nullptr;
-  auto image = compile_kernels(source, stored, gpu.architecture);
+  auto image = compile_kernels(source, stored, gpu.architecture, kernel_cache());
   if (driver().load(&module, image.code.c_str()) == 0) return module;
   // Possibly a damaged file of the cache.
   forget(image);
-  image = compile_kernels(source, stored, gpu.architecture);
+  image = compile_kernels(source, stored, gpu.architecture, kernel_cache());
   check(driver().load(&module, image.code.c_str()), "cuModuleLoadData");
   return module;
 }
@@ -130,8 +130,9 @@ Module load_module(const Gpu& gpu, Source source, int stored) {
 bool cuda_has_kernels(c10::Device device, Source source, int stored) {
   const std::lock_guard<std::mutex> lock(mutex);
   auto& gpu = gpus[device.index()];
-  if (!gpu.failure.empty()) return false;
+  // What was compiled stays in use after another failure: a backward pass must use the kernels of its forward pass.
   if (gpu.modules.count({source, stored}) > 0) return true;
+  if (!gpu.failure.empty()) return false;
   if (switched_off()) {
     gpu.failure = "switched off by RETOUCH_KERNELS=0";
     return false;
@@ -147,8 +148,9 @@ bool cuda_has_kernels(c10::Device device, Source source, int stored) {
   } catch (const std::exception& e) {
     gpu.failure = e.what();
   }
-  std::fprintf(stderr, "retouch: warning: kernels cannot be compiled for %s: %s\nSeparate operators of libtorch replace them, with the same "
-                       "results, at more time and memory.\n",
+  std::fprintf(stderr,
+               "retouch: warning: there are no kernels for %s: %s\nlibtorch's operators replace them, with the same results, at more time "
+               "and memory.\n",
                device.str().c_str(), gpu.failure.c_str());
   return false;
 }

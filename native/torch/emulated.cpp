@@ -113,11 +113,11 @@ const char* run(void (*body)(void* const*), void* const* arguments, unsigned int
 
 }  // namespace emulation
 
-#define RETOUCH_ENTRIES(type)                                                                                                         \
-  emulation::entry<type::feature_loss_forward>("feature_loss_forward"), emulation::entry<type::feature_loss_backward>("feature_loss_backward"), \
-      emulation::entry<type::norm_moments>("norm_moments"), emulation::entry<type::norm_statistics>("norm_statistics"),              \
-      emulation::entry<type::norm_silu_forward>("norm_silu_forward"), emulation::entry<type::norm_silu_sums>("norm_silu_sums"),      \
-      emulation::entry<type::norm_silu_terms>("norm_silu_terms"), emulation::entry<type::norm_silu_backward>("norm_silu_backward")
+#define RETOUCH_ENTRY(type, kernel) emulation::entry<type::kernel>(#kernel)
+#define RETOUCH_ENTRIES(type)                                                                                              \
+  RETOUCH_ENTRY(type, feature_loss_forward), RETOUCH_ENTRY(type, feature_loss_backward), RETOUCH_ENTRY(type, norm_moments), \
+      RETOUCH_ENTRY(type, norm_statistics), RETOUCH_ENTRY(type, norm_silu_forward), RETOUCH_ENTRY(type, norm_silu_sums),    \
+      RETOUCH_ENTRY(type, norm_silu_terms), RETOUCH_ENTRY(type, norm_silu_backward)
 
 namespace {
 
@@ -125,8 +125,7 @@ using Entries = std::vector<emulation::Entry>;
 
 const Entries& entries_of(int32_t stored) {
   static const Entries all[] = {
-      {RETOUCH_ENTRIES(of_float), emulation::entry<of_float::planted_sum>("planted_sum"),
-       emulation::entry<of_float::planted_divergence>("planted_divergence")},
+      {RETOUCH_ENTRIES(of_float), RETOUCH_ENTRY(of_float, planted_sum), RETOUCH_ENTRY(of_float, planted_divergence)},
       {RETOUCH_ENTRIES(of_double)},
       {RETOUCH_ENTRIES(of_bfloat16)},
       {RETOUCH_ENTRIES(of_half)}};

@@ -68,3 +68,10 @@ TORCH_LIBRARY_IMPL(retouch, CompositeExplicitAutograd, m) {
     return retouch::has_kernels(like, retouch::source_of(source));
   });
 }
+
+// The caller computes gradients by a separate node (FusedFeatureLoss); device types of third parties need to be told.
+TORCH_LIBRARY_IMPL(retouch, Autograd, m) {
+  m.impl("has_kernels", torch::CppFunction::makeFallthrough());
+  m.impl("feature_loss", torch::CppFunction::makeFallthrough());
+  m.impl("feature_loss_backward", torch::CppFunction::makeFallthrough());
+}

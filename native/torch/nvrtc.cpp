@@ -68,35 +68,41 @@ std::vector<std::string> files() {
     std::error_code error;
     for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
       const auto name = entry->path().filename().string();
-      if (name.rfind("libnvrtc", 0) == 0 && name.find(".so") != std::string::npos && name.find("builtins") == std::string::npos)
+      if (name.rfind("libnvrtc", 0) != 0 || name.find(".so") == std::string::npos) continue;
+      // NVRTC loads its second library by name, which the dynamic loader finds outside its folders only if it is loaded already.
+      if (name.find("builtins") == std::string::npos)
         found.push_back(entry->path().string());
+      else
+        dlopen(entry->path().c_str(), RTLD_NOW | RTLD_LOCAL);
     }
   }
   return found;
 }
 
+// Whether the library is an NVRTC with all functions.
+bool load_from(const std::string& name, Nvrtc& n) {
+  void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr || !find(library, "nvrtcVersion", n.version) || !find(library, "nvrtcCreateProgram", n.create) ||
+      !find(library, "nvrtcCompileProgram", n.compile) || !find(library, "nvrtcGetProgramLogSize", n.log_size) ||
+      !find(library, "nvrtcGetProgramLog", n.log) || !find(library, "nvrtcGetCUBINSize", n.cubin_size) ||
+      !find(library, "nvrtcGetCUBIN", n.cubin) || !find(library, "nvrtcGetPTXSize", n.ptx_size) ||
+      !find(library, "nvrtcGetPTX", n.ptx) || !find(library, "nvrtcDestroyProgram", n.destroy) ||
+      !find(library, "nvrtcGetErrorString", n.describe) || !find(library, "nvrtcGetNumSupportedArchs", n.count_architectures) ||
+      !find(library, "nvrtcGetSupportedArchs", n.architectures))
+    return false;
+  int major = 0, minor = 0, count = 0;
+  if (n.version(&major, &minor) != 0 || n.count_architectures(&count) != 0 || count <= 0) return false;
+  n.supported.resize(static_cast<size_t>(count));
+  n.name = "NVRTC " + std::to_string(major) + "." + std::to_string(minor);
+  return n.architectures(n.supported.data()) == 0;
+}
+
 Nvrtc load() {
-  auto candidates = loader_names();
-  for (auto& file : files()) candidates.push_back(std::move(file));
-  for (const auto& candidate : candidates) {
-    void* library = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) continue;
-    Nvrtc n{};
-    if (!find(library, "nvrtcVersion", n.version) || !find(library, "nvrtcCreateProgram", n.create) ||
-        !find(library, "nvrtcCompileProgram", n.compile) || !find(library, "nvrtcGetProgramLogSize", n.log_size) ||
-        !find(library, "nvrtcGetProgramLog", n.log) || !find(library, "nvrtcGetCUBINSize", n.cubin_size) ||
-        !find(library, "nvrtcGetCUBIN", n.cubin) || !find(library, "nvrtcGetPTXSize", n.ptx_size) ||
-        !find(library, "nvrtcGetPTX", n.ptx) || !find(library, "nvrtcDestroyProgram", n.destroy) ||
-        !find(library, "nvrtcGetErrorString", n.describe) || !find(library, "nvrtcGetNumSupportedArchs", n.count_architectures) ||
-        !find(library, "nvrtcGetSupportedArchs", n.architectures))
-      continue;
-    int major = 0, minor = 0, count = 0;
-    if (n.version(&major, &minor) != 0 || n.count_architectures(&count) != 0 || count <= 0) continue;
-    n.supported.resize(static_cast<size_t>(count));
-    if (n.architectures(n.supported.data()) != 0) continue;
-    n.name = "NVRTC " + std::to_string(major) + "." + std::to_string(minor);
-    return n;
-  }
+  Nvrtc n{};
+  for (const auto& name : loader_names())
+    if (load_from(name, n)) return n;
+  for (const auto& name : files())
+    if (load_from(name, n)) return n;
   TORCH_CHECK(false, "CUDA's compiler library libnvrtc.so was not found (version 11.2 or newer; it is part of CUDA's toolkit and of "
                      "PyTorch's packages)");
 }
@@ -142,12 +148,6 @@ uint64_t hash(const std::string& text) {
   return h;
 }
 
-fs::path cache_folder() {
-  const char *chosen = std::getenv("RETOUCH_CACHE"), *home = std::getenv("HOME");
-  if (chosen != nullptr && *chosen != 0) return fs::path(chosen) / "kernels";
-  return home != nullptr && *home != 0 ? fs::path(home) / ".cache/retouch/kernels" : fs::path();
-}
-
 // A cache that cannot be written costs time, not results: no error.
 void write(const fs::path& file, const std::string& code) {
   std::error_code error;
@@ -164,7 +164,13 @@ void write(const fs::path& file, const std::string& code) {
 
 void* loaded_function(const char* name) { return dlsym(RTLD_DEFAULT, name); }
 
-KernelImage compile_kernels(Source source, int stored, int architecture, bool cached) {
+std::string kernel_cache() {
+  const char *chosen = std::getenv("RETOUCH_CACHE"), *home = std::getenv("HOME");
+  if (chosen != nullptr && *chosen != 0) return (fs::path(chosen) / "kernels").string();
+  return home != nullptr && *home != 0 ? (fs::path(home) / ".cache/retouch/kernels").string() : std::string();
+}
+
+KernelImage compile_kernels(Source source, int stored, int architecture, const std::string& cache) {
   const auto& known = nvrtc().supported;
   const bool binary = std::find(known.begin(), known.end(), architecture) != known.end();
   int target = 0;
@@ -178,16 +184,15 @@ KernelImage compile_kernels(Source source, int stored, int architecture, bool ca
   for (const auto& option : options) inputs += "\n" + option;
   char key[17];
   std::snprintf(key, sizeof(key), "%016llx", static_cast<unsigned long long>(hash(inputs)));
-  const auto folder = cached ? cache_folder() : fs::path();
   KernelImage image;
-  if (!folder.empty()) {
-    image.file = (folder / (std::string(name_of(source)) + "-" + std::to_string(stored) + "-" + name + "-" + key)).string();
+  if (!cache.empty()) {
+    image.file = (fs::path(cache) / (std::string(name_of(source)) + "-" + std::to_string(stored) + "-" + name + "-" + key)).string();
     std::ifstream in(image.file, std::ios::binary);
     image.code.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
     if (!image.code.empty()) return image;
   }
   image.code = compile(source, options, binary);
-  if (!folder.empty()) write(image.file, image.code);
+  if (!cache.empty()) write(image.file, image.code);
   return image;
 }
 
@@ -200,14 +205,23 @@ void forget(const KernelImage& image) {
 
 extern "C" {
 
-int rt_kernels_compile(const char* architecture, char** text) {
+int rt_kernels_can_compile(void) {
+  try {
+    retouch::nvrtc();
+    return 1;
+  } catch (...) {
+    return 0;
+  }
+}
+
+int rt_kernels_compile(const char* architecture, const char* cache, char** text) {
   return retouch::guarded([&] {
     int number = 0;
     TORCH_CHECK(std::sscanf(architecture, "sm_%d", &number) == 1, "'", architecture, "' is no architecture such as sm_80");
     std::string report;
     for (const auto source : retouch::kSources)
       for (const auto type : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {
-        const auto image = retouch::compile_kernels(source, retouch::stored_of(type), number, false);
+        const auto image = retouch::compile_kernels(source, retouch::stored_of(type), number, cache);
         report += std::string(retouch::name_of(source)) + " " + c10::toString(type) + " " + std::to_string(image.code.size()) + "\n";
       }
     *text = retouch::copy_string(report);

@@ -16,8 +16,12 @@ struct KernelImage {
   std::string file;
 };
 
-// `architecture` is a compute capability times ten, such as 80. Throws an error with the reason if NVRTC is missing or fails.
-KernelImage compile_kernels(Source source, int stored, int architecture, bool cached = true);
+// $RETOUCH_CACHE/kernels or ~/.cache/retouch/kernels; empty without a home.
+std::string kernel_cache();
+
+// `architecture` is a compute capability times ten, such as 80; `cache` is a folder, or empty. Throws an error with the reason if NVRTC is
+// missing or fails.
+KernelImage compile_kernels(Source source, int stored, int architecture, const std::string& cache);
 
 // Removes a damaged file from the cache.
 void forget(const KernelImage& image);

@@ -101,13 +101,12 @@ __device__ inline void two_ranks(const Stored* h, int n, const int (&ranks)[2], 
         if (bits >> 8 == prefix[r]) atomicAdd(counts + r * kBins + static_cast<int>(bits & (kBins - 1)), 1);
     }
     __syncthreads();
-    if (threadIdx.x == 0)
-      for (int r = 0; r < 2; ++r) {
-        int bin = 0, before = 0;
-        while (before + counts[r * kBins + bin] < rank[r]) before += counts[r * kBins + bin++];
-        chosen[2 * r] = bin;
-        chosen[2 * r + 1] = before;
-      }
+    for (int r = threadIdx.x; r < 2; r += blockDim.x) {
+      int bin = 0, before = 0;
+      while (before + counts[r * kBins + bin] < rank[r]) before += counts[r * kBins + bin++];
+      chosen[2 * r] = bin;
+      chosen[2 * r + 1] = before;
+    }
     __syncthreads();
     for (int r = 0; r < 2; ++r) {
       prefix[r] = prefix[r] << 8 | static_cast<Key>(chosen[2 * r]);

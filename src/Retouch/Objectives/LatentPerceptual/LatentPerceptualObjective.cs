@@ -158,20 +158,15 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         LossMask? mask = null
     )
     {
-        var terms =
-            mask is null && target.DType == estimate.DType && FusedFeatureLoss.Supports(target, settings)
-                ? FusedFeatureLoss.Compare(target, estimate, settings)
-                : Compose(Widen(target), Widen(estimate));
+        bool Fuses() => mask is null && target.DType == estimate.DType && FusedFeatureLoss.Supports(target, settings);
+        if (!Fuses())
+            (target, estimate) = (Widen(target), Widen(estimate));
+        var terms = Fuses() ? FusedFeatureLoss.Compare(target, estimate, settings) : FeatureLoss.Compare(target, estimate, settings, mask);
         var values =
             settings.Normalisation == Normalisation.Standardise
                 ? terms.Loss * MapWeights(terms.TargetVariance, settings).To(terms.Loss.DType)
                 : terms.Loss;
         return (terms, values);
-
-        FeatureTerms Compose(Tensor f, Tensor g) =>
-            mask is null && FusedFeatureLoss.Supports(f, settings)
-                ? FusedFeatureLoss.Compare(f, g, settings)
-                : FeatureLoss.Compare(f, g, settings, mask);
     }
 
     /// <summary>Statistics are computed in float32 or float64, whatever the decoder's precision.</summary>
