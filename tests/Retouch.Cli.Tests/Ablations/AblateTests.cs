@@ -246,6 +246,7 @@ public sealed class AblateTests : IDisposable
                 "gradient-ratio",
                 "initial-length",
                 "normalisation",
+                "rows",
                 "sampling-steps",
                 "statistics",
                 "terms",
