@@ -287,7 +287,7 @@ public sealed partial class TrainingRun : IDisposable
 
     private RowStore? Store() =>
         _options.Data is { CacheLatents: true, Cache: { } cache }
-            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _data.Loader.Framing))
+            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfEncoder(_encoder!), _data.Loader.Framing))
             : null;
 
     private static Action<int, int> Counted(IProgressLine progress, string unit) =>

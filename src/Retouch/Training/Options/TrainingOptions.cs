@@ -29,7 +29,8 @@ public sealed record TrainingOptions
     public string Device { get; init; } = Torch.Device.Auto;
 
     /// <summary>
-    /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Weights and statistics stay float32.
+    /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Trained weights and statistics stay
+    /// float32.
     /// </summary>
     public string Precision { get; init; } = "float32";
 
