@@ -92,6 +92,8 @@ void run_on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const size_t first = stack->size() - schema.arguments().size();
   std::vector<c10::IValue> given(stack->begin() + static_cast<int64_t>(first), stack->end());
   std::vector<std::pair<at::Tensor, at::Tensor>> resized;
+  // An operator with several outputs returns references to arguments that libtorch has released by then, so they are kept alive here.
+  std::vector<at::Tensor> outputs;
   for (size_t k = 0; k < given.size(); ++k) {
     auto& slot = (*stack)[first + k];
     const auto* alias = schema.arguments()[k].alias_info();
@@ -103,6 +105,7 @@ void run_on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
         slot = resized.back().second;
       } else {
         slot = on_host(x);
+        if (alias != nullptr && alias->isWrite()) outputs.push_back(slot.toTensor());
       }
     } else if (given[k].isTensorList()) {
       std::vector<at::Tensor> list;
