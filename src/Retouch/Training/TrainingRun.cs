@@ -280,6 +280,7 @@ public sealed partial class TrainingRun : IDisposable
         {
             WithPixels = _options.Objective is { NeedsImages: true },
             Store = store,
+            Masks = store is null ? null : MaskStore(),
             Progress = encoded,
         };
         return LatentCache.Encode(data.Source, data.Plan, encoding, cursor, cancellation);
@@ -288,6 +289,11 @@ public sealed partial class TrainingRun : IDisposable
     private RowStore? Store() =>
         _options.Data is { CacheLatents: true, Cache: { } cache }
             ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _data.Loader.Framing))
+            : null;
+
+    private RowStore? MaskStore() =>
+        _options.Data is { Masks: not null, Cache: { } cache }
+            ? RowStore.Open(Path.Combine(cache, "masks"), MaskCache.Key(_data.Loader.Framing))
             : null;
 
     private static Action<int, int> Counted(IProgressLine progress, string unit) =>
