@@ -21,6 +21,23 @@ public sealed partial class TrainingRun
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
     }
 
+    /// <summary>Does work whose results remain after an interruption.</summary>
+    private void BeforeFirstStep(RunFolder folder, IProgressLine progress, Action work)
+    {
+        // Only a resumable run benefits from them.
+        if (!_resumed)
+            OptionsFile.Save(_options, folder.OptionsFile);
+        try
+        {
+            work();
+        }
+        catch (OperationCanceledException)
+        {
+            progress.Note($"Interrupted before the first step; continue with --resume {folder.Path}");
+            throw;
+        }
+    }
+
     private static void RequireMasks(IPictureSource source, Action<string> note)
     {
         int[] without = [.. Enumerable.Range(0, source.Count).Where(k => !source.HasMask(k))];
@@ -40,6 +57,8 @@ public sealed partial class TrainingRun
     /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
+        if (_drawn is not null)
+            _drawn.IsPlan = true;
         // The first samples are sufficient, and encoding all of them could take longer than a short run.
         var part = _options.Data.Pairs is null
             ? TrainingData.Of(
@@ -64,6 +83,7 @@ public sealed partial class TrainingRun
         {
             EncodingSeconds = _options.Data.CacheLatents ? encoding : null,
             ReferenceSeconds = reference,
+            DrawnPictures = _prior?.Missing ?? _options.Data.Prior?.Count,
             FrozenParameters = _denoiser?.Adapted?.Frozen,
         };
     }
