@@ -10,12 +10,15 @@ namespace Retouch.Training;
 public sealed partial class TrainingRun
 {
     /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, without training.</summary>
+    /// <param name="progress">Display of progress and notes.</param>
+    /// <param name="cancellation">Cancels between two batches; what is encoded remains.</param>
+    /// <param name="atOnce">Pictures encoded at once, at least 1.</param>
     /// <returns>Number of cached pictures and captions.</returns>
-    public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
+    public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation, int atOnce = EncodedAtOnce)
     {
         ArgumentNullException.ThrowIfNull(progress);
-        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
-        using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"));
+        _task.Prepare(Sources, progress.Note, Counted(progress, "prompt"), cancellation);
+        using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"), atOnce);
         var prompts = _denoiser is { TakesPrompts: true };
         var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());

@@ -19,6 +19,9 @@ namespace Retouch.Training;
 /// <summary>A training run from options to result: builds networks, data and trainer.</summary>
 public sealed partial class TrainingRun : IDisposable
 {
+    /// <summary>Default number of pictures that are encoded at once for cached latents.</summary>
+    public const int EncodedAtOnce = 16;
+
     private readonly TrainingOptions _options;
     private readonly RunFolder? _folder;
     private readonly TimeProvider _time;
@@ -148,8 +151,7 @@ public sealed partial class TrainingRun : IDisposable
         var options = OptionsFile.Bind<TrainingOptions>(given, folder.OptionsFile);
         if (steps is { } more)
             options = options with { Steps = more };
-        if (options.Data.Size is null)
-            options = options with { Data = options.Data with { Size = NativeSize.Of(options) } };
+        options = NativeSize.FillIn(options);
         options.Validate();
         return new TrainingRun(options, folder, time, resumed: true, acceptChanges);
     }
@@ -197,7 +199,7 @@ public sealed partial class TrainingRun : IDisposable
             BeforeFirstStep(folder, progress, () => _prior.Run(progress, cancellation));
         var inputs = ResumeCheck.Inputs(_options, _data, _validator?.Source);
         var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
-        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
+        _task.Prepare(Sources, progress.Note, Counted(progress, "prompt"), cancellation);
         // The weights are still the reference model's: the checkpoint is restored later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
@@ -268,7 +270,8 @@ public sealed partial class TrainingRun : IDisposable
         DataCursor cursor,
         RowStore? store,
         CancellationToken cancellation,
-        Action<int, int>? encoded = null
+        Action<int, int>? encoded = null,
+        int atOnce = EncodedAtOnce
     )
     {
         if (!_options.Data.CacheLatents)
@@ -290,6 +293,7 @@ public sealed partial class TrainingRun : IDisposable
             Store = store,
             Masks = store is null ? null : MaskStore(),
             Progress = encoded,
+            BatchSize = atOnce,
         };
         return LatentCache.Encode(data.Source, data.Plan, encoding, cursor, cancellation);
     }

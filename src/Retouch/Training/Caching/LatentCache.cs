@@ -27,6 +27,9 @@ internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoenco
     /// <summary>Receives the number of encoded pictures and the total.</summary>
     public Action<int, int>? Progress { get; init; }
 
+    /// <summary>Pictures encoded at once.</summary>
+    public int BatchSize { get; init; } = TrainingRun.EncodedAtOnce;
+
     // Increment when reading, cropping or encoding of pictures changes.
     private const int Revision = 1;
 
@@ -56,7 +59,6 @@ internal sealed class LatentCache : IBatchSource
 {
     private const string Moments = "moments";
     private const string Frame = "frame";
-    private const int Chunk = 16;
     private const int RowsPerFile = 256;
 
     private readonly BatchPlan _plan;
@@ -111,7 +113,7 @@ internal sealed class LatentCache : IBatchSource
         int[] missing = [.. Enumerable.Range(0, plan.Count).Where(k => Lacks(k) || masks?.Lacks(k) == true)];
         foreach (var group in missing.Chunk(RowsPerFile))
         {
-            foreach (var chosen in group.Chunk(Chunk))
+            foreach (var chosen in group.Chunk(encoding.BatchSize))
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var inner = TensorScope.Enter();

@@ -119,7 +119,7 @@ public sealed record TrainingOptions
             {
                 Cache = Absolute(Data.Cache),
                 Prior = Data.Prior is { } prior ? prior with { Folder = Absolute(prior.Folder) } : null,
-                Size = Data.Size ?? NativeSize.Of(this),
+                Size = NativeSize.FillIn(this).Data.Size,
             },
             Optimiser = Optimiser with { LearningRate = Optimiser.LearningRate ?? LearningRates.Of(this) },
             Samples = Samples with { Every = Samples.Every ?? SampleOptions.Usual(Steps) },
