@@ -87,7 +87,10 @@ public sealed class DeviceNormTests
     {
         using var cache = new TemporaryFolder();
         var report = DeviceKernels.Compile(architecture, cache.Path);
-        var sizes = report.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => long.Parse(line.Split(' ')[2])).ToList();
+        var sizes = report
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(static line => long.Parse(line.Split(' ')[2]))
+            .ToList();
         var files = Directory.GetFiles(cache.Path);
         Assert.Equal(sizes.Order(), files.Select(static file => new FileInfo(file).Length).Order());
         Assert.Equal(8, files.Length);

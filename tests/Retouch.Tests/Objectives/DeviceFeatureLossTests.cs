@@ -185,6 +185,7 @@ public sealed class DeviceFeatureLossTests
             DType.Float16 => 1.0 / 2048,
             _ => 0,
         };
+        var quantum = dtype == DType.Float16 ? Math.Pow(2, -24) : 0;
         foreach (var settings in FusedFeatureLossTests.Variants(source, closing, opening, kept))
         {
             foreach (
@@ -204,7 +205,8 @@ public sealed class DeviceFeatureLossTests
                 );
                 var (actual, gradient) = OnDevice(device, f, g, settings);
                 FusedFeatureLossTests.Close(expected, actual, rounding);
-                FusedFeatureLossTests.Close(expectedGradient, gradient, 10 * rounding, storage);
+                // Gradients in float16 may be infinite or subnormal.
+                FusedFeatureLossTests.Close(expectedGradient.To(dtype), gradient, 10 * rounding, storage, quantum);
             }
         }
     }

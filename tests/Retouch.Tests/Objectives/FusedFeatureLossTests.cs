@@ -125,13 +125,14 @@ public sealed class FusedFeatureLossTests
     /// <param name="actual">Computed elements.</param>
     /// <param name="tolerance">Error as a fraction of the largest expected element.</param>
     /// <param name="storage">Error as a fraction of each element: the rounding of its type.</param>
-    internal static void Close(Tensor expected, Tensor actual, double tolerance, double storage = 0)
+    /// <param name="quantum">Absolute error: the smallest number of its type.</param>
+    internal static void Close(Tensor expected, Tensor actual, double tolerance, double storage = 0, double quantum = 0)
     {
         var (a, b) = (expected.ToArray<double>(), actual.ToArray<double>());
-        var largest = a.Max(Math.Abs);
+        var largest = a.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(0).Max();
         for (var k = 0; k < a.Length; k++)
             Assert.True(
-                Math.Abs(a[k] - b[k]) <= (tolerance * largest) + (storage * Math.Abs(a[k])),
+                a[k].Equals(b[k]) || Math.Abs(a[k] - b[k]) <= (tolerance * largest) + (storage * Math.Abs(a[k])) + quantum,
                 $"Element {k}: expected {a[k]:R}, found {b[k]:R}; the largest is {largest:R}."
             );
     }
