@@ -69,7 +69,7 @@ TORCH_LIBRARY_IMPL(retouch, CompositeExplicitAutograd, m) {
   });
 }
 
-// The caller computes gradients by a separate node (FusedFeatureLoss); device types of third parties need to be told.
+// The caller computes gradients by a separate node (FusedFeatureLoss). Without this, libtorch rejects device types of third parties.
 TORCH_LIBRARY_IMPL(retouch, Autograd, m) {
   m.impl("has_kernels", torch::CppFunction::makeFallthrough());
   m.impl("feature_loss", torch::CppFunction::makeFallthrough());

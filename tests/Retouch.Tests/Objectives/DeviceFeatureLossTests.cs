@@ -179,10 +179,11 @@ public sealed class DeviceFeatureLossTests
         var (target, estimate) = FusedFeatureLossTests.Features(dtype, height, width);
         var exact = dtype == DType.Float64;
         var rounding = exact ? 1e-11 : 2e-5;
+        // Gradients are compared after rounding to 16 bits: they may differ by a unit in the last place.
         var storage = dtype switch
         {
-            DType.BFloat16 => 1.0 / 256,
-            DType.Float16 => 1.0 / 2048,
+            DType.BFloat16 => 1.0 / 128,
+            DType.Float16 => 1.0 / 1024,
             _ => 0,
         };
         var quantum = dtype == DType.Float16 ? Math.Pow(2, -24) : 0;
