@@ -116,7 +116,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
     /// <summary>The largest divisor of the batch size that fits, with the memory that it adds; null if none does.</summary>
     private (int Size, long Added)? Largest(TrainingBatch batch, StepSeeds seeds, MemoryReading reading, int most, bool? checkpoint)
     {
-        // Single samples beside pairs have a number of their own.
+        // The number of single samples beside pairs is a separate option.
         if (options.Batch.Extra > 0)
             return null;
         var network = Network;
