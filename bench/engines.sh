@@ -7,7 +7,8 @@
 # For each but this machine, a Debian root is created in FOLDER with debootstrap if missing (default: artifacts/engines; about two minutes
 # and 2 GB each, the CUDA build 10 GB). The managed assemblies are built here once and copied; the native libraries are compiled in
 # each root. Then the suites Retouch.Torch.Tests and Retouch.Tests run (--filter: a subset), and 'retouch bench step' on one thread.
-# The output is the table of docs/results/engines.md; logs are kept in FOLDER. Must be run as root (bench/roots.sh).
+# The output is the table of docs/results/engines.md, a row after each root, and the names of failed tests; logs are kept in FOLDER. Exit
+# code 1 if a root, a compilation or a test fails. Must be run as root (bench/roots.sh).
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,7 +18,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --cuda) only="$only trixie-cuda"; shift; continue ;;
     --roots | --only | --filter | --steps) [ $# -ge 2 ] || fail "$1 takes a value" ;;
-    *) sed -n 2,11p "${BASH_SOURCE[0]}"; exit 2 ;;
+    *) sed -n 2,12p "${BASH_SOURCE[0]}"; exit 2 ;;
   esac
   case $1 in
     --roots) roots=$2 ;;
@@ -31,20 +32,20 @@ mkdir -p "$roots"
 roots=$(cd "$roots" && pwd)
 . "$root/bench/roots.sh"
 
-# make_root NAME: NAME is a Debian release, or a release with the suffix -cuda.
+# make_root NAME: NAME is a Debian release, or a release with the suffix -cuda. Fails if a step fails.
 make_root() {
   local suite=${1%-cuda} into=$roots/$1 engine=libtorch-dev
-  base_root "$suite" "$1"
+  base_root "$suite" "$1" || return
   [ ! -e "$into/.engine" ] || return 0
   if [ "$suite" != "$1" ]; then
     engine=libtorch-cuda-dev
     sed -E -i 's/ main$/ main contrib non-free non-free-firmware/' "$into/etc/apt/sources.list"
   fi
-  chroot "$into" apt-get update
+  chroot "$into" apt-get update || return
   # nvidia-cudnn downloads its library during configuration. If that fails, everything else is installed.
   chroot "$into" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-    g++ cmake ninja-build libicu-dev libopenblas0-pthread "$engine" || chroot "$into" dpkg -s "$engine" >/dev/null
-  [ "$suite" = "$1" ] || stand_in_for_cudnn "$into/usr/lib/$(uname -m)-linux-gnu"
+    g++ cmake ninja-build libicu-dev libopenblas0-pthread "$engine" || chroot "$into" dpkg -s "$engine" >/dev/null || return
+  [ "$suite" = "$1" ] || stand_in_for_cudnn "$into/usr/lib/$(uname -m)-linux-gnu" || return
   : >"$into/.engine"
 }
 
@@ -71,7 +72,8 @@ inside() {
 copy_sources() {
   local into=$roots/$1/root/retouch
   mkdir -p "$into/artifacts"
-  (cd "$root" && git ls-files -co --exclude-standard | tar -cf - -T -) | tar -xf - -C "$into"
+  find "$into" -mindepth 1 -maxdepth 1 ! -name artifacts -exec rm -rf {} +
+  (cd "$root" && git ls-files -co --exclude-standard | tar -cf - -T -) | tar -xf - -C "$into" || return
   rm -rf "$into/artifacts/bin"
   cp -R "$root/artifacts/bin" "$into/artifacts/"
 }
@@ -89,7 +91,7 @@ run_suite() {
 step() {
   local program=artifacts/bin/Retouch.Cli/release/Retouch.Cli.dll
   with_native "$1" "dotnet $program bench step --objective $2 --threads 1 --steps $steps --json" 2>>"$roots/$1.step.log" \
-    | sed -nE 's/.*"medianSeconds": *([0-9.]+).*/\1/p' | head -n 1
+    | sed -nE 's/.*"medianSeconds": *([0-9.]+).*/\1/p' | grep . || echo "failed"
 }
 
 version_of() {
@@ -105,17 +107,33 @@ for project in tests/Retouch.Torch.Tests tests/Retouch.Tests src/Retouch.Cli; do
   (cd "$root" && dotnet build "$project" -c Release -v quiet -nologo) >"$roots/build.log" 2>&1 \
     || { cat "$roots/build.log" >&2; exit 4; }
 done
-table='| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |'$'\n'
-table+='|---|---|---|---|---|---|---|'$'\n'
+
+# prepare NAME: the root, the sources and the native libraries. On failure the end of the log is printed.
+prepare() {
+  local log=$roots/$1.root.log
+  if [ "$1" != here ]; then
+    { make_root "$1" && copy_sources "$1"; } >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
+  fi
+  log=$roots/$1.native.log
+  inside "$1" 'eng/build-native.sh all' >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
+}
+
+echo '| Root | libtorch | Compiler | Retouch.Torch.Tests | Retouch.Tests | Latent step, s | With LPL, s |'
+echo '|---|---|---|---|---|---|---|'
+failed=
 for name in $only; do
   echo "engines: $name" >&2
-  if [ "$name" != here ]; then
-    make_root "$name" >"$roots/$name.root.log" 2>&1 || { tail -n 20 "$roots/$name.root.log" >&2; exit 4; }
-    copy_sources "$name"
-  fi
-  inside "$name" 'eng/build-native.sh all' >"$roots/$name.native.log" 2>&1 || { tail -n 40 "$roots/$name.native.log" >&2; exit 4; }
-  compiler=$(inside "$name" 'c++ -dumpfullversion')
-  table+="| $name | $(version_of "$name") | g++ $compiler | $(run_suite "$name" Retouch.Torch.Tests) | $(run_suite "$name" Retouch.Tests)"
-  table+=" | $(step "$name" latent) | $(step "$name" lpl) |"$'\n'
+  prepare "$name" || { failed+="$name"$'\n'; continue; }
+  row="| $name | $(version_of "$name") | g++ $(inside "$name" 'c++ -dumpfullversion')"
+  for suite in Retouch.Torch.Tests Retouch.Tests; do
+    passed=$(run_suite "$name" "$suite")
+    row+=" | $passed"
+    case $passed in
+      *", 0 failed,"*) ;;
+      *) failed+=$(sed -nE "s/^ *Failed (Retouch[^ ]*).*/$name: \1/p" "$roots/$name.$suite.log" | sort | uniq -c | grep . \
+        || echo "$name: $suite, see its log")$'\n' ;;
+    esac
+  done
+  echo "$row | $(step "$name" latent) | $(step "$name" lpl) |"
 done
-printf '\n%s' "$table"
+[ -z "$failed" ] || { printf '\nFailed:\n%s' "$failed"; exit 1; }

@@ -21,8 +21,13 @@ base_root() {
   command -v debootstrap >/dev/null || apt-get install -y debootstrap >/dev/null
   # A release unknown to this machine's debootstrap is created like sid.
   [ -e "/usr/share/debootstrap/scripts/$suite" ] || ln -s sid "/usr/share/debootstrap/scripts/$suite"
-  # shellcheck disable=SC2086
-  [ -d "$into/usr" ] || debootstrap ${DEBOOTSTRAP_OPTIONS:-} --variant=minbase --include=ca-certificates "$suite" "$into" $mirror
+  # An interrupted debootstrap leaves no root.
+  if [ ! -d "$into" ]; then
+    rm -rf --one-file-system "$into.part"
+    # shellcheck disable=SC2086
+    debootstrap ${DEBOOTSTRAP_OPTIONS:-} --variant=minbase --include=ca-certificates "$suite" "$into.part" $mirror || return
+    mv "$into.part" "$into"
+  fi
   cp /etc/resolv.conf /etc/hosts "$into/etc/"
   # The certificates that this machine trusts, for package sources behind a proxy.
   cp /etc/ssl/certs/ca-certificates.crt "$into/etc/ssl/certs/"

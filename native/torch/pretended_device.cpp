@@ -92,6 +92,8 @@ void run_on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const size_t first = stack->size() - schema.arguments().size();
   std::vector<c10::IValue> given(stack->begin() + static_cast<int64_t>(first), stack->end());
   std::vector<std::pair<at::Tensor, at::Tensor>> resized;
+  // An operator with several outputs returns references to arguments that libtorch has released by then, so they are kept alive here.
+  std::vector<at::Tensor> outputs;
   for (size_t k = 0; k < given.size(); ++k) {
     auto& slot = (*stack)[first + k];
     const auto* alias = schema.arguments()[k].alias_info();
@@ -103,6 +105,7 @@ void run_on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
         slot = resized.back().second;
       } else {
         slot = on_host(x);
+        if (alias != nullptr && alias->isWrite()) outputs.push_back(slot.toTensor());
       }
     } else if (given[k].isTensorList()) {
       std::vector<at::Tensor> list;
@@ -193,9 +196,27 @@ at::Tensor reshape_alias(const at::Tensor& x, at::IntArrayRef sizes, at::IntArra
   return at::native::as_strided_tensorimpl(x, sizes, strides, Optional<int64_t>());
 }
 
+// One device with one stream, on which everything is complete when it returns.
+class Guard final : public c10::impl::DeviceGuardImplInterface {
+ public:
+  c10::DeviceType type() const override { return kType; }
+  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+  c10::Device exchangeDevice(c10::Device) const override { return only(); }
+  c10::Device getDevice() const override { return only(); }
+  void setDevice(c10::Device) const override {}
+  void uncheckedSetDevice(c10::Device) const noexcept override {}
+  c10::Stream getStream(c10::Device) const noexcept override { return stream(); }
+  c10::Stream getDefaultStream(c10::Device) const override { return stream(); }
+  c10::Stream exchangeStream(c10::Stream) const noexcept override { return stream(); }
+
+ private:
+  static c10::Device only() { return {kType, 0}; }
+  static c10::Stream stream() { return c10::Stream(c10::Stream::DEFAULT, only()); }
+};
+
 }  // namespace
 
-C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::PrivateUse1>);
+C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 extern "C" {
 
@@ -211,6 +232,7 @@ TORCH_LIBRARY_IMPL(_, PrivateUse1, m) { m.fallback(torch::CppFunction::makeFromB
 
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   c10::SetAllocator(kType, &memory);
+  retouch::register_third_party_backend();
   m.impl("empty.memory_format", empty);
   m.impl("empty_strided", empty_with_strides);
   m.impl("_copy_from", copy_from);

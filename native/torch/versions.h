@@ -18,6 +18,9 @@
   (TORCH_VERSION_MAJOR > (major) || (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
 
 #if RETOUCH_TORCH_SINCE(2, 4)
+#include <ATen/detail/PrivateUse1HooksInterface.h>
+#include <c10/core/DeviceType.h>
+
 #include <optional>
 #endif
 
@@ -78,6 +81,27 @@ inline void set_autocast(c10::DeviceType type, AutocastState state) {
   }
 #endif
 }
+
+// Makes the device type for third-party backends this process's accelerator, as newer versions require for backward on it: they take
+// streams from the accelerator alone, which is a backend with a name and hooks. The name is the device type's default, so that messages
+// are the same in all versions. A GPU stays the accelerator.
+#if RETOUCH_TORCH_SINCE(2, 4)
+struct ThirdPartyHooks final : at::PrivateUse1HooksInterface {
+  // Some of these are virtual in newer versions only.
+  bool isBuilt() const { return true; }
+  bool isAvailable() const { return true; }
+  bool hasPrimaryContext(c10::DeviceIndex) const { return true; }
+};
+
+inline void register_third_party_backend() {
+  if (at::hasCUDA()) return;
+  static ThirdPartyHooks hooks;
+  at::RegisterPrivateUse1HooksInterface(&hooks);
+  c10::register_privateuse1_backend("privateuseone");
+}
+#else
+inline void register_third_party_backend() {}
+#endif
 
 // Base of host memory allocators. Constness and members of libtorch's base class differ between versions; members that a version lacks
 // are unused overloads.
