@@ -121,6 +121,17 @@ public class LibraryChecksTests
         Assert.Contains(version is null ? "without CUDA" : $"for CUDA {version}", Of(Good with { CudaBuild = version }, "CUDA").Detail);
     }
 
+    [Theory]
+    [InlineData(null, CheckState.Ok, "1 usable, with compiled kernels")]
+    [InlineData("no compiler", CheckState.Slow, "replaced by separate operators: no compiler")]
+    public void A_GPU_without_kernels_is_slow(string? failure, CheckState state, string detail)
+    {
+        var check = Of(Good with { Cuda = new CudaStatus(true, 1, "", ""), KernelFailure = failure }, "GPU");
+        Assert.Equal(state, check.State);
+        Assert.Contains(detail, check.Detail);
+        Assert.Equal(failure is not null, check.Remedy is not null);
+    }
+
     [Fact]
     public void An_untested_version_is_reported()
     {
