@@ -1,5 +1,6 @@
 using Retouch.Cli.Diagnosis;
 using Retouch.Experiments.Machine;
+using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Tests;
 
