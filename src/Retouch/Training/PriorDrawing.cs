@@ -17,8 +17,8 @@ using Retouch.Training.Telemetry;
 namespace Retouch.Training;
 
 /// <summary>
-/// Draws prior pictures with the initial weights of a run, in a folder with the settings (<c>prior.json</c>) and a metadata.jsonl, so that
-/// it is a data set of its own. Each picture has a seed that follows from that of the first run; what exists is not drawn again.
+/// Draws prior pictures with the initial weights of a run, in a folder with the settings (<c>prior.json</c>) and a metadata.jsonl: a data
+/// set with captions. Each picture has a seed that follows from that of the first run; what exists is not drawn again.
 /// </summary>
 internal sealed class PriorDrawing
 {

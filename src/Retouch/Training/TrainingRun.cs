@@ -183,6 +183,12 @@ public sealed partial class TrainingRun : IDisposable
         {
             return Train(folder, start, noted, cancellation);
         }
+        catch (OutOfDeviceMemoryException e)
+        {
+            var explained = new MemoryTrial(_task, _options, _device).Explain(e);
+            noted.Write(explained.Message);
+            throw explained;
+        }
         catch (RetouchException e)
         {
             noted.Write(e.Message);

@@ -117,7 +117,7 @@ public sealed class PageRunsTests : IDisposable
         || command.Contains("stable-diffusion", StringComparison.Ordinal)
         || command.Contains("photos-cache", StringComparison.Ordinal);
 
-    /// <summary>Commands that need published weights (a checkpoint in the original layout, SqueezeNet, CLIP), and incomplete ones.</summary>
+    /// <summary>Commands that need published weights (an original checkpoint, SqueezeNet, CLIP), and incomplete ones.</summary>
     private static bool Omitted(string command) =>
         Array.Exists(
             ["v1-5-pruned-emaonly.safetensors", "--squeezenet", "--clip ", " …"],
