@@ -114,6 +114,8 @@ model "SD 1.5" unet-sd15 autoencoder-4 epsilon 77 "512x4 256x16"
 model "SDXL, LoRA" unet-sdxl autoencoder-4 epsilon 77 "1024x1 512x4" --lora-rank 16 --checkpoint-activations
 model "MM-DiT 796 M" mmdit-796m autoencoder-4 flow 1 "256x16 512x4"
 model "SD 3, LoRA" sd3-medium autoencoder-16 flow 154 "1024x1 512x4" --lora-rank 16 --checkpoint-activations
+# The first model without the compiled kernels, which separate operators replace.
+RETOUCH_KERNELS=0 model "SD 1.5, no kernels" unet-sd15 autoencoder-4 epsilon 77 "512x4"
 model "SDXL" unet-sdxl autoencoder-4 epsilon 77 "512x2" --checkpoint-activations
 if [ -n "$peer" ]; then
   echo

@@ -104,6 +104,12 @@ install_packages() {
   missing=$(missing_packages | tr '\n' ' ')
   missing=${missing% }
   [ -n "$missing" ] || return 0
+  if ! command -v apt-get >/dev/null; then
+    say "this system has no apt-get; these packages are missing, under Debian's names:"
+    local package
+    for package in $missing; do say "$package: $(remedy_of "$package")"; done
+    return 4
+  fi
   local by_hand="apt-get update && apt-get install -y --no-install-recommends $missing"
   if [ "$(id -u)" -ne 0 ]; then
     by_hand="sudo apt-get update && sudo apt-get install -y --no-install-recommends $missing"
@@ -115,8 +121,8 @@ install_packages() {
     # A password prompt needs a terminal.
     if [ -t 0 ] && [ -t 2 ]; then lift="sudo"; else lift="sudo -n"; fi
   fi
-  if [ -n "${RETOUCH_NO_INSTALL:-}" ] || ! command -v apt-get >/dev/null; then
-    say "these packages are missing (Debian's names): $missing"
+  if [ -n "${RETOUCH_NO_INSTALL:-}" ]; then
+    say "these packages are missing: $missing"
     say "install them: $by_hand"
     return 4
   fi

@@ -135,6 +135,14 @@ rm "$checkout/native/torch/broken"
 
 echo two >"$checkout/native/torch/shim.cpp"
 rm bin/cmake
+before=$(grep -c '^native' "$here/calls")
+start train
+check "without apt-get, missing packages end with 4" exited 4
+check "and are named with a remedy" says err "cmake: install what it provides in this system's own way"
+check "without a command of another system" test -z "$(grep 'apt-get install' "$here/err")"
+check "and before anything is built" calls native "$before"
+printf '#!/bin/bash\nexit 100\n' >bin/apt-get
+chmod +x bin/apt-get
 start train
 check "missing packages end with 4 when they may not be installed" exited 4
 check "and are named with the command that installs them" says err "apt-get install -y --no-install-recommends cmake"

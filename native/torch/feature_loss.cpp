@@ -7,32 +7,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "internal.h"
+#include "feature_loss.h"
 #include "outlier_mask.h"
 #include "simd.h"
 
 namespace {
 
+using namespace retouch;
+
 // Independent partial sums allow vectorisation and fix the order of summation for all instruction sets.
 constexpr int kLanes = 16;
-constexpr double kVarianceFloor = 1e-6;
-
-// Variance by which both maps are divided: none, the estimate's, each map's own, or the target's.
-enum Statistics : int64_t { kNone = 0, kEstimate = 1, kOwn = 2, kTarget = 3 };
-
-// Statistics of a map for its backward pass and for logging.
-enum Field : int64_t {
-  kKept,
-  kSquaredError,
-  kTargetMean,
-  kTargetVariance,
-  kEstimateMean,
-  kEstimateVariance,
-  kCovariance,
-  kAbsoluteError,
-  kFields
-};
-
 struct Sums {
   double n, mean_f, mean_g, ff, gg, fg, error, absolute;
 };
@@ -85,11 +69,6 @@ RETOUCH_INLINE Sums sums_body(const T* __restrict f, const T* __restrict g, cons
   return s;
 }
 
-// Gradient at a pixel: target·(φ − its mean) + difference·(φ − φ̂) + sign·sgn(φ − φ̂) + estimate·(φ̂ − its mean).
-struct Slope {
-  double target, difference, sign, estimate, target_mean, estimate_mean;
-};
-
 template <typename T, bool Masked>
 RETOUCH_INLINE void slope_body(const T* __restrict f, const T* __restrict g, const uint8_t* __restrict mask, T* __restrict out, int64_t n,
                                const Slope& s) {
@@ -115,75 +94,17 @@ RETOUCH_INLINE void slope_body(const T* __restrict f, const T* __restrict g, con
 RETOUCH_BOTH(float)
 RETOUCH_BOTH(double)
 
-// Comparison of two maps.
-struct Rule {
-  int64_t statistics;
-  bool absolute;
-  // Variance floor, as a fraction of the target map's variance.
-  double floor;
-};
-
-double spread(const double* s, Field variance, const Rule& rule) { return s[variance] + rule.floor * s[kTargetVariance] + kVarianceFloor; }
-
-double loss_of(const double* s, const Rule& rule, double pixels) {
-  const double error = rule.absolute ? s[kAbsoluteError] : s[kSquaredError];
-  if (rule.statistics == kNone) return error / pixels;
-  if (rule.statistics != kOwn) {
-    const double variance = spread(s, rule.statistics == kTarget ? kTargetVariance : kEstimateVariance, rule);
-    return error / ((rule.absolute ? std::sqrt(variance) : variance) * pixels);
-  }
-  const double target = spread(s, kTargetVariance, rule), estimate = spread(s, kEstimateVariance, rule), n = std::max(s[kKept], 1.0);
-  return n * (s[kTargetVariance] / target + s[kEstimateVariance] / estimate - 2 * s[kCovariance] / std::sqrt(target * estimate)) / pixels;
-}
-
-// The gradient of the loss is linear in both maps and in the sign of their difference. Derivation, with d = φ − φ̂, N kept pixels, P
-// the divisor, s² the variance with its floor:
-//   none      squared −2d/P, absolute −sgn(d)/P
-//   target    the same, divided by s² or by s
-//   estimate  squared −2/(P s²)·[d + Σd²/(s² N)·(φ̂ − mean)], absolute −1/(P s)·[sgn(d) + Σ|d|/(s² N)·(φ̂ − mean)]
-//   own       −2/(P ŝ)·[u − w − w·Σ(u − w)w/N], u and w the normalised maps
-// The second summand of each bracket is the gradient through the statistics; `through` scales it.
-Slope slope_of(const double* s, const Rule& rule, double through, double pixels, double gradient) {
-  const double n = std::max(s[kKept], 1.0), unit = (rule.absolute ? -1 : -2) * gradient / pixels;
-  auto difference = [&](double scale) { return rule.absolute ? Slope{0, 0, scale, 0, 0, 0} : Slope{0, scale, 0, 0, 0, 0}; };
-  if (rule.statistics == kNone) return difference(unit);
-  if (rule.statistics != kOwn) {
-    const bool estimate = rule.statistics == kEstimate;
-    const double variance = spread(s, estimate ? kEstimateVariance : kTargetVariance, rule);
-    const double scale = unit / (rule.absolute ? std::sqrt(variance) : variance);
-    Slope slope = difference(scale);
-    if (estimate) {
-      slope.estimate = scale * through * (rule.absolute ? s[kAbsoluteError] : s[kSquaredError]) / (variance * n);
-      slope.estimate_mean = s[kEstimateMean];
-    }
-    return slope;
-  }
-  const double target = spread(s, kTargetVariance, rule), estimate = spread(s, kEstimateVariance, rule);
-  const double root = std::sqrt(target * estimate);
-  const double way = through * (s[kCovariance] / root - s[kEstimateVariance] / estimate);
-  return {unit / root, 0, 0, -unit / estimate * (1 + way), s[kTargetMean], s[kEstimateMean]};
-}
-
-void check_maps(const at::Tensor& target, const at::Tensor& estimate) {
-  TORCH_CHECK(target.dim() == 4 && target.sizes() == estimate.sizes(),
-              "retouch::feature_loss: features must be [batch, channels, height, width] of equal shape, got ",
-              target.sizes(), " and ", estimate.sizes());
-  TORCH_CHECK(target.is_contiguous() && estimate.is_contiguous() && target.scalar_type() == estimate.scalar_type(),
-              "retouch::feature_loss: features must be contiguous and of equal dtype");
-  TORCH_CHECK(target.numel() > 0, "retouch::feature_loss: features are empty");
-}
-
 template <typename T>
 void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Tensor& loss, at::Tensor& statistics, at::Tensor& mask,
-                   const Rule& rule, const retouch::MaskRule& outliers, bool kept) {
+                   const Rule& rule, const MaskRule& outliers, bool kept) {
   const int64_t height = target.size(2), width = target.size(3), n = height * width;
   at::parallel_for(0, target.size(0) * target.size(1), 1, [&](int64_t begin, int64_t end) {
-    retouch::MaskScratch<T> scratch;
+    MaskScratch<T> scratch;
     for (int64_t map = begin; map < end; ++map) {
       const T* f = target.data_ptr<T>() + map * n;
       const T* g = estimate.data_ptr<T>() + map * n;
       uint8_t* m = outliers.on ? mask.data_ptr<uint8_t>() + map * n : nullptr;
-      const bool all = !outliers.on || retouch::find_outliers(outliers.from_target ? f : g, m, height, width, outliers, scratch);
+      const bool all = !outliers.on || find_outliers(outliers.from_target ? f : g, m, height, width, outliers, scratch);
       const Sums sums = all ? sums_all(f, g, n) : sums_masked(f, g, m, n);
       const double count = std::max(sums.n, 1.0);
       double* s = statistics.data_ptr<double>() + map * kFields;
@@ -200,22 +121,13 @@ void forward_typed(const at::Tensor& target, const at::Tensor& estimate, at::Ten
   });
 }
 
-Rule rule_of(int64_t statistics, bool absolute, double floor) {
-  TORCH_CHECK(statistics >= kNone && statistics <= kTarget, "retouch::feature_loss: unknown statistics ", statistics);
-  TORCH_CHECK(!(absolute && statistics == kOwn),
-              "retouch::feature_loss: absolute differences are not supported with each map's own statistics");
-  TORCH_CHECK(floor >= 0, "retouch::feature_loss: the variance floor is ", floor, "; it must be at least 0");
-  return {statistics, absolute, floor};
-}
-
 std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& target, const at::Tensor& estimate, int64_t statistics_of,
                                                        bool absolute, double floor, bool masked, bool mask_from_target, double quantile,
                                                        double margin, int64_t closing, int64_t opening, bool kept) {
   check_maps(target, estimate);
   const Rule rule = rule_of(statistics_of, absolute, floor);
-  TORCH_CHECK(!masked || (closing % 2 == 1 && opening % 2 == 1),
-              "retouch::feature_loss: windows must be odd, got ", closing, " and ", opening);
-  const retouch::MaskRule outliers{masked, mask_from_target, quantile, margin, closing, opening};
+  check_windows(masked, closing, opening);
+  const MaskRule outliers{masked, mask_from_target, quantile, margin, closing, opening};
   auto loss = at::empty({target.size(0), target.size(1)}, target.options());
   auto statistics = at::empty({target.size(0), target.size(1), kFields}, target.options().dtype(at::kDouble));
   auto mask = at::empty(masked ? target.sizes() : at::IntArrayRef({0}), target.options().dtype(at::kByte));

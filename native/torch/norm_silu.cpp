@@ -6,10 +6,9 @@
 
 #include <cmath>
 #include <cstring>
-#include <tuple>
 #include <vector>
 
-#include "internal.h"
+#include "norm_silu.h"
 #include "simd.h"
 
 namespace {
@@ -148,12 +147,7 @@ RETOUCH_FOR(float)
 RETOUCH_FOR(double)
 #undef RETOUCH_FOR
 
-struct Shape {
-  int64_t batch, channels, pixels, groups;
-  int64_t group_channels() const { return channels / groups; }
-  int64_t group_size() const { return group_channels() * pixels; }
-  int64_t grain() const { return std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, group_size())); }
-};
+using Shape = retouch::NormShape;
 
 Shape shape_of(const at::Tensor& x, int64_t groups) {
   TORCH_CHECK(x.dim() >= 2 && groups >= 1 && x.size(1) % groups == 0, "retouch::group_norm_silu: ", x.sizes(),
@@ -252,6 +246,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_any(const at::Tensor& x, 
                                                            int64_t groups, double eps) {
   const Shape s = shape_of(x, groups);
   check_affine(x, weight, bias);
+  if (retouch::has_norm_kernels(x)) return retouch::norm_silu_on_device(x, weight, bias, s, eps);
   if (!has_kernel(x)) {
     auto [y, mean, rstd] = at::native_group_norm(x, weight, bias, s.batch, s.channels, s.pixels, groups, eps);
     return {at::silu_(y), mean, rstd};
@@ -268,6 +263,10 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_any(const at::Tensor& x, 
 variable_list backward_any(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const at::Tensor& mean, const at::Tensor& rstd, int64_t groups, double eps, bool affine) {
   const Shape s = shape_of(x, groups);
+  if (retouch::has_norm_kernels(x)) {
+    auto [dx, dw, db] = retouch::norm_silu_backward_on_device(grad, x, weight, bias, mean, rstd, s, affine);
+    return {dx, dw, db};
+  }
   if (!has_kernel(x)) {
     const auto y = std::get<0>(at::native_group_norm(x, weight, bias, s.batch, s.channels, s.pixels, groups, eps));
     auto [dx, dw, db] = at::native_group_norm_backward(at::silu_backward(grad, y), x, mean, rstd, weight, s.batch, s.channels, s.pixels,

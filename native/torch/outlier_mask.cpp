@@ -164,8 +164,8 @@ bool find_outliers(const T* f, uint8_t* mask, int64_t height, int64_t width, con
   const double count = static_cast<double>(n);
   const double variance = n > 1 ? std::max(e.squares - e.sum * e.sum / count, 0.0) / (count - 1) : 0.0;
   const double margin = rule.margin * std::sqrt(variance);
-  const int64_t ranks[2] = {std::max<int64_t>(1, static_cast<int64_t>(count * rule.quantile)),
-                            std::max<int64_t>(1, static_cast<int64_t>(count * (1 - rule.quantile)))};
+  const Ranks of_quantiles = ranks_of(n, rule.quantile);
+  const int64_t ranks[2] = {of_quantiles.low, of_quantiles.high};
   // The smallest value is kept if at least as many values as its rank are less than a margin above it; counting them is far cheaper
   // than computing the quantile. The margin is slightly reduced, so that rounding cannot contradict the comparison below.
   const double reach = margin * (1 - 1e-6) - 1e-6 * (std::abs(e.min) + std::abs(e.max));

@@ -1,6 +1,7 @@
 // Outlier mask of feature maps for the latent perceptual loss.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +12,16 @@ struct MaskRule {
   double quantile, margin;
   int64_t closing, opening;
 };
+
+// Ranks of both quantiles among n values, from 1.
+struct Ranks {
+  int64_t low, high;
+};
+
+inline Ranks ranks_of(int64_t n, double quantile) {
+  const double count = static_cast<double>(n);
+  return {std::max<int64_t>(1, static_cast<int64_t>(count * quantile)), std::max<int64_t>(1, static_cast<int64_t>(count * (1 - quantile)))};
+}
 
 // Buffers reused across maps.
 template <typename T>

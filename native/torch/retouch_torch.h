@@ -8,7 +8,7 @@
 #define RETOUCH_TORCH_H
 #include <stdint.h>
 
-#define RT_ABI_VERSION 3
+#define RT_ABI_VERSION 4
 #define RT_API __attribute__((visibility("default")))
 
 #ifdef __cplusplus
@@ -137,6 +137,19 @@ RT_API int rt_cuda_status(int32_t* code, char** text);
 RT_API int rt_cuda_memory(int32_t index, int32_t reset_peak, rt_device_memory_info* info);
 RT_API int rt_cuda_release_cache(void); /* releases unused blocks of libtorch's allocator */
 RT_API int rt_cuda_synchronize(int32_t index);
+
+/* Kernels of devices other than the processor. */
+/* Launches a kernel of native/torch/kernels by name, for the type numbered as RETOUCH_STORED in kernels/common.h. `arguments` points to
+   `count` arguments of the given sizes. Null, or an error that stays valid. */
+typedef const char* (*rt_launch_fn)(const char* kernel, int32_t stored, int32_t blocks, int32_t threads, void* const* arguments,
+                                    const int32_t* sizes, int32_t count);
+RT_API int rt_launcher_set(int32_t device_type, rt_launch_fn function); /* for a device type, not the CPU; null: none */
+RT_API int rt_kernels_can_compile(void); /* whether NVRTC loads */
+/* Compiles the kernels of all sources and types with NVRTC for an architecture such as sm_80, which needs no GPU; `cache` is the folder of
+   compiled code, or empty. text: a line for each with its size, malloc'ed. */
+RT_API int rt_kernels_compile(const char* architecture, const char* cache, char** text);
+/* Why a GPU has no kernels; empty if it has, or was not asked for them. malloc'ed. */
+RT_API int rt_kernels_failure(int32_t index, char** text);
 
 /* Arithmetic: TF32 for float32 products on tensor cores; deterministic algorithms only. */
 RT_API int rt_arithmetic_set(int32_t allow_tf32, int32_t deterministic);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Retouch.Cli.Commands;
 using Retouch.Core.Errors;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Interop;
 
 namespace Retouch.Cli;
@@ -95,7 +96,7 @@ internal static class CommandLine
         catch (Exception e)
         {
             var cause = e is AggregateException { InnerExceptions: [var only] } ? only : e;
-            var (code, message) = Explain(cause, interrupt.Token.IsCancellationRequested);
+            var (code, message) = Explain(cause, interrupt.Token.IsCancellationRequested, parsed);
             await error.WriteLineAsync(message).ConfigureAwait(false);
             if (parsed.GetValue(SharedOptions.Verbose) && code != Interrupted)
                 await error.WriteLineAsync(e.ToString()).ConfigureAwait(false);
@@ -119,15 +120,17 @@ internal static class CommandLine
         }
     }
 
-    private static (int Code, string Message) Explain(Exception error, bool interrupted) =>
+    private static (int Code, string Message) Explain(Exception error, bool interrupted, ParseResult parsed) =>
         error switch
         {
             OperationCanceledException when interrupted => (Interrupted, "interrupted"),
+            OutOfDeviceMemoryException { Remedy: null } e => (e.ExitCode, $"error: {e.Cause}. {MemoryAdvice.Of(parsed)}"),
             RetouchException e => (e.ExitCode, "error: " + e.Message),
             FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException => (BadInput, "error: " + error.Message),
-            OutOfMemoryException => (
+            OutOfMemoryException => (LacksSomething, $"error: The machine ran out of memory. {MemoryAdvice.Of(parsed)}"),
+            IOException e when OutOfMemoryWording.Is(e) => (
                 LacksSomething,
-                "error: The machine ran out of memory. Use a smaller batch (--batch-size) or smaller pictures."
+                $"error: The machine ran out of memory ({error.Message.TrimEnd('.')}). {MemoryAdvice.Of(parsed)}"
             ),
             _ => (
                 Defect,

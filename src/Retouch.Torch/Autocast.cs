@@ -26,7 +26,7 @@ public sealed unsafe class Autocast : IDisposable
     }
 
     /// <summary>Active mode of this thread, or null.</summary>
-    internal static (Device Device, DType Type)? Current => _current;
+    public static (Device Device, DType Type)? Current => _current;
 
     /// <summary>
     /// Enables mixed precision in <paramref name="dtype"/> on <paramref name="device"/>; float32 disables it.

@@ -89,6 +89,17 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
+    public void A_report_of_named_folders_states_their_paths()
+    {
+        string[] compared = ["compare", In("softer"), In("soft"), "--reference", In("real"), "--size", "32", "--count", "4"];
+        var outcome = RetouchInProcess.Run([.. compared, "--metrics", "psnr", "--names", "start", "trained", "--output", In("named")]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        var html = File.ReadAllText(In("named", "report.html"));
+        Assert.Contains("Compared: start, trained", html);
+        Assert.Contains($"<span class=\"summary\">{In("soft")}</span>", html);
+    }
+
+    [Fact]
     [Trait("speed", "slow")]
     public void Compare_writes_a_report_with_its_protocol_and_for_TensorBoard()
     {

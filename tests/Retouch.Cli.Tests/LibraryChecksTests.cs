@@ -1,5 +1,6 @@
 using Retouch.Cli.Diagnosis;
 using Retouch.Experiments.Machine;
+using Retouch.Torch.Devices;
 
 namespace Retouch.Cli.Tests;
 
@@ -119,6 +120,17 @@ public class LibraryChecksTests
     {
         Assert.Equal(version, GpuChecks.BuildOf(configuration));
         Assert.Contains(version is null ? "without CUDA" : $"for CUDA {version}", Of(Good with { CudaBuild = version }, "CUDA").Detail);
+    }
+
+    [Theory]
+    [InlineData(null, "1 usable, with compiled kernels")]
+    [InlineData("no compiler", "replaced by separate operators: no compiler")]
+    public void A_GPU_without_kernels_is_slow(string? failure, string detail)
+    {
+        var check = Of(Good with { Cuda = new CudaStatus(true, 1, "", ""), KernelFailure = failure }, "GPU");
+        Assert.Equal(failure is null ? CheckState.Ok : CheckState.Slow, check.State);
+        Assert.Contains(detail, check.Detail);
+        Assert.Equal(failure is not null, check.Remedy is not null);
     }
 
     [Fact]

@@ -117,7 +117,7 @@ public sealed class PromptTests : IDisposable
         var first = await Cache();
         Assert.Equal((2, 1), ((int)first["pictures"]!, (int)first["captions"]!));
         Add("c", "a tree");
-        var second = await Cache();
+        var second = await Cache("--batch-size", "1");
         Assert.Equal((3, 2), ((int)second["pictures"]!, (int)second["captions"]!));
         Assert.Equal(2, Directory.EnumerateFiles(PathOf("cache/latents"), "*.safetensors").Count());
         var (stale, _, message) = await Run(

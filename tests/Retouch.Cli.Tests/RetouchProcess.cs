@@ -11,9 +11,12 @@ internal static class RetouchProcess
     public sealed record Outcome(int ExitCode, string Out, string Error);
 
     /// <summary>Runs <c>retouch</c> with the arguments; null in <paramref name="environment"/> unsets a variable.</summary>
-    public static Outcome Run(string[] arguments, Dictionary<string, string?>? environment = null)
+    /// <param name="arguments">Arguments of the command.</param>
+    /// <param name="environment">Changed variables.</param>
+    /// <param name="limits">Options of bash's <c>ulimit</c> for the process, such as <c>-d 1000000</c>.</param>
+    public static Outcome Run(string[] arguments, Dictionary<string, string?>? environment = null, string? limits = null)
     {
-        using var process = Start(arguments, environment);
+        using var process = Start(arguments, environment, limits);
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();
         Finish(process);
@@ -21,7 +24,7 @@ internal static class RetouchProcess
     }
 
     /// <summary>Starts <c>retouch</c> with both outputs redirected; the caller reads and disposes it.</summary>
-    public static Process Start(string[] arguments, Dictionary<string, string?>? environment = null)
+    public static Process Start(string[] arguments, Dictionary<string, string?>? environment = null, string? limits = null)
     {
         // Background jobs of a script ignore SIGINT, and child processes would inherit that.
         var start = new ProcessStartInfo("env")
@@ -31,6 +34,12 @@ internal static class RetouchProcess
             RedirectStandardError = true,
         };
         start.ArgumentList.Add("--default-signal=INT");
+        if (limits is not null)
+        {
+            foreach (var word in (string[])["bash", "-c", $"ulimit {limits} && exec \"$@\"", "bash"])
+                start.ArgumentList.Add(word);
+        }
+
         start.ArgumentList.Add("dotnet");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Retouch.Cli.dll"));
         foreach (var argument in arguments)

@@ -62,6 +62,7 @@ public sealed class SharedOptionsTests
             [
                 "bench attention",
                 "bench step",
+                "cache",
                 "compare",
                 "demo",
                 "evaluate",

@@ -31,6 +31,11 @@ internal static class CacheCommand
         Description = "Enlarge pictures that are smaller than the size.",
     };
 
+    private static readonly Option<int> Batch = SharedOptions.BatchSize(
+        TrainingRun.EncodedAtOnce,
+        "Batch size: pictures encoded at once. Latents of other batch sizes differ by rounding."
+    );
+
     public static Command Create()
     {
         var command = new Command("cache", "Encode pictures and captions for later runs (data.cache, data.cacheLatents).")
@@ -41,6 +46,7 @@ internal static class CacheCommand
             Size,
             Enlarge,
             SharedOptions.Device,
+            Batch,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -89,7 +95,7 @@ internal static class CacheCommand
             parsed.InvocationConfiguration.Error,
             TimeProvider.System
         );
-        var (pictures, captions) = run.FillCache(progress, cancellation);
+        var (pictures, captions) = run.FillCache(progress, cancellation, parsed.GetValue(Batch));
         return new CacheResult(options.Data.Cache!, pictures, captions, TimeProvider.System.GetElapsedTime(start).TotalSeconds);
     }
 }

@@ -118,7 +118,7 @@ internal static class CompareCommand
                             (folder, name) =>
                                 IsModel(folder)
                                     ? Draw(parsed, folder, name, ref guidance, options.Device, cancellation)
-                                    : ImageSet.From(name, ImageFolder.Open(folder), preparation)
+                                    : ImageSet.From(name, ImageFolder.Open(folder), preparation, folder)
                         ),
                     ],
                     options,
@@ -170,7 +170,8 @@ internal static class CompareCommand
         return ImageSet.From(
             name,
             PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)),
-            request.Labels is { } labels ? [.. labels.Select(pipeline.Labels.GetValueOrDefault)] : null
+            request.Labels is { } labels ? [.. labels.Select(pipeline.Labels.GetValueOrDefault)] : null,
+            folder
         );
     }
 }

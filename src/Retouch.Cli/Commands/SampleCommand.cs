@@ -166,8 +166,6 @@ internal static class SampleCommand
             Sampler = sampler,
             Labels = prompts is null ? ClassRotation.Of(pipeline, parsed.GetValue(Class) ?? [], count) : null,
         };
-        if (prompts is null && pipeline.Denoiser.TextWidth is not null)
-            throw new UsageException("This model needs prompts; give --prompt or --prompts.");
         if (prompts is not null)
         {
             var error = parsed.InvocationConfiguration.Error;

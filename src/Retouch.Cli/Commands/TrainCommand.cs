@@ -142,7 +142,7 @@ internal static class TrainCommand
         }
         finally
         {
-            WriteReport(run, progress.Note);
+            RunReport.WriteAfter(run, progress.Note);
         }
 
         // The live lines end here: what follows would be overwritten.
@@ -160,20 +160,6 @@ internal static class TrainCommand
                     writer.WriteLine($"next: {next}");
             }
         );
-    }
-
-    /// <summary>Writes the run's report, also after an interruption or an error; failing to write it is only noted.</summary>
-    private static void WriteReport(TrainingRun run, Action<string> note)
-    {
-        try
-        {
-            if (run.HasMetrics)
-                note($"report: {RunReport.Write(run.Folder!.Path)}");
-        }
-        catch (RetouchException e)
-        {
-            note($"The report was not written: {e.Message}");
-        }
     }
 
     /// <summary>The command that shows or measures the result; null for an autoencoder.</summary>

@@ -72,7 +72,15 @@ internal static partial class GpuChecks
             var memory = facts is { CudaFreeBytes: { } free, CudaTotalBytes: { } total }
                 ? $", the first with {MachineChecks.Gibibytes(free)} free of {MachineChecks.Gibibytes(total)}"
                 : "";
-            return new("GPU", CheckState.Ok, $"{cuda.Devices} usable{memory}");
+            var usable = $"{cuda.Devices} usable{memory}";
+            return facts.KernelFailure is { } failure
+                ? new(
+                    "GPU",
+                    CheckState.Slow,
+                    $"{usable}; its kernels are replaced by separate operators: {failure}",
+                    "Install CUDA's compiler library libnvrtc of libtorch's CUDA version (docs/gpu.md), or unset RETOUCH_KERNELS."
+                )
+                : new("GPU", CheckState.Ok, $"{usable}, with compiled kernels");
         }
 
         // A libtorch without CUDA on a machine without a driver is no problem.

@@ -16,6 +16,7 @@ namespace Retouch.Cli.Diagnosis;
 /// <param name="CudaTotalBytes">Memory of the first GPU; null without one.</param>
 /// <param name="CudaFreeBytes">Free memory of the first GPU; null without one.</param>
 /// <param name="CudaBuild">Version of CUDA that libtorch was built for; null without CUDA.</param>
+/// <param name="KernelFailure">Why the first GPU has no compiled kernels; null if it has, and without a GPU.</param>
 internal sealed record TorchFacts(
     string BuiltFor,
     string Library,
@@ -28,7 +29,8 @@ internal sealed record TorchFacts(
     CudaStatus Cuda,
     long? CudaTotalBytes,
     long? CudaFreeBytes,
-    string? CudaBuild = null
+    string? CudaBuild = null,
+    string? KernelFailure = null
 )
 {
     private const int MatrixSide = 1024;
@@ -53,7 +55,8 @@ internal sealed record TorchFacts(
             cuda,
             memory?.Total,
             memory?.Free,
-            GpuChecks.BuildOf(TorchRuntime.Configuration)
+            GpuChecks.BuildOf(TorchRuntime.Configuration),
+            cuda.Devices > 0 ? DeviceKernels.Prepare(Device.Cuda()) : null
         );
     }
 

@@ -89,5 +89,8 @@ public static class Figures
             : value.ToString("F" + Math.Max(0, digits - 1 - exponent), CultureInfo.InvariantCulture);
     }
 
+    /// <summary><see cref="Significant"/> with the minus sign of reports, U+2212.</summary>
+    public static string Typeset(double value, int digits = 4) => Significant(value, digits).Replace('-', '−');
+
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

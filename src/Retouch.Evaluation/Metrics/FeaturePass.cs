@@ -52,17 +52,4 @@ public sealed class FeaturePass : MetricPass<FeaturePass>
     /// <param name="problem">Error message, without a full stop.</param>
     internal static void Require(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, Requirements check, string problem) =>
         check.That(networks.Any(n => metric.Uses(n.Protocol.Key)), problem);
-
-    /// <summary>Checks that a metric that accepts every network has one.</summary>
-    /// <param name="metric">The metric.</param>
-    /// <param name="networks">Networks of the evaluation.</param>
-    /// <param name="check">Receives the problem if there is no network.</param>
-    internal static void RequireAny(IMetric metric, IReadOnlyList<IFeatureExtractor> networks, Requirements check) =>
-        Require(
-            metric,
-            networks,
-            check,
-            $"{metric.Name} needs a feature network: give one with --inception FILE, --squeezenet FILE, --clip FOLDER or "
-                + "--retouch-features FOLDER"
-        );
 }

@@ -5,7 +5,7 @@ namespace Retouch.Evaluation.Metrics;
 
 /// <summary>Kernel distance of features, see <see cref="KernelDistance"/>: <c>kid</c> on Inception features, <c>kd.</c> and the key on
 /// those of other networks.</summary>
-public sealed record KernelDistanceMetric : IMetric
+public sealed record KernelDistanceMetric : IEveryNetworkMetric
 {
     /// <inheritdoc/>
     public string Name => "kid";
@@ -22,16 +22,7 @@ public sealed record KernelDistanceMetric : IMetric
     /// <summary>Subsets and seed.</summary>
     public KernelDistanceOptions Options { get; init; } = new();
 
-    /// <inheritdoc/>
-    public bool Uses(string network) => true;
-
-    /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
-    {
-        ArgumentNullException.ThrowIfNull(check);
-        Options.Validate(check);
-        FeaturePass.RequireAny(this, networks, check);
-    }
+    void IEveryNetworkMetric.ValidateOptions(Requirements check) => Options.Validate(check);
 
     /// <inheritdoc/>
     public IEnumerable<ProtocolEntry> Protocol(MetricContext context) =>

@@ -5,7 +5,7 @@ namespace Retouch.Evaluation.Metrics;
 
 /// <summary>Precision, recall, density and coverage of features, see <see cref="PrecisionRecall"/>; names have the network's key after a
 /// point, except for Inception.</summary>
-public sealed record PrecisionRecallMetric : IMetric
+public sealed record PrecisionRecallMetric : IEveryNetworkMetric
 {
     private static readonly string[] Figures = ["precision", "recall", "density", "coverage"];
 
@@ -25,16 +25,7 @@ public sealed record PrecisionRecallMetric : IMetric
     /// <summary>Number of neighbours and ball rule.</summary>
     public PrecisionRecallOptions Options { get; init; } = new();
 
-    /// <inheritdoc/>
-    public bool Uses(string network) => true;
-
-    /// <inheritdoc/>
-    public void Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
-    {
-        ArgumentNullException.ThrowIfNull(check);
-        Options.Validate(check);
-        FeaturePass.RequireAny(this, networks, check);
-    }
+    void IEveryNetworkMetric.ValidateOptions(Requirements check) => Options.Validate(check);
 
     /// <inheritdoc/>
     public IEnumerable<ProtocolEntry> Protocol(MetricContext context) =>

@@ -13,6 +13,9 @@ public abstract class ImageSet
     /// <summary>Name in tables and messages.</summary>
     public abstract string Name { get; }
 
+    /// <summary>Folder of the pictures, or of the model they are samples of; null for others.</summary>
+    public string? Origin { get; private init; }
+
     /// <summary>Number of pictures, at least 1.</summary>
     public abstract int Count { get; }
 
@@ -72,21 +75,23 @@ public abstract class ImageSet
     /// <param name="folder">Path of the folder.</param>
     /// <param name="preparation">Number of pictures, and resize.</param>
     public static ImageSet Open(string folder, SetPreparation? preparation = null) =>
-        new SourceImages(folder, ImageFolder.Open(folder), preparation ?? new SetPreparation());
+        From(folder, ImageFolder.Open(folder), preparation, folder);
 
     /// <summary>Pictures of any source: a folder, procedural scenes.</summary>
     /// <param name="name">Value of <see cref="Name"/>.</param>
     /// <param name="source">Source of the pictures.</param>
     /// <param name="preparation">Number of pictures, and resize.</param>
-    public static ImageSet From(string name, IPictureSource source, SetPreparation? preparation = null) =>
-        new SourceImages(name, source, preparation ?? new SetPreparation());
+    /// <param name="origin">Value of <see cref="Origin"/>.</param>
+    public static ImageSet From(string name, IPictureSource source, SetPreparation? preparation = null, string? origin = null) =>
+        new SourceImages(name, source, preparation ?? new SetPreparation()) { Origin = origin };
 
     /// <summary>Output pictures of a model.</summary>
     /// <param name="name">Value of <see cref="Name"/>.</param>
     /// <param name="images">[pictures, 3, height, width] in [−1, 1], on any device; clamped, rounded to 8 bit and copied.</param>
     /// <param name="classes">Class name of each picture, or null.</param>
-    public static ImageSet From(string name, Tensor images, IReadOnlyList<string?>? classes = null) =>
-        new TensorImages(name, images, classes);
+    /// <param name="origin">Value of <see cref="Origin"/>.</param>
+    public static ImageSet From(string name, Tensor images, IReadOnlyList<string?>? classes = null, string? origin = null) =>
+        new TensorImages(name, images, classes) { Origin = origin };
 
     /// <summary>Whether two sets are paired: equal names in equal order.</summary>
     public bool PairsWith(ImageSet other)

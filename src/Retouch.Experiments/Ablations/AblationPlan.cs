@@ -230,8 +230,8 @@ public sealed class AblationPlan
         {
             bound.Validate();
             bound = bound with { Device = Device.Parse(bound.Device).ToString() };
-            if (bound.Data.Size is null)
-                bound = bound with { Data = bound.Data with { Size = parent?.Options.Data.Size ?? NativeSize.Of(bound) } };
+            // A model that the spec trains first has no configuration yet.
+            bound = NativeSize.FillIn(bound with { Data = bound.Data with { Size = bound.Data.Size ?? parent?.Options.Data.Size } });
         }
         catch (UsageException e)
         {

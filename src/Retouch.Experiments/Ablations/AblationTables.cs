@@ -147,7 +147,7 @@ internal static class AblationTables
                 d.Verdict == AblationVerdict.Better ? " ▲"
                 : d.Verdict == AblationVerdict.Worse ? " ▼"
                 : "";
-            return $"{Figures.Significant(d.Estimate.Value, 3)}{sign}".Replace('-', '−');
+            return $"{Figures.Typeset(d.Estimate.Value, 3)}{sign}";
         }
 
         return new ReportTable(
@@ -173,9 +173,7 @@ internal static class AblationTables
             :
             [
                 TableCell.Of(d.Estimate.Value, FigureNames.Half(d.Estimate.Interval)),
-                d.Estimate.OverSeeds is { } over
-                    ? $"{Figures.Significant(over.Low, 3)} to {Figures.Significant(over.High, 3)}".Replace('-', '−')
-                    : TableCell.Missing,
+                d.Estimate.OverSeeds is { } over ? $"{Figures.Typeset(over.Low, 3)} to {Figures.Typeset(over.High, 3)}" : TableCell.Missing,
                 $"{d.Agree} of {d.Seeds}",
                 d.Verdict,
             ];

@@ -140,5 +140,5 @@ public static class DemoVerdict
 
     private static Figure Find(EvaluationResult result, Difference of, string set) => result.Sets.First(s => s.Name == set).Of(of.Figure);
 
-    private static string Text(double value) => Figures.Significant(value, 3);
+    private static string Text(double value) => Figures.Typeset(value, 3);
 }

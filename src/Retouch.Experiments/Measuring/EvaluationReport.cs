@@ -61,7 +61,7 @@ public static class EvaluationReport
                 $"{string.Join(", ", result.Sets.Select(static s => s.Count).Distinct())} pictures per set, {result.Protocol.Width} "
                 + $"x {result.Protocol.Height} pixels; reference: {result.Reference.Count} of {result.Reference.Name}",
             Verdict = Verdict(result, names),
-            Arms = [.. names.Select((name, k) => new ReportArm(name, result.Sets[k].Name))],
+            Arms = [.. names.Select((name, k) => new ReportArm(name, sets[k].Origin ?? result.Sets[k].Name))],
         };
     }
 

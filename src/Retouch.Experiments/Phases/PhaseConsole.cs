@@ -1,6 +1,7 @@
 using Retouch.Core.Formatting;
 using Retouch.Experiments.Measuring;
 using Retouch.Experiments.Sampling;
+using Retouch.Experiments.Watching;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Torch;
@@ -62,8 +63,10 @@ public sealed record PhaseConsole(
         new SampledFolder(target, pipeline, request).Add(pictures);
     }
 
-    /// <summary>Trains to the last step, resuming an interrupted run; no effect on a finished run.</summary>
-    /// <param name="title">Heading of the phase.</param>
+    /// <summary>
+    /// Trains to the last step, resuming an interrupted run, and writes the run's report; no effect on a finished run.
+    /// </summary>
+    /// <param name="title">Heading of the phase and of the report.</param>
     /// <param name="options">Options of a new run; a resumed run keeps its own.</param>
     /// <param name="run">Folder of the run.</param>
     /// <returns>Time and peak memory over all starts, also written to the folder.</returns>
@@ -95,6 +98,10 @@ public sealed record PhaseConsole(
         {
             Record(finished: false).Write(run);
             throw;
+        }
+        finally
+        {
+            RunReport.WriteAfter(training, Say, title);
         }
 
         var record = Record(finished: true);

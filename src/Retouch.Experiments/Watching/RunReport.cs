@@ -1,4 +1,5 @@
 using System.Globalization;
+using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Core.Io;
 using Retouch.Evaluation.Reports;
@@ -23,14 +24,35 @@ public static class RunReport
 
     /// <summary>Writes the report of a run atomically.</summary>
     /// <param name="folder">Folder of the run.</param>
+    /// <param name="title">Title of the page; null for the name of the folder.</param>
     /// <returns>Path of the report.</returns>
-    /// <exception cref="Core.Errors.RetouchException">The folder is not a run, or not writable.</exception>
-    public static string Write(string folder)
+    /// <exception cref="RetouchException">The folder is not a run, or not writable.</exception>
+    public static string Write(string folder, string? title = null)
     {
         var run = WatchedRun.Open([folder]);
         var path = Path.Combine(run[0].Folder.Path, FileName);
-        AtomicFile.WriteText(path, HtmlReport.Render(Of(run)));
+        var document = Of(run);
+        AtomicFile.WriteText(path, HtmlReport.Render(title is null ? document : document with { Title = title }));
         return path;
+    }
+
+    /// <summary>Writes the report of a run that has logged a step; failing to write it is only noted.</summary>
+    /// <param name="run">A run that has ended, also by an interruption or an error.</param>
+    /// <param name="note">Receives the path of the report.</param>
+    /// <param name="title">See <see cref="Write"/>.</param>
+    public static void WriteAfter(TrainingRun run, Action<string> note, string? title = null)
+    {
+        ArgumentNullException.ThrowIfNull(run);
+        ArgumentNullException.ThrowIfNull(note);
+        try
+        {
+            if (run.HasMetrics)
+                note($"report: {Write(run.Folder!.Path, title)}");
+        }
+        catch (RetouchException e)
+        {
+            note($"The report was not written: {e.Message}");
+        }
     }
 
     /// <summary>Content of the page.</summary>

@@ -7,7 +7,7 @@ namespace Retouch.Torch.Interop;
 internal static unsafe partial class Native
 {
     /// <summary>ABI version that this assembly requires.</summary>
-    public const int AbiVersion = 3;
+    public const int AbiVersion = 4;
 
     private const string Library = "retouch_torch";
 
@@ -159,6 +159,18 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library, EntryPoint = "rt_cuda_synchronize")]
     public static partial int CudaSynchronize(int index);
+
+    [LibraryImport(Library, EntryPoint = "rt_launcher_set")]
+    public static partial int LauncherSet(int deviceType, nint function);
+
+    [LibraryImport(Library, EntryPoint = "rt_kernels_compile", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int KernelsCompile(string architecture, string cache, nint* text);
+
+    [LibraryImport(Library, EntryPoint = "rt_kernels_can_compile")]
+    public static partial int KernelsCanCompile();
+
+    [LibraryImport(Library, EntryPoint = "rt_kernels_failure")]
+    public static partial int KernelsFailure(int index, nint* text);
 
     [LibraryImport(Library, EntryPoint = "rt_arithmetic_set")]
     public static partial int ArithmeticSet(int allowTf32, int deterministic);

@@ -33,6 +33,19 @@ public static class Attention
             : AtOnce(query, key, value, mask);
     }
 
+    /// <summary>
+    /// <see cref="ScaledDotProduct"/> in float32, under autocast too (<c>upcast_attention</c> of diffusers): for networks whose scores
+    /// overflow or lose their differences in a narrower type.
+    /// </summary>
+    /// <returns>[batch, heads, tokens, d] in float32.</returns>
+    public static Tensor ScaledDotProductWide(Tensor query, Tensor key, Tensor value, Tensor? mask = null)
+    {
+        using var scope = TensorScope.Enter();
+        using var off = Autocast.Suspend();
+        static Tensor Wide(Tensor x) => x.To(DType.Float32);
+        return scope.Keep(ScaledDotProduct(Wide(query), Wide(key), Wide(value), mask is null ? null : Wide(mask)));
+    }
+
     /// <summary>Whether score matrices of a given size (batch and heads combined) are stored for the backward pass.</summary>
     public static bool KeepsScores(double bytes) => !Fused.Value && bytes <= LargeRecordedBytes;
 

@@ -22,7 +22,8 @@ public sealed class Linear
     /// <summary>Maps […, in] to […, out].</summary>
     public Tensor Forward(Tensor x)
     {
-        var y = x.Linear(_weight.Value, _bias?.Value);
+        using var wide = _weight.Widened(x);
+        var y = x.Linear(wide ?? _weight.Value, _bias?.Value);
         return _weight.Adapter is { IsOn: true } adapter ? adapter.Add(x, y, convolution: null) : y;
     }
 }
@@ -67,7 +68,8 @@ public sealed class Conv2d
     /// <summary>Maps [N, in, H, W] to [N, out, H', W']. With frozen weights, the input is not saved for the backward pass.</summary>
     public Tensor Forward(Tensor x)
     {
-        var y = x.FrozenConv2d(_weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding]);
+        using var wide = _weight.Widened(x);
+        var y = x.FrozenConv2d(wide ?? _weight.Value, _bias?.Value, [_stride, _stride], [_padding, _padding]);
         return _weight.Adapter is { IsOn: true } adapter ? adapter.Add(x, y, (_stride, _padding)) : y;
     }
 }
@@ -99,7 +101,8 @@ public sealed class UpsampleConv2d
     /// </summary>
     public Tensor Forward(Tensor x)
     {
-        var y = x.UpsampleConv2d(_weight.Value, _bias?.Value);
+        using var wide = _weight.Widened(x);
+        var y = x.UpsampleConv2d(wide ?? _weight.Value, _bias?.Value);
         return _weight.Adapter is { IsOn: true } ? Adapt(x.UpsampleNearest2d([2 * x.Shape[2], 2 * x.Shape[3]]), y) : y;
     }
 
@@ -116,7 +119,8 @@ public sealed class UpsampleConv2d
             return Forward(x);
         using var scope = TensorScope.Enter();
         var large = x.UpsampleNearest2d([height, width]);
-        return scope.Keep(Adapt(large, large.FrozenConv2d(_weight.Value, _bias?.Value, [1, 1], [1, 1])));
+        var weight = _weight.Widened(x) ?? _weight.Value;
+        return scope.Keep(Adapt(large, large.FrozenConv2d(weight, _bias?.Value, [1, 1], [1, 1])));
     }
 
     private Tensor Adapt(Tensor large, Tensor y) => _weight.Adapter is { IsOn: true } adapter ? adapter.Add(large, y, (1, 1)) : y;

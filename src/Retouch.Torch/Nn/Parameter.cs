@@ -52,6 +52,13 @@ public sealed class Parameter
 
     internal Init Init { get; }
 
+    /// <summary>
+    /// The value in the type of a layer's input if it is kept in a narrower one and autocast does not convert it; disposed by the caller.
+    /// Null if the value can be used as it is.
+    /// </summary>
+    internal Tensor? Widened(Tensor input) =>
+        Value.DType.Size() < input.DType.Size() && Autocast.Current is null ? Value.To(input.DType) : null;
+
     internal void Set(Tensor value)
     {
         _value?.Dispose();

@@ -21,6 +21,15 @@ public sealed class ParameterStore : IDisposable
     /// <summary>Number of trainable elements.</summary>
     public long Count => Trained.Sum(static p => p.Count);
 
+    /// <summary>Narrow storage of layer weights, or null. See <see cref="Narrow"/>.</summary>
+    public NarrowLayers? NarrowLayers { get; private set; }
+
+    /// <summary>Type of the network's inputs: that of its tensors, apart from narrow weights.</summary>
+    public DType InputType =>
+        NarrowLayers is null
+            ? _all[0].Value.DType
+            : _all.Find(static p => !p.IsAdaptable && p.Value.DType.IsFloatingPoint())?.Value.DType ?? DType.Float32;
+
     /// <summary>Receives path and output of every observed module, for probing; or null.</summary>
     public Action<string, Tensor>? Observer { get; set; }
 
@@ -50,7 +59,26 @@ public sealed class ParameterStore : IDisposable
             using var scope = TensorScope.Enter();
             var value = Ops.Empty(parameter.Shape, dtype: DType.Float32);
             parameter.Init(value, generator);
-            parameter.Set(value.To(dtype).To(device));
+            parameter.Set(value.To(Kept(parameter, DType.Float32, dtype)).To(device));
+        }
+    }
+
+    /// <summary>
+    /// Keeps the weights of linear and convolution layers in a narrower type, from the next initialisation, loading or copying on. Existing
+    /// weights are converted. For networks that are not trained.
+    /// </summary>
+    /// <param name="layers">Type and selection of the weights.</param>
+    public void Narrow(NarrowLayers layers)
+    {
+        ArgumentNullException.ThrowIfNull(layers);
+        NarrowLayers = layers;
+        using var quiet = Autograd.NoGrad();
+        foreach (var parameter in _all.Where(static p => p.HasValue))
+        {
+            using var scope = TensorScope.Enter();
+            var (value, dtype) = (parameter.Value, parameter.Value.DType);
+            if (Kept(parameter, dtype, dtype) is var narrow && narrow != dtype)
+                parameter.Set(value.Detach().To(narrow));
         }
     }
 
@@ -77,7 +105,7 @@ public sealed class ParameterStore : IDisposable
             using var scope = TensorScope.Enter();
             // Read into separate memory, so that mapped pages do not add to the memory of the weights.
             var stored = source.ReadOwned(parameter.Name);
-            parameter.Set(stored.To(stored.DType.ConvertedTo(dtype)).To(device));
+            parameter.Set(stored.To(Kept(parameter, stored.DType, stored.DType.ConvertedTo(dtype))).To(device));
         }
     }
 
@@ -97,7 +125,9 @@ public sealed class ParameterStore : IDisposable
             using var scope = TensorScope.Enter();
             var source =
                 other.Find(parameter.Name) ?? throw new ArgumentException($"The other store has no '{parameter.Name}'.", nameof(other));
-            parameter.Set(source.Value.Detach().Clone());
+            var (value, dtype) = (source.Value.Detach(), source.Value.DType);
+            var kept = Kept(parameter, dtype, dtype);
+            parameter.Set(kept == dtype ? value.Clone() : value.To(kept));
         }
     }
 
@@ -130,6 +160,8 @@ public sealed class ParameterStore : IDisposable
         _all.Add(parameter);
         return parameter;
     }
+
+    private DType Kept(Parameter parameter, DType stored, DType otherwise) => NarrowLayers?.Of(parameter, stored, otherwise) ?? otherwise;
 
     /// <summary>A checkpoint under the network's keys; its unused tensors become buffers.</summary>
     private ITensorSource Keyed(ITensorSource source)

@@ -36,10 +36,23 @@ public sealed record AdamWOptions
     public DecayedParameters DecayOn { get; init; }
 }
 
+/// <summary>Implementation of an update.</summary>
+internal enum UpdateKernel
+{
+    /// <summary>The shim's kernel: one pass over memory, with the averages. CPU only.</summary>
+    Shim,
+
+    /// <summary>libtorch's fused operator (since 2.0 on GPUs), and one operator per average.</summary>
+    Fused,
+
+    /// <summary>Separate operators on lists of tensors.</summary>
+    Lists,
+}
+
 /// <summary>
-/// AdamW (Loshchilov and Hutter 2019) with decoupled decay, fused with the weight averages in a single pass over memory: on the CPU by
-/// the shim's fused kernel, elsewhere by libtorch's foreach operators. Parameters, moments and averages are float32 (or float64) master
-/// copies.
+/// AdamW (Loshchilov and Hutter 2019) with decoupled decay, and the weight averages: on the CPU by the shim's kernel in a single pass over
+/// memory, on GPUs by libtorch's fused operator, elsewhere and with older versions by its foreach operators. Parameters, moments and
+/// averages are float32 (or float64) master copies.
 /// </summary>
 public sealed class AdamW : IDisposable
 {
@@ -47,17 +60,29 @@ public sealed class AdamW : IDisposable
     private readonly AdamWOptions _options;
     private readonly Tensor[] _first;
     private readonly Tensor[] _second;
-    private readonly bool _onCpu;
+    private readonly UpdateKernel _kernel;
     private readonly IReadOnlyList<(int[] Parameters, double Decay)> _groups;
 
     /// <param name="parameters">Trained parameters; each must have a value.</param>
     /// <param name="options">Options.</param>
     public AdamW(IEnumerable<Parameter> parameters, AdamWOptions options)
+        : this(parameters, options, null) { }
+
+    /// <param name="parameters">Trained parameters.</param>
+    /// <param name="options">Options.</param>
+    /// <param name="kernel">Implementation; null: the fastest that the device has.</param>
+    internal AdamW(IEnumerable<Parameter> parameters, AdamWOptions options, UpdateKernel? kernel)
     {
         ArgumentNullException.ThrowIfNull(options);
         _parameters = [.. parameters];
         _options = options;
-        _onCpu = _parameters.All(static p => p.Value.Device.Type == DeviceType.Cpu);
+        _kernel =
+            kernel
+            ?? (
+                _parameters.All(static p => p.Value.Device.Type == DeviceType.Cpu) ? UpdateKernel.Shim
+                : _parameters.All(static p => p.Value.Device.Type == DeviceType.Cuda) && HasFused ? UpdateKernel.Fused
+                : UpdateKernel.Lists
+            );
         using var quiet = Autograd.NoGrad();
         _first = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
         _second = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
@@ -69,6 +94,9 @@ public sealed class AdamW : IDisposable
                 ? [([.. Enumerable.Range(0, _parameters.Count)], decayed[true].Any() ? options.WeightDecay : 0)]
                 : [([.. decayed[true]], options.WeightDecay), ([.. decayed[false]], 0)];
     }
+
+    /// <summary>Whether libtorch has the fused operator: on GPUs since 2.0, on the CPU since 2.4.</summary>
+    internal static bool HasFused => TorchRuntime.HasOperator("aten::_fused_adamw_");
 
     /// <summary>Number of steps taken.</summary>
     public long Steps { get; private set; }
@@ -104,7 +132,7 @@ public sealed class AdamW : IDisposable
         // Missing gradients are zero, as in PyTorch after zero_grad(set_to_none=False): moments decay and weight decay applies.
         var gradients = _parameters.Select(static p => (p.Value.Grad ?? p.Value.ZerosLike()).Contiguous()).ToArray();
         var decays = averages.Select(a => a.NextDecay()).ToArray();
-        if (_onCpu)
+        if (_kernel == UpdateKernel.Shim)
         {
             foreach (var (group, decay) in _groups)
             {
@@ -129,7 +157,12 @@ public sealed class AdamW : IDisposable
             return;
         }
 
-        StepByLists(values, gradients, learningRate, gradientScale);
+        if (gradientScale != 1)
+            Ops.ForeachMulInPlace(gradients, gradientScale);
+        if (_kernel == UpdateKernel.Fused)
+            StepFused(values, gradients, learningRate);
+        else
+            StepByLists(values, gradients, learningRate);
         for (var a = 0; a < averages.Count; a++)
             averages[a].Follow(values, decays[a]);
     }
@@ -168,12 +201,37 @@ public sealed class AdamW : IDisposable
     }
 
     private double Norm(Tensor[] tensors) =>
-        _onCpu ? Ops.GlobalNorm(tensors) : Ops.Stack(Ops.ForeachNorm(tensors, 2)).To(DType.Float64).Square().Sum().Sqrt().Item();
+        _kernel == UpdateKernel.Shim
+            ? Ops.GlobalNorm(tensors)
+            : Ops.Stack(Ops.ForeachNorm(tensors, 2)).To(DType.Float64).Square().Sum().Sqrt().Item();
 
-    private void StepByLists(Tensor[] values, Tensor[] gradients, double rate, double scale)
+    private void StepFused(Tensor[] values, Tensor[] gradients, double rate)
     {
-        if (scale != 1)
-            Ops.ForeachMulInPlace(gradients, scale);
+        // The operator takes the number of steps per parameter, as a tensor of the device.
+        var steps = Ops.Full([], Steps, dtype: DType.Float32, device: values[0].Device);
+        foreach (var (group, decay) in _groups.Where(static g => g.Parameters.Length > 0))
+        {
+            Tensor[] Of(Tensor[] all) => [.. group.Select(k => all[k])];
+            Ops.FusedAdamwInPlace(
+                Of(values),
+                Of(gradients),
+                Of(_first),
+                Of(_second),
+                [],
+                [.. group.Select(_ => steps)],
+                lr: rate,
+                beta1: _options.Beta1,
+                beta2: _options.Beta2,
+                weightDecay: decay,
+                eps: _options.Epsilon,
+                amsgrad: false,
+                maximize: false
+            );
+        }
+    }
+
+    private void StepByLists(Tensor[] values, Tensor[] gradients, double rate)
+    {
         var bias1 = 1 - Math.Pow(_options.Beta1, Steps);
         var bias2 = 1 - Math.Pow(_options.Beta2, Steps);
         foreach (var (group, decay) in _groups.Where(static g => g.Decay != 0 && g.Parameters.Length > 0))

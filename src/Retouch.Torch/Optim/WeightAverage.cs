@@ -111,6 +111,13 @@ public sealed class WeightAverage : IDisposable
 
     internal void Follow(Tensor[] values, double decay)
     {
+        // Since libtorch 2.0.
+        if (TorchRuntime.HasOperator("aten::_foreach_lerp_", "Scalar"))
+        {
+            Ops.ForeachLerpInPlace(Shadows, values, 1 - decay);
+            return;
+        }
+
         for (var k = 0; k < Shadows.Length; k++)
             Shadows[k].LerpInPlace(values[k], 1 - decay);
     }

@@ -44,7 +44,7 @@ public sealed class AutoencoderTiny : IAutoencoder
     /// <inheritdoc/>
     public ParameterStore Parameters { get; } = new();
 
-    private DType Precision => Parameters.All[0].Value.DType;
+    private DType Precision => Parameters.InputType;
 
     /// <inheritdoc/>
     public bool ForceUpcast => Config.ForceUpcast;
@@ -58,6 +58,7 @@ public sealed class AutoencoderTiny : IAutoencoder
         ArgumentNullException.ThrowIfNull(images);
         AutoencoderShapes.CheckImages(images, Config.InChannels, 1);
         using var scope = TensorScope.Enter();
+        using var wide = DecoderPrecision.Guard(ForceUpcast);
         // The network was trained on images in [0, 1].
         var x = ((images + 1) / 2).To(Precision);
         foreach (var layer in _encoder)
@@ -132,6 +133,7 @@ public sealed class AutoencoderTiny : IAutoencoder
         AutoencoderShapes.CheckLatents(latent.Value, LatentChannels);
         AutoencoderShapes.CheckTaps(request, Taps.Count);
         using var scope = TensorScope.Enter();
+        using var wide = DecoderPrecision.Guard(ForceUpcast);
         var raw = Unscale(latent.Value.To(DType.Float32));
         var bounded = ((raw / LatentBound).Tanh() * LatentBound).To(Precision);
         var decoded = _decoder.Forward(bounded, request);

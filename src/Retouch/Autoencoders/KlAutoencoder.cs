@@ -72,7 +72,7 @@ public abstract class KlAutoencoder : IAutoencoder
 
     private protected KlDecoder Decoder { get; }
 
-    private protected DType Precision => Parameters.All[0].Value.DType;
+    private protected DType Precision => Parameters.InputType;
 
     /// <summary>Moments of the posterior: means, then log-variances, not clamped.</summary>
     /// <param name="images">[batch, channels, height, width] in [−1, 1]; sides divisible by <see cref="Downsampling"/>.</param>
@@ -83,6 +83,7 @@ public abstract class KlAutoencoder : IAutoencoder
         ArgumentNullException.ThrowIfNull(images);
         AutoencoderShapes.CheckImages(images, _encoderShape.InChannels, Downsampling);
         using var scope = TensorScope.Enter();
+        using var wide = DecoderPrecision.Guard(ForceUpcast);
         var moments = _encoder.Forward(images.To(Precision));
         if (_quant is not null)
             moments = _quant.Forward(moments);
@@ -157,6 +158,7 @@ public abstract class KlAutoencoder : IAutoencoder
         AutoencoderShapes.CheckLatents(latent.Value, LatentChannels);
         AutoencoderShapes.CheckTaps(request, Taps.Count);
         using var scope = TensorScope.Enter();
+        using var wide = DecoderPrecision.Guard(ForceUpcast);
         var decoded = Decoder.Forward(DecoderInput(latent), request);
         if (decoded.Rgb is not null)
             decoded = decoded with { Rgb = scope.Keep(decoded.Rgb.To(DType.Float32)) };

@@ -52,6 +52,9 @@ public sealed class CachedPictures : IPictureSource
     public bool HasMask(int index) => _source.HasMask(index);
 
     /// <inheritdoc/>
+    public string MaskStamp(int index) => _source.MaskStamp(index);
+
+    /// <inheritdoc/>
     public Picture? LoadMask(int index) => _source.LoadMask(index);
 
     /// <inheritdoc/>

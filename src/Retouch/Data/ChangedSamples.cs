@@ -25,6 +25,9 @@ internal abstract class ChangedSamples(IPictureSource source) : IPictureSource
     public bool HasMask(int index) => source.HasMask(index);
 
     /// <inheritdoc/>
+    public string MaskStamp(int index) => source.MaskStamp(index);
+
+    /// <inheritdoc/>
     public Picture? LoadMask(int index) => source.LoadMask(index);
 
     /// <inheritdoc/>

@@ -44,6 +44,9 @@ internal class ChosenPictures : IPictureSource
     public bool HasMask(int index) => _source.HasMask(Chosen[index]);
 
     /// <inheritdoc/>
+    public string MaskStamp(int index) => _source.MaskStamp(Chosen[index]);
+
+    /// <inheritdoc/>
     public Picture? LoadMask(int index) => _source.LoadMask(Chosen[index]);
 
     /// <inheritdoc/>

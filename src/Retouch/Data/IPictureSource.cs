@@ -69,6 +69,9 @@ public interface IPictureSource
     /// <summary>Whether sample <paramref name="index"/> has a mask.</summary>
     bool HasMask(int index) => false;
 
+    /// <summary>Version stamp of the mask of a sample, as <see cref="Stamp"/>; empty without a mask.</summary>
+    string MaskStamp(int index) => HasMask(index) ? Stamp(index) : "";
+
     /// <summary>Reads the mask of a sample, a picture of the same shape: white where its loss counts; null without a mask.</summary>
     /// <param name="index">0 to <see cref="Count"/> - 1.</param>
     /// <exception cref="InputException">The mask cannot be read.</exception>

@@ -94,10 +94,7 @@ public sealed class ImageFolder : IPictureSource
     internal object? GivenLabel(int index) => _metadata.Labels[_kept[index]];
 
     /// <summary>Length and modification time of the file.</summary>
-    public string Stamp(int index) =>
-        new FileInfo(FilePath(index)) is { Exists: true } file
-            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
-            : "gone";
+    public string Stamp(int index) => StampOf(FilePath(index));
 
     /// <inheritdoc/>
     public (int Width, int Height) SizeOf(int index) =>
@@ -114,7 +111,15 @@ public sealed class ImageFolder : IPictureSource
     public bool HasMask(int index) => _masks[index] is not null;
 
     /// <inheritdoc/>
+    public string MaskStamp(int index) => _masks[index] is { } k ? StampOf(_scan.FullPath(_scan.Pictures[k])) : "";
+
+    /// <inheritdoc/>
     public Picture? LoadMask(int index) => _masks[index] is { } k ? PictureFile.Load(_scan.FullPath(_scan.Pictures[k]), _reading) : null;
+
+    private static string StampOf(string path) =>
+        new FileInfo(path) is { Exists: true } file
+            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}-{file.LastWriteTimeUtc.Ticks}")
+            : "gone";
 
     private IReadOnlyList<string> CaptionsOf(int index) =>
         _metadata.Captions[_kept[index]] ?? (_scan.CaptionBeside(_scan.Pictures[_kept[index]]) is { } beside ? [beside] : []);

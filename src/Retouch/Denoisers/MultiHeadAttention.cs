@@ -22,7 +22,7 @@ internal sealed class MultiHeadAttention
     /// <param name="heads">Number of heads.</param>
     /// <param name="headDim">Channels per head; heads times this is the token width.</param>
     /// <param name="bias">Whether query, key and value have biases.</param>
-    /// <param name="upcast">Whether to compute attention in float32, whatever the weights' dtype.</param>
+    /// <param name="upcast">Whether to compute attention in float32, whatever the weights' dtype, and under autocast.</param>
     /// <param name="normEps">ε of the per-head RMS normalisation of queries and keys; null for none.</param>
     /// <param name="outputInit">Initialisation of the output weight; null for Xavier uniform.</param>
     public MultiHeadAttention(
@@ -70,9 +70,7 @@ internal sealed class MultiHeadAttention
         var query = Heads(_query.Forward(x), _heads, _queryNorm);
         var (key, value) = (Heads(_key.Forward(source), _heads, _keyNorm), Heads(_value.Forward(source), _heads));
         var mixed = _upcast
-            ? Attention
-                .ScaledDotProduct(query.To(DType.Float32), key.To(DType.Float32), value.To(DType.Float32), mask?.To(DType.Float32))
-                .To(query.DType)
+            ? Attention.ScaledDotProductWide(query, key, value, mask).To(query.DType)
             : Attention.ScaledDotProduct(query, key, value, mask);
         return scope.Keep(_output.Forward(Merge(mixed)));
     }

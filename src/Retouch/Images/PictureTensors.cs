@@ -67,17 +67,38 @@ public static class PictureTensors
     public static Tensor? OfMasks(IReadOnlyList<Picture?> masks, int width, int height)
     {
         ArgumentNullException.ThrowIfNull(masks);
+        for (var i = 0; i < masks.Count; i++)
+        {
+            if (masks[i] is { } mask && (mask.Width, mask.Height) != (width, height))
+                throw new ArgumentException($"Mask {i} has {mask.Width} x {mask.Height} pixels, not {width} x {height}.", nameof(masks));
+        }
+
+        return OfLevels([.. masks.Select(static m => m is null ? null : LevelsOf(m))], width, height);
+    }
+
+    /// <summary>Levels of a mask, 0 to 255, row by row: its first channel.</summary>
+    public static byte[] LevelsOf(Picture mask)
+    {
+        ArgumentNullException.ThrowIfNull(mask);
+        var levels = new byte[mask.Width * mask.Height];
+        for (var k = 0; k < levels.Length; k++)
+            levels[k] = mask.Pixels[Picture.Channels * k];
+        return levels;
+    }
+
+    /// <summary>See <see cref="OfMasks"/>.</summary>
+    /// <param name="masks">Levels of masks of one size (<see cref="LevelsOf"/>), or null.</param>
+    /// <param name="width">Their width.</param>
+    /// <param name="height">Their height.</param>
+    internal static Tensor? OfLevels(IReadOnlyList<byte[]?> masks, int width, int height)
+    {
         var plane = width * height;
         var values = new float[checked(masks.Count * plane)];
         Array.Fill(values, 1f);
         for (var i = 0; i < masks.Count; i++)
         {
-            if (masks[i] is not { } mask)
-                continue;
-            if ((mask.Width, mask.Height) != (width, height))
-                throw new ArgumentException($"Mask {i} has {mask.Width} x {mask.Height} pixels, not {width} x {height}.", nameof(masks));
-            for (var k = 0; k < plane; k++)
-                values[(i * plane) + k] = mask.Pixels[Picture.Channels * k] / 255f;
+            for (var k = 0; masks[i] is { } levels && k < plane; k++)
+                values[(i * plane) + k] = levels[k] / 255f;
         }
 
         return Array.TrueForAll(values, static v => v == 1) ? null : Tensor.From(values, masks.Count, 1, height, width);

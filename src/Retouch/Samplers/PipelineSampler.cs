@@ -104,7 +104,7 @@ public static class PipelineSampler
                     + $"conditions{(request.Labels is null ? "" : " and classes as well")}; give one condition per picture."
             );
         if (request.Conditions is null && model.Denoiser.TextWidth is not null)
-            throw new UsageException("This model takes prompts, and the request has none.");
+            throw new UsageException("This model needs prompts; give at least one (--prompt or --prompts on the command line).");
         if (request.Conditions is not null || model.Denoiser.ClassCount is not { } classes)
             return request.Labels is null
                 ? null

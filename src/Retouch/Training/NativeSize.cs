@@ -38,6 +38,14 @@ public static class NativeSize
             : throw new UsageException("model.config is not a denoiser, or model.autoencoder not an autoencoder; task is denoiser.");
     }
 
+    /// <summary>Options with the size, if they have none.</summary>
+    /// <exception cref="RetouchException">See <see cref="Of"/>.</exception>
+    public static TrainingOptions FillIn(TrainingOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return options.Data.Size is null ? options with { Data = options.Data with { Size = Of(options) } } : options;
+    }
+
     private static int Stated(JsonObject config, string origin) =>
         config["sample_size"] is JsonValue value && value.TryGetValue(out int size) && size > 0
             ? size

@@ -32,7 +32,8 @@ public static class ProcessMemory
         Ops.ReleaseHostMemory();
     }
 
-    private static long Read(string name)
+    /// <summary>A figure of <c>/proc/self/status</c> in bytes, by its heading.</summary>
+    internal static long Read(string name)
     {
         if (!File.Exists("/proc/self/status"))
             return Environment.WorkingSet;

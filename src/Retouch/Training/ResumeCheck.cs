@@ -71,7 +71,8 @@ internal sealed class ResumeCheck(RunFolder folder, TrainingOptions options, Run
         return before is not null && !before.HasSamplesOf(inputs);
     }
 
-    private static Dictionary<string, string> ModelHashes(ModelOptions model)
+    /// <summary>Hashes of the initial model's parts, by name.</summary>
+    public static Dictionary<string, string> ModelHashes(ModelOptions model)
     {
         var hashes = new Dictionary<string, string>(StringComparer.Ordinal);
         void Add(string name, string? part)

@@ -27,6 +27,9 @@ public sealed class RunFolder
     /// <summary>Precomputed errors of a preference's reference model, unless a cache folder is given.</summary>
     public string ReferenceFolder => System.IO.Path.Combine(Path, "reference");
 
+    /// <summary>Drawn prior pictures, unless a folder is given.</summary>
+    public string PriorFolder => System.IO.Path.Combine(Path, "prior");
+
     /// <summary>Inputs of the run besides its options, as of the last training.</summary>
     public string InputsFile => System.IO.Path.Combine(Path, "inputs.json");
 

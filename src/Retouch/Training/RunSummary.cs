@@ -9,7 +9,10 @@ using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
-/// <summary>What a run does, in lines for its start: model, data, validation if any, device, optimiser, objective and output.</summary>
+/// <summary>
+/// What a run does, in lines for its start: model, data, drawn prior pictures and validation if any, device, optimiser, objective and
+/// output.
+/// </summary>
 internal static class RunSummary
 {
     /// <summary>The lines, each with its heading.</summary>
@@ -20,6 +23,7 @@ internal static class RunSummary
     /// <param name="validator">Validation of the run, or null.</param>
     /// <param name="device">Device of the networks.</param>
     /// <param name="folder">Folder of the run.</param>
+    /// <param name="prior">Drawing of prior pictures, or null.</param>
     public static IEnumerable<string> Lines(
         TrainingOptions options,
         ITrainingTask task,
@@ -27,11 +31,13 @@ internal static class RunSummary
         TrainingData data,
         Validator? validator,
         Device device,
-        RunFolder folder
+        RunFolder folder,
+        PriorDrawing? prior = null
     ) =>
         [
             Line("model", Model(options, task, denoiser)),
             Line("data", Data(options, data)),
+            .. prior is null ? Array.Empty<string>() : [Line("prior", prior.Description)],
             .. validator is null ? Array.Empty<string>() : [Line("held out", HeldOut(options.Validation!, validator))],
             Line("device", Device(options, device)),
             Line("steps", Steps(options, data)),

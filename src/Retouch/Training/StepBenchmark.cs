@@ -124,7 +124,7 @@ public static class StepBenchmark
         var device = Device.Parse(options.Device).Require();
         var precision = DTypes.Precisions[options.Precision];
         var clock = new PhaseClock(time, device);
-        var pipeline = MakeUp(options.Seed, networks, device);
+        var pipeline = MakeUp(options, networks, device, precision);
         var conditions = new MadeUpConditions(pipeline.Denoiser, networks.Tokens, options.Seed, device);
         using var task = new DenoiserTask(pipeline, options, device, precision, clock, conditions);
         task.Network.RequireGrad(true);
@@ -218,13 +218,17 @@ public static class StepBenchmark
         ];
     }
 
-    private static LatentDiffusionPipeline MakeUp(ulong seed, StepNetworks networks, Device device)
+    private static LatentDiffusionPipeline MakeUp(TrainingOptions options, StepNetworks networks, Device device, DType precision)
     {
+        var seed = options.Seed;
         using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(seed, WeightsPurpose));
         var autoencoder = Create<IAutoencoder>(networks.Autoencoder, "autoencoder");
         autoencoder.Parameters.Initialise(generator, device);
         var denoiser = Create<IDenoiser>(networks.Denoiser, "denoiser");
+        if (options.Lora is not null && FrozenParts.Layers(precision) is { } layers)
+            denoiser.Parameters.Narrow(layers);
         denoiser.Parameters.Initialise(generator, device);
+        FrozenParts.NarrowDecoder(autoencoder, precision);
         // New transformers have zero gates and predict zero; pretrained ones do not.
         using var quiet = Autograd.NoGrad();
         using var there = Generator.Create(device, SplitMix64.Derive(seed, WeightsPurpose, 1));

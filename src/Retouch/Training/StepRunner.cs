@@ -2,6 +2,7 @@ using System.Globalization;
 using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
@@ -54,23 +55,40 @@ internal sealed class StepRunner(
                 return null;
             }
 
-            var loss = task.Evaluate(batch, new StepSeeds(options.Seed, step, micro, 0));
-            record.Add(loss);
-            // In float16 an occasional overflow is expected: the whole step is skipped.
-            if (!record.IsFinite && scaler is null)
-                throw NotFinite(loss, Suspects(batch, loss), "loss", step, kept);
-            seen.AddRange(Suspects(batch, loss));
-            var factor = (scaler?.Scale ?? 1) / options.Batch.Accumulate;
-            using (clock?.Enter(StepPhases.Backward))
-                if (record.IsFinite)
-                    Autograd.Backward(factor == 1 ? loss.Loss.Total : loss.Loss.Total * factor);
+            try
+            {
+                Evaluate(batch, step, micro, record, seen, kept);
+            }
+            catch (OutOfDeviceMemoryException e)
+            {
+                optimiser.ZeroGrad();
+                var device = task.Network.All[0].Value.Device;
+                throw new MemoryTrial(task, options, device).Explain(e, batch, new StepSeeds(options.Seed, step, micro, 0));
+            }
+
             next = batch.Next;
-            if (micro == options.Batch.Accumulate - 1)
-                Update(record, step, () => NotFinite(loss, seen, record.IsFinite ? "gradient" : "loss", step, kept));
         }
 
         cursor = next;
         return record;
+    }
+
+    /// <summary>Gradients of a micro-batch, and the update after the last one. All tensors are freed, also on failure.</summary>
+    private void Evaluate(TrainingBatch batch, long step, int micro, StepRecord record, List<string> seen, Func<string> kept)
+    {
+        using var scope = TensorScope.Enter();
+        var loss = task.Evaluate(batch, new StepSeeds(options.Seed, step, micro, 0));
+        record.Add(loss);
+        // In float16 an occasional overflow is expected: the whole step is skipped.
+        if (!record.IsFinite && scaler is null)
+            throw NotFinite(loss, Suspects(batch, loss), "loss", step, kept);
+        seen.AddRange(Suspects(batch, loss));
+        var factor = (scaler?.Scale ?? 1) / options.Batch.Accumulate;
+        using (clock?.Enter(StepPhases.Backward))
+            if (record.IsFinite)
+                Autograd.Backward(factor == 1 ? loss.Loss.Total : loss.Loss.Total * factor);
+        if (micro == options.Batch.Accumulate - 1)
+            Update(record, step, () => NotFinite(loss, seen, record.IsFinite ? "gradient" : "loss", step, kept));
     }
 
     private void Update(StepRecord record, long step, Func<Exception> notFinite)

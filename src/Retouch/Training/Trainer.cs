@@ -4,6 +4,7 @@ using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Optim;
 using Retouch.Torch.Safetensors;
 using Retouch.Training.HeldOut;
@@ -248,6 +249,14 @@ public sealed class Trainer : IDisposable
         catch (OperationCanceledException)
         {
             // The loop checks the token next, writes the checkpoint and exits.
+        }
+        catch (OutOfDeviceMemoryException e) when (e.Remedy is null)
+        {
+            throw new OutOfDeviceMemoryException(
+                e.Cause,
+                $"This was the sample grid after step {_step}: use a samples.count below {_options.Samples.Count}, or samples.every=0. "
+                    + Kept()
+            );
         }
     }
 

@@ -62,10 +62,13 @@ internal sealed class TrainingData
 
     /// <summary>Opens the sources of the options: pictures or pairs, and single or prior samples beside them.</summary>
     /// <param name="options">Resolved options.</param>
-    public static (IPictureSource Source, IPictureSource? Singles) Open(TrainingOptions options) =>
+    /// <param name="drawn">Folder of prior pictures that the run draws (<see cref="PriorOptions.Count"/>); null without a folder, for a
+    /// plan.</param>
+    public static (IPictureSource Source, IPictureSource? Singles) Open(TrainingOptions options, string? drawn = null) =>
         (
             OpenSource(options.Data, FramingOf(options)),
-            options.Data.Prior is { } prior ? OpenPrior(prior)
+            options.Data.Prior is { Count: not null } made ? new PriorPictures(drawn, made, options.Data.Side)
+            : options.Data.Prior is { } prior ? OpenPrior(prior)
             : options.Batch.Extra > 0 ? OpenFolder(options.Data)
             : null
         );
@@ -111,7 +114,7 @@ internal sealed class TrainingData
 
     private static IPictureSource OpenPrior(PriorOptions prior)
     {
-        var source = ImageFolder.OpenSplit(prior.Folder, null);
+        var source = ImageFolder.OpenSplit(prior.Folder!, null);
         return prior.Prompt is { } prompt ? RecaptionedPictures.With(source, prompt) : source;
     }
 

@@ -49,17 +49,20 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
     public LatentDiffusionPipeline OpenPipeline(IReadOnlyList<string> classes)
     {
         var pipeline = ReadOrMake(classes);
+        FrozenParts.NarrowDecoder(pipeline.Autoencoder, Precision);
         if (options.Times.ScheduleFrom is { } made)
             pipeline.ScaleSchedule((double)options.Data.Side / made);
         return pipeline;
     }
+
+    private DType Precision => DTypes.Precisions[options.Precision];
 
     private LatentDiffusionPipeline ReadOrMake(IReadOnlyList<string> classes)
     {
         var model = options.Model;
         if (model.Path is { } path)
         {
-            var loaded = LatentDiffusionPipeline.Load(path, device);
+            var loaded = LatentDiffusionPipeline.Load(path, device, layers: options.Lora is null ? null : FrozenParts.Layers(Precision));
             if (model.Scheduler is { } scheduler)
                 loaded.SchedulerConfig = scheduler.DeepClone().AsObject();
             return loaded;
@@ -69,9 +72,9 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
         if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
             throw new UsageException("model.config is not a denoiser, but task is denoiser.");
         Initialise(denoiser.Parameters);
-        var autoencoder =
-            ComponentFolder.Load(model.Autoencoder!, device).Network as IAutoencoder
-            ?? throw new InputException($"'{model.Autoencoder}' is not an autoencoder.");
+        var autoencoder = ComponentFolder.Load(model.Autoencoder!, device);
+        if (autoencoder.Network is not IAutoencoder)
+            throw new InputException($"'{model.Autoencoder}' is not an autoencoder.");
         return LatentDiffusionPipeline.Create(
             autoencoder,
             denoiser,

@@ -44,6 +44,9 @@ public sealed record TrainingPlan(
     /// </summary>
     public double? EncodingSeconds { get; init; }
 
+    /// <summary>Prior pictures to draw before the first step, or null.</summary>
+    public int? DrawnPictures { get; init; }
+
     /// <summary>Seconds for precomputed reference errors, before the first step, or null.</summary>
     public double? ReferenceSeconds { get; init; }
 
@@ -69,6 +72,8 @@ public sealed record TrainingPlan(
         Line("disk", $"{Figures.Bytes(DiskBytes)} at most (one checkpoint:  {Figures.Bytes(CheckpointBytes)})");
         if (EncodingSeconds is { } encoding)
             Line("encoding", $"{Figures.Duration(TimeSpan.FromSeconds(encoding))} before the first step (measured; less with a cache)");
+        if (DrawnPictures is > 0 and var drawn)
+            Line("prior pictures", $"{Figures.Count(drawn)} are drawn before the first step (not measured)");
         if (ReferenceSeconds is { } reference)
             Line("reference", $"{Figures.Duration(TimeSpan.FromSeconds(reference))} before the first step (measured)");
         if (ValidationSeconds is { } validation)

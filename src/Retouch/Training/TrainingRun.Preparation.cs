@@ -10,15 +10,35 @@ namespace Retouch.Training;
 public sealed partial class TrainingRun
 {
     /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, without training.</summary>
+    /// <param name="progress">Display of progress and notes.</param>
+    /// <param name="cancellation">Cancels between two batches; what is encoded remains.</param>
+    /// <param name="atOnce">Pictures encoded at once, at least 1.</param>
     /// <returns>Number of cached pictures and captions.</returns>
-    public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation)
+    public (int Pictures, int Captions) FillCache(IProgressLine progress, CancellationToken cancellation, int atOnce = EncodedAtOnce)
     {
         ArgumentNullException.ThrowIfNull(progress);
-        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
-        using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"));
+        _task.Prepare(Sources, progress.Note, Counted(progress, "prompt"), cancellation);
+        using var data = OpenData(_data, default, Store(), cancellation, Counted(progress, "picture"), atOnce);
         var prompts = _denoiser is { TakesPrompts: true };
         var captions = prompts ? _data.Sources.SelectMany(static s => Enumerable.Range(0, s.Count).SelectMany(k => s[k].AllCaptions)) : [];
         return (_data.Source.Count, captions.Distinct(StringComparer.Ordinal).Count());
+    }
+
+    /// <summary>Does work whose results remain after an interruption.</summary>
+    private void BeforeFirstStep(RunFolder folder, IProgressLine progress, Action work)
+    {
+        // Only a resumable run benefits from them.
+        if (!_resumed)
+            OptionsFile.Save(_options, folder.OptionsFile);
+        try
+        {
+            work();
+        }
+        catch (OperationCanceledException)
+        {
+            progress.Note($"Interrupted before the first step; continue with --resume {folder.Path}");
+            throw;
+        }
     }
 
     private static void RequireMasks(IPictureSource source, Action<string> note)
@@ -40,6 +60,8 @@ public sealed partial class TrainingRun
     /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
     public TrainingPlan Plan(CancellationToken cancellation)
     {
+        if (_drawn is not null)
+            _drawn.IsPlan = true;
         // The first samples are sufficient, and encoding all of them could take longer than a short run.
         var part = _options.Data.Pairs is null
             ? TrainingData.Of(
@@ -64,6 +86,7 @@ public sealed partial class TrainingRun
         {
             EncodingSeconds = _options.Data.CacheLatents ? encoding : null,
             ReferenceSeconds = reference,
+            DrawnPictures = _prior?.Missing ?? _options.Data.Prior?.Count,
             FrozenParameters = _denoiser?.Adapted?.Frozen,
         };
     }

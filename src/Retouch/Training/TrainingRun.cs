@@ -19,6 +19,9 @@ namespace Retouch.Training;
 /// <summary>A training run from options to result: builds networks, data and trainer.</summary>
 public sealed partial class TrainingRun : IDisposable
 {
+    /// <summary>Default number of pictures that are encoded at once for cached latents.</summary>
+    public const int EncodedAtOnce = 16;
+
     private readonly TrainingOptions _options;
     private readonly RunFolder? _folder;
     private readonly TimeProvider _time;
@@ -31,6 +34,8 @@ public sealed partial class TrainingRun : IDisposable
     private readonly HeldOutSplit _split;
     private readonly Validator? _validator;
     private readonly IAutoencoder? _encoder;
+    private readonly PriorPictures? _drawn;
+    private readonly PriorDrawing? _prior;
     private readonly List<string> _notes = [];
     private readonly bool _resumed;
     private readonly bool _acceptChanges;
@@ -44,7 +49,9 @@ public sealed partial class TrainingRun : IDisposable
         _device = Device.Parse(options.Device).Require();
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
         var precision = DTypes.Precisions[options.Precision];
-        var (source, singles) = TrainingData.Open(options);
+        var drawn = options.Data.Prior is { Count: not null } prior ? prior.Folder ?? folder?.PriorFolder : null;
+        var (source, singles) = TrainingData.Open(options, drawn);
+        _drawn = singles as PriorPictures;
         // A resumed run keeps its classes.
         _options = options = resumed ? options : ScratchClasses.Fill(options, source);
         Tell(source, singles);
@@ -82,6 +89,8 @@ public sealed partial class TrainingRun : IDisposable
         _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
         _task = _preference is null ? _denoiser : _preference;
         _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, NoteOnOthers));
+        if (drawn is not null)
+            _prior = new PriorDrawing(options, pipeline, _data.Singles!.Source[0].Label, drawn, _device, resumed);
         _validator = Validation();
     }
 
@@ -142,8 +151,7 @@ public sealed partial class TrainingRun : IDisposable
         var options = OptionsFile.Bind<TrainingOptions>(given, folder.OptionsFile);
         if (steps is { } more)
             options = options with { Steps = more };
-        if (options.Data.Size is null)
-            options = options with { Data = options.Data with { Size = NativeSize.Of(options) } };
+        options = NativeSize.FillIn(options);
         options.Validate();
         return new TrainingRun(options, folder, time, resumed: true, acceptChanges);
     }
@@ -175,6 +183,12 @@ public sealed partial class TrainingRun : IDisposable
         {
             return Train(folder, start, noted, cancellation);
         }
+        catch (OutOfDeviceMemoryException e)
+        {
+            var explained = new MemoryTrial(_task, _options, _device).Explain(e);
+            noted.Write(explained.Message);
+            throw explained;
+        }
         catch (RetouchException e)
         {
             noted.Write(e.Message);
@@ -184,12 +198,14 @@ public sealed partial class TrainingRun : IDisposable
 
     private TrainingOutcome Train(RunFolder folder, long start, NotedProgress progress, CancellationToken cancellation)
     {
-        foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _validator, _device, folder))
+        foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _validator, _device, folder, _prior))
             progress.Note(line);
         _notes.ForEach(progress.Note);
+        if (_prior is { Missing: > 0 })
+            BeforeFirstStep(folder, progress, () => _prior.Run(progress, cancellation));
         var inputs = ResumeCheck.Inputs(_options, _data, _validator?.Source);
         var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
-        _task.Prepare(Sources, progress.Note, Counted(progress, "caption"), cancellation);
+        _task.Prepare(Sources, progress.Note, Counted(progress, "prompt"), cancellation);
         // The weights are still the reference model's: the checkpoint is restored later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
@@ -260,7 +276,8 @@ public sealed partial class TrainingRun : IDisposable
         DataCursor cursor,
         RowStore? store,
         CancellationToken cancellation,
-        Action<int, int>? encoded = null
+        Action<int, int>? encoded = null,
+        int atOnce = EncodedAtOnce
     )
     {
         if (!_options.Data.CacheLatents)
@@ -280,14 +297,21 @@ public sealed partial class TrainingRun : IDisposable
         {
             WithPixels = _options.Objective is { NeedsImages: true },
             Store = store,
+            Masks = store is null ? null : MaskStore(),
             Progress = encoded,
+            BatchSize = atOnce,
         };
         return LatentCache.Encode(data.Source, data.Plan, encoding, cursor, cancellation);
     }
 
     private RowStore? Store() =>
         _options.Data is { CacheLatents: true, Cache: { } cache }
-            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfNetwork(_encoder!), _data.Loader.Framing))
+            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfEncoder(_encoder!), _data.Loader.Framing))
+            : null;
+
+    private RowStore? MaskStore() =>
+        _options.Data is { Masks: not null, Cache: { } cache }
+            ? RowStore.Open(Path.Combine(cache, "masks"), MaskCache.Key(_data.Loader.Framing))
             : null;
 
     private static Action<int, int> Counted(IProgressLine progress, string unit) =>
@@ -300,19 +324,8 @@ public sealed partial class TrainingRun : IDisposable
 
     private void ComputeReference(RunFolder folder, IProgressLine progress, CancellationToken cancellation)
     {
-        // Only a resumable run benefits from results computed before an interruption.
-        if (!_resumed)
-            OptionsFile.Save(_options, folder.OptionsFile);
         var kept = _options.Data.Cache is { } cache ? Path.Combine(cache, "reference") : folder.ReferenceFolder;
-        try
-        {
-            Reference(cancellation).Run(_data.Source, kept, _options.Steps, progress, cancellation);
-        }
-        catch (OperationCanceledException)
-        {
-            progress.Note($"Interrupted before the first step; continue with --resume {folder.Path}");
-            throw;
-        }
+        BeforeFirstStep(folder, progress, () => Reference(cancellation).Run(_data.Source, kept, _options.Steps, progress, cancellation));
     }
 
     private void Tell(IPictureSource source, IPictureSource? singles)

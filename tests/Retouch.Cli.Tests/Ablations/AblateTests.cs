@@ -83,6 +83,9 @@ public sealed class AblateTests : IDisposable
 
         var runs = Directory.EnumerateFiles(In("out", "arms"), "metrics.jsonl", SearchOption.AllDirectories).ToArray();
         Assert.Equal(4, runs.Length);
+        // Each run has the page that train writes.
+        string ReportOf(string run) => File.ReadAllText(Path.Combine(Path.GetDirectoryName(run)!, "report.html"));
+        Assert.All(runs, run => Assert.Contains("<title>Post-training: ", ReportOf(run)));
         // Pictures are encoded once for the pre-training and all arms.
         Assert.Equal(
             8,
@@ -246,6 +249,7 @@ public sealed class AblateTests : IDisposable
                 "gradient-ratio",
                 "initial-length",
                 "normalisation",
+                "rows",
                 "sampling-steps",
                 "statistics",
                 "terms",

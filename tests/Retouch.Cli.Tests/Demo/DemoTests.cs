@@ -85,6 +85,7 @@ public sealed class DemoTests : IDisposable
         var latents = Latents();
         Assert.NotEmpty(latents);
 
+        Assert.Contains("<html", File.ReadAllText(Path.Combine(output, "arms", "lpl", "report.html")));
         var kept = File.GetLastWriteTimeUtc(Path.Combine(output, "arms", "lpl", "metrics.jsonl"));
         Directory.Delete(Path.Combine(output, "arms", "pixel"), recursive: true);
         Directory.Delete(Path.Combine(output, "samples", "pixel"), recursive: true);

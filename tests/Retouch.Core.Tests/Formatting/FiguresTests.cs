@@ -42,6 +42,13 @@ public sealed class FiguresTests
         Assert.Equal(expected, Figures.Significant(value, digits));
 
     [Theory]
+    [InlineData(-0.25, 3, "−0.250")]
+    [InlineData(-0.000015, 3, "−1.50e−5")]
+    [InlineData(12, 3, "12.0")]
+    public void Typeset_numbers_have_a_minus_sign(double value, int digits, string expected) =>
+        Assert.Equal(expected, Figures.Typeset(value, digits));
+
+    [Theory]
     [InlineData(0.1234, "12 %")]
     [InlineData(0.0123, "1.2 %")]
     [InlineData(0.0997, "10 %")]

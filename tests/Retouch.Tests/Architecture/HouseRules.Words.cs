@@ -8,8 +8,6 @@ internal static partial class HouseRules
     /// <summary>Folders and files whose text is not checked, from the repository's root. The only such list.</summary>
     public static readonly string[] WordListExemptions =
     [
-        // Transcripts of runs.
-        "docs/results/first-run.md",
         // Quotes the idioms.
         "tests/Retouch.Tests/Architecture",
     ];

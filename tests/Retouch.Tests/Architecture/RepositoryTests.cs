@@ -23,7 +23,7 @@ public class RepositoryTests
         orderby path
         select (path, File.ReadAllText(file));
 
-    private static readonly string[] WordFiles = ["*.cs", "*.md", "*.sh", "*.cpp", "*.h"];
+    private static readonly string[] WordFiles = ["*.cs", "*.md", "*.sh", "*.cpp", "*.h", "*.cu"];
 
     private static void AssertNone(IEnumerable<Violation> violations)
     {
@@ -44,7 +44,7 @@ public class RepositoryTests
     {
         var files = new[] { "src", "tests", "bench" }.SelectMany(static folder => Files("*.cs", folder)).ToList();
         files.AddRange(new[] { "bench", "eng" }.SelectMany(static folder => Files("*.sh", folder)));
-        files.AddRange(new[] { "*.cpp", "*.h" }.SelectMany(static pattern => Files(pattern, "native")));
+        files.AddRange(new[] { "*.cpp", "*.h", "*.cu" }.SelectMany(static pattern => Files(pattern, "native")));
         files.AddRange(((string[])["test", "retouch"]).Select(static name => (name, File.ReadAllText(Path.Combine(Root, name)))));
         Assert.NotEmpty(files);
         AssertNone(files.SelectMany(static file => HouseRules.CheckLines(file.Path, file.Text)));

@@ -251,11 +251,11 @@ public sealed class AutoencoderKlTests
         Assert.InRange(error, 1e-4, Math.ScaleB(1, -8) * Math.Sqrt(products / 6));
     }
 
-    internal static AutoencoderKl Load(GoldenCase golden, DType? dtype = null)
+    internal static AutoencoderKl Load(GoldenCase golden, DType? dtype = null, Device? device = null)
     {
         var network = new AutoencoderKl(AutoencoderKlConfig.FromJson(golden.ReadObject("config.json")));
         using var weights = Torch.Safetensors.SafetensorsFile.Open(golden.PathOf("diffusion_pytorch_model.safetensors"));
-        network.Load(weights, Device.Cpu, dtype, "golden");
+        network.Load(weights, device ?? Device.Cpu, dtype, "golden");
         return network;
     }
 }

@@ -156,9 +156,13 @@ public sealed class MaskTests : IDisposable
         {
             Assert.Equal(levels, Enumerable.Range(0, 3).Select(k => (int?)view.LoadMask(k)?.Pixels[0]));
             Assert.Equal([false, true, true], Enumerable.Range(0, 3).Select(view.HasMask));
+            Assert.Equal(Enumerable.Range(0, 3).Select(source.MaskStamp), Enumerable.Range(0, 3).Select(view.MaskStamp));
         }
 
         Assert.Equal(2, ChosenPictures.Of(source, [1]).LoadMask(0)!.Pixels[0]);
+        Assert.Equal(source.MaskStamp(1), ChosenPictures.Of(source, [1]).MaskStamp(0));
+        Assert.Equal("", source.MaskStamp(0));
+        Assert.NotEqual(source.Stamp(1), source.MaskStamp(1));
     }
 
     [Fact]
@@ -232,10 +236,6 @@ public sealed class MaskTests : IDisposable
 
     [Theory]
     [InlineData("""{ "data.masks": {} }""", "data.masks needs data.folder or data.shards")]
-    [InlineData(
-        """{ "data.masks": {}, "data.folder": "x", "data.sceneCount": null, "data.flip": 0, "data.cacheLatents": true }""",
-        "it does not support data.cacheLatents"
-    )]
     [InlineData("""{ "data.masks": { "outside": -1 }, "data.folder": "x", "data.sceneCount": null }""", "data.masks.outside is -1")]
     [InlineData("""{ "data.masks": {}, "data.pairs": "x", "data.sceneCount": null }""", "without data.pairs")]
     public void Options_without_meaning_are_errors(string set, string message) =>

@@ -17,9 +17,9 @@ internal sealed class GoldenCase : IDisposable
     private readonly SafetensorsFile _io;
     private readonly JsonObject _tensors;
 
-    private GoldenCase(string folder)
+    private GoldenCase(string folder, Device? device)
     {
-        Folder = folder;
+        (Folder, Device) = (folder, device ?? Device.Cpu);
         Document = ReadObject("case.json");
         RelativeTolerance = (double)Document["rtol"]!;
         _tensors = Document["tensors"]!.AsObject();
@@ -27,6 +27,9 @@ internal sealed class GoldenCase : IDisposable
     }
 
     public string Folder { get; }
+
+    /// <summary>Device of tensors and weights; the CPU by default.</summary>
+    public Device Device { get; }
 
     /// <summary>case.json.</summary>
     public JsonObject Document { get; }
@@ -41,13 +44,13 @@ internal sealed class GoldenCase : IDisposable
             .Order(StringComparer.Ordinal);
 
     /// <summary>Opens <c>tests/goldens/&lt;name&gt;</c>.</summary>
-    public static GoldenCase Open(string name) => new(FolderOf(name));
+    public static GoldenCase Open(string name, Device? device = null) => new(FolderOf(name), device);
 
     /// <summary>Path of <c>tests/goldens/&lt;name&gt;</c>.</summary>
     public static string FolderOf(string name) => Path.Combine(Root(), name);
 
     /// <summary>Opens a case outside the repository, because of its size.</summary>
-    public static GoldenCase OpenFolder(string folder) => new(folder);
+    public static GoldenCase OpenFolder(string folder) => new(folder, null);
 
     public string PathOf(string file) => Path.Combine(Folder, file);
 
@@ -60,7 +63,7 @@ internal sealed class GoldenCase : IDisposable
     public Tensor Read(string name)
     {
         using var scope = TensorScope.Enter();
-        return scope.Keep(_io.Read(name).Clone());
+        return scope.Keep(_io.Read(name).Clone().To(Device));
     }
 
     /// <summary>A tensor that requires gradients.</summary>
@@ -71,11 +74,11 @@ internal sealed class GoldenCase : IDisposable
         return leaf;
     }
 
-    /// <summary>Loads the case's weights into a network (float32 on the CPU by default).</summary>
+    /// <summary>Loads the case's weights into a network (float32 by default).</summary>
     public void LoadInto(ParameterStore store, DType? dtype = null, string file = "diffusion_pytorch_model.safetensors")
     {
         using var weights = SafetensorsFile.Open(PathOf(file));
-        store.Load(weights, Device.Cpu, dtype, $"{Path.GetFileName(Folder)}/{file}");
+        store.Load(weights, Device, dtype, $"{Path.GetFileName(Folder)}/{file}");
     }
 
     /// <summary>Asserts that a tensor equals the case's tensor of that name, within its tolerance.</summary>

@@ -13,12 +13,17 @@ internal static class TinyModel
     /// <summary>Folder of the autoencoder.</summary>
     public static string AutoencoderFolder => PartOf("autoencoder");
 
-    /// <summary>Loads the autoencoder on the CPU.</summary>
-    public static IAutoencoder Autoencoder() => (IAutoencoder)ComponentFolder.Load(AutoencoderFolder, Device.Cpu).Network;
+    /// <summary>Loads the autoencoder; on the CPU by default.</summary>
+    public static IAutoencoder Autoencoder(Device? device = null) =>
+        (IAutoencoder)ComponentFolder.Load(AutoencoderFolder, device ?? Device.Cpu).Network;
 
-    /// <summary>Loads both networks on the CPU, with a scheduler configuration.</summary>
-    public static LatentDiffusionPipeline Pipeline(JsonObject scheduler) =>
-        LatentDiffusionPipeline.Create(Autoencoder(), (IDenoiser)ComponentFolder.Load(PartOf("denoiser"), Device.Cpu).Network, scheduler);
+    /// <summary>Loads both networks, with a scheduler configuration; on the CPU by default.</summary>
+    public static LatentDiffusionPipeline Pipeline(JsonObject scheduler, Device? device = null) =>
+        LatentDiffusionPipeline.Create(
+            Autoencoder(device),
+            (IDenoiser)ComponentFolder.Load(PartOf("denoiser"), device ?? Device.Cpu).Network,
+            scheduler
+        );
 
     private static string PartOf(string name) => Path.Combine(GoldenCase.FolderOf("training_dit_lpl"), name);
 }

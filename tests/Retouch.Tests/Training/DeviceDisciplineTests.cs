@@ -21,6 +21,7 @@ namespace Retouch.Tests.Training;
 /// A complete step of every denoiser and objective on a device other than the CPU: no mixed devices, no reads other than those listed
 /// here, and the CPU's result.
 /// </summary>
+[Collection(PretendedDevice.Collection)]
 public sealed class DeviceDisciplineTests
 {
     /// <summary>
@@ -53,7 +54,9 @@ public sealed class DeviceDisciplineTests
     {
         var expected = Run(kind, objective, Device.Cpu);
         using var transfers = PretendedDevice.Watch(Reading);
+        var launched = PretendedDevice.Launches;
         var found = Run(kind, objective, PretendedDevice.Device);
+        Assert.Equal(objective.Contains("perceptual", StringComparison.Ordinal), PretendedDevice.Launches > launched);
         Assert.Subset(Reading.ToHashSet(StringComparer.Ordinal), transfers.Reads);
         AssertSame(expected, found, 1e-4);
     }

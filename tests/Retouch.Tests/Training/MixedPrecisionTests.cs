@@ -46,6 +46,35 @@ public sealed class MixedPrecisionTests : IDisposable
     public void A_decoder_that_overflows_in_float16_runs_in_float32(DType precision, bool overflows, DType expected) =>
         Assert.Equal(expected, DecoderPrecision.Of(precision, overflows));
 
+    // If libtorch supports float16 on this processor (2.x).
+    [Fact]
+    public void An_overflowing_decoder_leaves_autocast_in_float16()
+    {
+        if (MixedPrecision.Missing(Device.Cpu, DType.Float16) is not null)
+            return;
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        using var golden = GoldenCase.Open("autoencoder_kl_2level");
+        using var network = AutoencoderKlTests.Load(golden, DType.Float32);
+        // Finite in float32, beyond 65504 before the first normalisation.
+        var weight = network.Parameters.Find("decoder.conv_in.weight")!.Value;
+        weight.CopyInPlace(weight * 1e6);
+        var latent = new Latent(golden.Read("in.latent"));
+        float[] Decode(AutoencoderKl decoder, DType type)
+        {
+            using var cast = Autocast.Enter(Device.Cpu, type);
+            return decoder.Decode(latent).ToArray<float>();
+        }
+
+        Assert.True(network.ForceUpcast);
+        var expected = Decode(network, DType.Float32);
+        Assert.All(expected, static x => Assert.True(float.IsFinite(x)));
+        Assert.Equal(expected, Decode(network, DType.Float16));
+        using var without = new AutoencoderKl(network.Config with { ForceUpcast = false });
+        without.Parameters.CopyFrom(network.Parameters);
+        Assert.Contains(Decode(without, DType.Float16), static x => !float.IsFinite(x));
+    }
+
     [Fact]
     public void An_overflowing_autoencoder_cannot_be_trained_in_float16()
     {

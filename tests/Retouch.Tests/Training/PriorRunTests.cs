@@ -33,24 +33,9 @@ public sealed class PriorRunTests : IDisposable
     [Trait("speed", "slow")]
     public void A_resumed_run_has_the_same_prior_samples_and_the_log_their_loss()
     {
-        var whole = Train(Options(), "whole");
-        using var stop = new CancellationTokenSource();
-        using (var run = TrainingRun.Start(Options(), _folder["cut"], TimeProvider.System))
-        {
-            using var probe = new ProgressProbe(p =>
-            {
-                if (p.Step == 3)
-                    stop.Cancel();
-            });
-            Assert.Throws<OperationCanceledException>(() => run.Train(probe, stop.Token));
-        }
-
-        using (var resumed = TrainingRun.Resume(_folder["cut"], null, TimeProvider.System))
-        {
-            using var silent = new ProgressProbe();
-            resumed.Train(silent, default);
-        }
-
+        var whole = TinyRun.Train(Options(), _folder["whole"]);
+        TinyRun.TrainUntil(Options(), _folder["cut"], static p => p.Unit == "step" && p.Step == 3);
+        TinyRun.Resume(_folder["cut"]);
         Assert.Equal(TinyRun.WeightFiles(whole), TinyRun.WeightFiles(_folder["cut"]));
         Assert.Equal(TinyRun.Metrics(whole), TinyRun.Metrics(_folder["cut"]));
         var records = MetricsReader
@@ -71,7 +56,8 @@ public sealed class PriorRunTests : IDisposable
         }
 
         // The weights depend on the prior samples.
-        Assert.NotEqual(TinyRun.WeightFiles(whole), TinyRun.WeightFiles(Train(Options(new() { ["data.prior"] = null }), "without")));
+        var without = TinyRun.Train(Options(new() { ["data.prior"] = null }), _folder["without"]);
+        Assert.NotEqual(TinyRun.WeightFiles(whole), TinyRun.WeightFiles(without));
     }
 
     [Fact]
@@ -151,13 +137,6 @@ public sealed class PriorRunTests : IDisposable
         foreach (var (path, value) in set ?? [])
             all[path] = value?.DeepClone();
         return PromptRun.Options(_folder["text"], all);
-    }
-
-    private string Train(TrainingOptions options, string name)
-    {
-        using var run = TrainingRun.Start(options, _folder[name], TimeProvider.System);
-        using var silent = new ProgressProbe();
-        return run.Train(silent, default).Run;
     }
 
     private void Save(string name, int level) =>

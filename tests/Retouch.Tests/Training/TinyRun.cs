@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Retouch.Tests.Goldens;
+using Retouch.Training;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
 
@@ -43,6 +44,39 @@ internal static class TinyRun
         foreach (var (path, value) in JsonNode.Parse(set)!.AsObject())
             OptionsFile.Set(json, path, value?.DeepClone());
         return OptionsFile.Bind<TrainingOptions>(json, "test");
+    }
+
+    /// <summary>Trains to the end; returns the folder of the run.</summary>
+    /// <param name="options">Options of the run.</param>
+    /// <param name="folder">New folder.</param>
+    /// <param name="progress">Receives notes and steps, or null.</param>
+    public static string Train(TrainingOptions options, string folder, IProgressLine? progress = null)
+    {
+        using var run = TrainingRun.Start(options, folder, TimeProvider.System);
+        return run.Train(progress).Run;
+    }
+
+    /// <summary>Resumes a run and trains to the end; returns the folder of the run.</summary>
+    public static string Resume(string folder, IProgressLine? progress = null, long? steps = null)
+    {
+        using var run = TrainingRun.Resume(folder, steps, TimeProvider.System);
+        return run.Train(progress).Run;
+    }
+
+    /// <summary>Trains until a progress is reported.</summary>
+    /// <param name="options">Options of the run.</param>
+    /// <param name="folder">New folder.</param>
+    /// <param name="stops">Whether to stop.</param>
+    public static void TrainUntil(TrainingOptions options, string folder, Func<TrainingProgress, bool> stops)
+    {
+        using var stop = new CancellationTokenSource();
+        using var run = TrainingRun.Start(options, folder, TimeProvider.System);
+        using var probe = new ProgressProbe(p =>
+        {
+            if (stops(p))
+                stop.Cancel();
+        });
+        Assert.Throws<OperationCanceledException>(() => run.Train(probe, stop.Token));
     }
 
     /// <summary>All files of a run that must not depend on interruptions, by path.</summary>

@@ -24,10 +24,26 @@ public sealed class TrainingGoldenTests
     [InlineData("v", "v_prediction", 3.0, 0.5, 1.0, 0.9)]
     [InlineData("flow", "flow", 2.0, 1.0, 0.5, 0.99)]
     [InlineData("latent_only_eps", "epsilon", 3.0, 0.0, 1.0, 0.9)]
-    public void Five_steps_equal_the_golden(string name, string prediction, double threshold, double weight, double clip, double decay)
+    public void Five_steps_equal_the_golden(string name, string prediction, double threshold, double weight, double clip, double decay) =>
+        Check(name, prediction, threshold, weight, clip, decay, Device.Cpu);
+
+    [CudaTheory]
+    [InlineData("v", "v_prediction", 3.0, 0.5, 1.0, 0.9)]
+    [InlineData("flow", "flow", 2.0, 1.0, 0.5, 0.99)]
+    [InlineData("latent_only_eps", "epsilon", 3.0, 0.0, 1.0, 0.9)]
+    public void Five_steps_on_a_GPU_equal_the_golden(
+        string name,
+        string prediction,
+        double threshold,
+        double weight,
+        double clip,
+        double decay
+    ) => Check(name, prediction, threshold, weight, clip, decay, Device.Cuda());
+
+    private static void Check(string name, string prediction, double threshold, double weight, double clip, double decay, Device device)
     {
         using var scope = TensorScope.Enter();
-        using var golden = GoldenCase.Open("training_dit_lpl");
+        using var golden = GoldenCase.Open("training_dit_lpl", device);
         var scheduler =
             prediction == "flow"
                 ? new JsonObject
@@ -45,7 +61,7 @@ public sealed class TrainingGoldenTests
                     ["beta_schedule"] = "scaled_linear",
                     ["prediction_type"] = prediction,
                 };
-        var pipeline = TinyModel.Pipeline(scheduler);
+        var pipeline = TinyModel.Pipeline(scheduler, device);
         var perceptual = new LatentPerceptualOptions
         {
             Weight = weight,
@@ -63,7 +79,7 @@ public sealed class TrainingGoldenTests
             Data = new() { Size = 64 },
             Objective = new() { Perceptual = weight > 0 ? perceptual : null },
         };
-        using var task = new DenoiserTask(pipeline, options, Device.Cpu, DType.Float32);
+        using var task = new DenoiserTask(pipeline, options, device, DType.Float32);
         task.Network.RequireGrad(true);
         using var optimiser = new AdamW(task.Network.Trained, new AdamWOptions { DecayOn = DecayedParameters.All });
         using var average = new WeightAverage(task.Network.Trained, new WeightAverageOptions { Decay = decay });
@@ -81,7 +97,7 @@ public sealed class TrainingGoldenTests
             var noisy = formulation.AddNoise(
                 new Latent(golden.Read("in.z0").Select(0, step)),
                 golden.Read("in.noise").Select(0, step),
-                formulation.LevelsAt(times, Device.Cpu)
+                formulation.LevelsAt(times, device)
             );
             optimiser.ZeroGrad();
             var loss = task.Evaluate(noisy, new Condition(golden.Read("in.labels").Select(0, step)), null);

@@ -5,7 +5,12 @@ namespace Retouch.Data.Tables;
 /// </summary>
 internal sealed class BoundedStream(Stream inner, long most) : Stream
 {
+    private const string Inconsistent = "is corrupt: the sizes of its pages contradict each other";
+
     private long _left = most;
+
+    /// <summary>Position before which bytes can be read; reading after it is an error.</summary>
+    public long End { get; set; } = inner.Length;
 
     /// <inheritdoc/>
     public override bool CanRead => true;
@@ -27,10 +32,20 @@ internal sealed class BoundedStream(Stream inner, long most) : Stream
     }
 
     /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => Count(inner.Read(buffer, offset, count));
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     /// <inheritdoc/>
-    public override int Read(Span<byte> buffer) => Count(inner.Read(buffer));
+    public override int Read(Span<byte> buffer) =>
+        inner.Position < End || End == inner.Length
+            ? Count(inner.Read(buffer[..(int)Math.Clamp(End - inner.Position, 0, buffer.Length)]))
+            : throw new TableFaultException(Inconsistent);
+
+    /// <inheritdoc/>
+    public override int ReadByte()
+    {
+        Span<byte> one = stackalloc byte[1];
+        return Read(one) == 1 ? one[0] : -1;
+    }
 
     /// <inheritdoc/>
     public override long Seek(long offset, SeekOrigin origin) => inner.Seek(offset, origin);
@@ -53,6 +68,5 @@ internal sealed class BoundedStream(Stream inner, long most) : Stream
     }
 
     // A read at the end counts, too: it can be repeated without end.
-    private int Count(int read) =>
-        (_left -= Math.Max(read, 1)) >= 0 ? read : throw new InvalidDataException("The pages of the table refer to each other in a cycle.");
+    private int Count(int read) => (_left -= Math.Max(read, 1)) >= 0 ? read : throw new TableFaultException(Inconsistent);
 }

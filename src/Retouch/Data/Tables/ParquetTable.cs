@@ -13,9 +13,6 @@ namespace Retouch.Data.Tables;
 /// </summary>
 internal sealed class ParquetTable
 {
-    // A corrupt footer must not allocate memory without bounds.
-    private const int MostRows = 50_000_000;
-
     // The number of an I/O exception that is not of the operating system.
     private const int OwnFailure = unchecked((int)0x80131620);
 
@@ -44,11 +41,12 @@ internal sealed class ParquetTable
     public static ParquetTable Open(string path) =>
         Reading(
             path,
-            reader =>
+            (reader, guard) =>
             {
                 long[] groups = [.. reader.RowGroups.Select(static g => g.RowCount)];
-                if (Array.Exists(groups, static rows => rows is < 0 or > MostRows) || groups.Sum() > int.MaxValue)
-                    throw new InvalidDataException();
+                var most = Math.Min(guard.MostRows, int.MaxValue);
+                if (Array.Exists(groups, rows => rows < 0 || rows > most) || groups.Sum() > most)
+                    throw new TableFaultException("is corrupt: it claims more rows than it has bytes");
                 var features =
                     reader.CustomMetadata.TryGetValue(HuggingFaceFeatures.Key, out var text) && text is not null
                         ? HuggingFaceFeatures.Parse(text)
@@ -65,7 +63,7 @@ internal sealed class ParquetTable
     public byte[]?[] Bytes(string column, int group)
     {
         var field = BytesOf(column) ?? throw Wrong(column, "pictures");
-        var (values, rows) = Reading(Path, reader => Read<ReadOnlyMemory<byte>>(reader, field, group));
+        var (values, rows) = Reading(Path, (reader, guard) => Read<ReadOnlyMemory<byte>>(reader, guard, field, group));
         return [.. rows.Select(r => r is [var k] ? values[k].ToArray() : null)];
     }
 
@@ -136,11 +134,11 @@ internal sealed class ParquetTable
         var all = new List<TRow>(Groups.Sum());
         Reading(
             Path,
-            reader =>
+            (reader, guard) =>
             {
                 for (var group = 0; group < Groups.Count; group++)
                 {
-                    var (values, rows) = Read<T>(reader, field, group);
+                    var (values, rows) = Read<T>(reader, guard, field, group);
                     all.AddRange(rows.Select(r => row(Array.ConvertAll(r, k => values[k]))));
                 }
 
@@ -151,14 +149,16 @@ internal sealed class ParquetTable
     }
 
     /// <summary>Defined values of a column in a row group, and for each row the indices of its values.</summary>
-    private (T[] Values, int[][] Rows) Read<T>(ParquetReader reader, DataField field, int group)
+    private (T[] Values, int[][] Rows) Read<T>(ParquetReader reader, TableGuard guard, DataField field, int group)
         where T : struct
     {
         using var rows = reader.OpenRowGroupReader(group);
-        var count = rows.GetMetadata(field)?.MetaData?.NumValues ?? throw new InvalidDataException();
-        var isList = field.MaxRepetitionLevel > 0;
-        if (rows.RowCount != Groups[group] || count > MostRows || (isList ? count < Groups[group] : count != Groups[group]))
-            throw new InvalidDataException();
+        var chunk =
+            rows.GetMetadata(field)?.MetaData ?? throw new TableFaultException($"is corrupt: row group {group} has no '{field.Path}'");
+        var (count, isList) = (chunk.NumValues, field.MaxRepetitionLevel > 0);
+        if (rows.RowCount != Groups[group] || (isList ? count < Groups[group] : count != Groups[group]))
+            throw new TableFaultException($"is corrupt: row group {group} does not have a '{field.Path}' for each row");
+        guard.Open(field, chunk);
         var values = new T[count];
         var (definitions, repetitions) = (new int[count], new int[count]);
         rows.ReadRawAsync<T>(field, values, definitions, repetitions).AsTask().GetAwaiter().GetResult();
@@ -179,7 +179,9 @@ internal sealed class ParquetTable
 
         if (count > 0)
             found.Add([.. own]);
-        return found.Count == Groups[group] ? (values, [.. found]) : throw new InvalidDataException();
+        return found.Count == Groups[group]
+            ? (values, [.. found])
+            : throw new TableFaultException($"is corrupt: row group {group} does not have a '{field.Path}' for each row");
     }
 
     private string Decode(ReadOnlyMemory<byte> bytes, string column)
@@ -201,16 +203,17 @@ internal sealed class ParquetTable
                 : $"'{Path}' has no column '{column}'; its columns are {string.Join(", ", Columns)}."
         );
 
-    private static TResult Reading<TResult>(string path, Func<ParquetReader, TResult> read)
+    private static TResult Reading<TResult>(string path, Func<ParquetReader, TableGuard, TResult> read)
     {
         // The reader is asynchronous without need: files are read by blocking calls.
         try
         {
             using var stream = new BoundedStream(File.OpenRead(path), (8 * new FileInfo(path).Length) + (1 << 16));
+            var guard = TableGuard.Of(stream);
             var reader = ParquetReader.CreateAsync(stream, leaveStreamOpen: true).GetAwaiter().GetResult();
             try
             {
-                return read(reader);
+                return read(reader, guard);
             }
             finally
             {
@@ -236,10 +239,14 @@ internal sealed class ParquetTable
                 e
             );
         }
+        catch (TableFaultException e)
+        {
+            throw new InputException($"'{path}' {e.Message}. Download or create it again.", e);
+        }
         // The library reports corrupt files by exceptions of many types.
         catch (Exception e) when (e is not RetouchException)
         {
-            throw new InputException($"'{path}' is not a Parquet file, or is corrupt or truncated. Download or create it again.", e);
+            throw new InputException($"'{path}' is corrupt: its data do not fit its description of them. Download or create it again.", e);
         }
     }
 }

@@ -95,7 +95,7 @@ public sealed class DiTTransformer2D : IDenoiser
     {
         Check(noisy, time, labels);
         using var scope = TensorScope.Enter();
-        var type = Parameters.All[0].Value.DType;
+        var type = Parameters.InputType;
         var features = Sinusoid.Features(time, DiTBlock.TimeFeatures, frequencyShift: 1).To(type);
         var x = _patches.Forward(noisy.To(type));
         var first = _blocks[0].Embed(features, labels);

@@ -124,7 +124,7 @@ public sealed class PixArtTransformer2D : IDenoiser
     {
         Check(noisy, time, text, mask, size, ratio);
         using var scope = TensorScope.Enter();
-        var type = Parameters.All[0].Value.DType;
+        var type = Parameters.InputType;
         if (Config.TakesSize)
             size ??= Tensor
                 .From([(float)noisy.Shape[2] * SpatialFactor, noisy.Shape[3] * SpatialFactor])

@@ -68,7 +68,7 @@ internal sealed class JointNetwork
     {
         Check(noisy, time, context, pooled);
         using var scope = TensorScope.Enter();
-        var type = _store.All[0].Value.DType;
+        var type = _store.InputType;
         var image = _patches.Forward(noisy.To(type));
         var embedding = _embedderPath
             .Observe(_time.Forward(Sinusoid.Features(time, TimeFeatures).To(type)) + _pooled.Forward(pooled.To(type)))

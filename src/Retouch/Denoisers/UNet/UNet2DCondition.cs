@@ -115,7 +115,7 @@ public sealed class UNet2DCondition : IDenoiser
         ArgumentNullException.ThrowIfNull(condition);
         Check(noisy, time, condition);
         using var scope = TensorScope.Enter();
-        var type = Parameters.All[0].Value.DType;
+        var type = Parameters.InputType;
         var text = Config.TakesText ? condition.Text!.To(type) : null;
         var mask =
             text is null || condition.TextMask is null ? null : ((1 - condition.TextMask.To(type)) * Masked).Unsqueeze(1).Unsqueeze(1);

@@ -161,7 +161,7 @@ internal sealed class UNetTransformerBlock
 /// <param name="width">Width of the query tokens.</param>
 /// <param name="contextWidth">Width of the key and value tokens.</param>
 /// <param name="heads">Number of heads; must divide the width.</param>
-/// <param name="upcast">Whether to compute in float32, whatever the weights' dtype.</param>
+/// <param name="upcast">Whether to compute the attention in float32, whatever the weights' dtype, and under autocast.</param>
 /// <param name="bias">Whether query, key and value have biases.</param>
 internal sealed class UNetAttention(ParameterPath path, int width, int contextWidth, int heads, bool upcast, bool bias = false)
 {
@@ -182,14 +182,12 @@ internal sealed class UNetAttention(ParameterPath path, int width, int contextWi
     {
         using var scope = TensorScope.Enter();
         var (q, k, v) = (Heads(_query.Forward(x)), Heads(_key.Forward(context)), Heads(_value.Forward(context)));
-        var mixed = Attention.ScaledDotProduct(q, k, v, mask?.To(q.DType)).To(x.DType);
+        var mixed = upcast
+            ? Attention.ScaledDotProductWide(q, k, v, mask).To(x.DType)
+            : Attention.ScaledDotProduct(q, k, v, mask?.To(q.DType)).To(x.DType);
         return scope.Keep(_out.Forward(mixed.Transpose(1, 2).Flatten(2)));
     }
 
     /// <summary>Splits [batch, tokens, width] into [batch, heads, tokens, width/heads].</summary>
-    private Tensor Heads(Tensor x)
-    {
-        var split = x.View([x.Shape[0], x.Shape[1], _heads, x.Shape[2] / _heads]).Transpose(1, 2);
-        return upcast ? split.To(DType.Float32) : split;
-    }
+    private Tensor Heads(Tensor x) => x.View([x.Shape[0], x.Shape[1], _heads, x.Shape[2] / _heads]).Transpose(1, 2);
 }

@@ -12,8 +12,8 @@ namespace Retouch.Objectives.LatentPerceptual;
 internal sealed record FeatureTerms(Tensor Loss, Tensor Kept, Tensor SquaredError, Tensor TargetVariance, Tensor EstimateVariance);
 
 /// <summary>
-/// Feature comparison with libtorch operators: the reference implementation of the fused kernel, and the implementation on GPUs. [LPL] eq.
-/// 2 for one layer, before the layer weight and the mean over channels.
+/// Feature comparison with libtorch operators: the reference implementation of the fused kernels, and the implementation where there is
+/// none. [LPL] eq. 2 for one layer, before the layer weight and the mean over channels.
 /// </summary>
 internal static class FeatureLoss
 {

@@ -3,8 +3,9 @@ using Retouch.Torch;
 namespace Retouch.Objectives.LatentPerceptual;
 
 /// <summary>
-/// <see cref="FeatureLoss"/> on the CPU in one pass over the maps, with a closed-form gradient (native/torch/feature_loss.cpp). The graph
-/// keeps the features and one byte per pixel, instead of about twelve maps with separate operators.
+/// <see cref="FeatureLoss"/> as one kernel over the maps, with a closed-form gradient: native/torch/feature_loss.cpp on the CPU,
+/// native/torch/kernels/feature_loss.cu on GPUs. The graph keeps the features and one byte per pixel, instead of about twelve maps with
+/// separate operators.
 /// </summary>
 internal static class FusedFeatureLoss
 {
@@ -14,16 +15,19 @@ internal static class FusedFeatureLoss
         TargetVariance = 3,
         EstimateVariance = 5;
 
-    /// <summary>Whether the kernel supports this type, device and settings.</summary>
+    /// <summary>
+    /// Whether there is a kernel for this type, device and settings: on the CPU for float32 and float64, on a GPU also for bfloat16 and
+    /// float16, if its kernels compile.
+    /// </summary>
     public static bool Supports(Tensor features, FeatureSettings settings) =>
-        features is { Device.Type: DeviceType.Cpu, DType: DType.Float32 or DType.Float64 }
-        && settings
+        settings
             is { Normalisation: Normalisation.Standardise or Normalisation.None }
                 and not {
                     Normalisation: Normalisation.Standardise,
                     Statistics: StatisticsSource.Own,
                     Difference: FeatureDifference.Absolute
-                };
+                }
+        && Ops.HasKernels(features, "feature_loss");
 
     /// <inheritdoc cref="FeatureLoss.Compare(Tensor, Tensor, FeatureSettings, LossMask?)"/>
     public static FeatureTerms Compare(Tensor target, Tensor estimate, FeatureSettings settings)

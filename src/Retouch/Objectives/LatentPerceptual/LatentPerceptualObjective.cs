@@ -135,8 +135,8 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         {
             var layer = _plan.Layers[l];
             var image = l == _plan.Taps.Length;
-            var target = Widen(image ? decoded.Target!.Rgb! : decoded.Target!.Features[l]);
-            var estimate = Widen(image ? decoded.Estimate.Rgb! : decoded.Estimate.Features[l]);
+            var target = image ? decoded.Target!.Rgb! : decoded.Target!.Features[l];
+            var estimate = image ? decoded.Estimate.Rgb! : decoded.Estimate.Features[l];
             var (terms, values) = Compare(target, estimate, layer.Features, decoded.Mask);
             losses[l] = layer.Weight * values.Mean([1L]);
             Watch(health, layer.Name, terms, values, target.Count);
@@ -146,8 +146,8 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     }
 
     /// <summary>Compares the maps of one layer.</summary>
-    /// <param name="target">Target features [batch, channels, height, width], float32 or float64.</param>
-    /// <param name="estimate">Estimated features, of the same shape and type.</param>
+    /// <param name="target">Target features [batch, channels, height, width].</param>
+    /// <param name="estimate">Estimated features, of the same shape.</param>
     /// <param name="settings">Comparison settings.</param>
     /// <param name="mask">Weights of the pixels; null if all are 1.</param>
     /// <returns>The terms, and the maps' losses [batch, channels] with floor, without constant maps.</returns>
@@ -158,10 +158,10 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         LossMask? mask = null
     )
     {
-        var terms =
-            mask is null && FusedFeatureLoss.Supports(target, settings)
-                ? FusedFeatureLoss.Compare(target, estimate, settings)
-                : FeatureLoss.Compare(target, estimate, settings, mask);
+        bool Fuses() => mask is null && target.DType == estimate.DType && FusedFeatureLoss.Supports(target, settings);
+        if (!Fuses())
+            (target, estimate) = (Widen(target), Widen(estimate));
+        var terms = Fuses() ? FusedFeatureLoss.Compare(target, estimate, settings) : FeatureLoss.Compare(target, estimate, settings, mask);
         var values =
             settings.Normalisation == Normalisation.Standardise
                 ? terms.Loss * MapWeights(terms.TargetVariance, settings).To(terms.Loss.DType)

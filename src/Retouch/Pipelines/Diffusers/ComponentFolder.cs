@@ -3,6 +3,7 @@ using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
 
 namespace Retouch.Pipelines.Diffusers;
@@ -16,6 +17,19 @@ public sealed record Component(IDisposable Network, ConfigDocument Config) : IDi
 
     /// <summary>Notes from loading, such as ignored weight files. Whole sentences.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>Folder, type and variant that the weights were loaded from; null for a new network.</summary>
+    internal (string Folder, DType? Type, string? Variant)? Origin { get; init; }
+
+    /// <summary>
+    /// The weights as they were loaded, for saving a network that keeps them in a narrower type: read again, and owned by the caller. Null
+    /// if those in memory are the same.
+    /// </summary>
+    /// <exception cref="InputException">The files no longer exist or have changed.</exception>
+    internal Component? Reload() =>
+        Origin is var (folder, type, variant) && ComponentRegistry.Of(Network).Parameters(Network).NarrowLayers is not null
+            ? ComponentFolder.Load(folder, Device.Cpu, type, variant)
+            : null;
 
     /// <summary>A component for a new network.</summary>
     public static Component Create(IDisposable network) =>
@@ -69,16 +83,25 @@ public static class ComponentFolder
     /// <param name="device">Device of the weights.</param>
     /// <param name="dtype">Type of the weights; null for the stored type.</param>
     /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <param name="layers">Narrow storage of layer weights, for a network that is not trained; null for none.</param>
     /// <exception cref="InputException">Files are missing or invalid, or keys do not match; the message lists all of them.</exception>
-    public static Component Load(string folder, Device device, DType? dtype = DType.Float32, string? variant = null)
+    public static Component Load(
+        string folder,
+        Device device,
+        DType? dtype = DType.Float32,
+        string? variant = null,
+        NarrowLayers? layers = null
+    )
     {
         var component = Describe(folder);
         try
         {
             var kind = ComponentRegistry.Of(component.Network);
+            if (layers is not null)
+                kind.Parameters(component.Network).Narrow(layers);
             using var weights = OpenWeights(folder, kind, variant);
             kind.Load(component.Network, weights, device, dtype, folder);
-            return weights.Note is { } note ? component with { Notes = [note] } : component;
+            return component with { Notes = weights.Note is { } note ? [note] : [], Origin = (folder, dtype, variant) };
         }
         catch
         {

@@ -9,6 +9,7 @@ using Retouch.Diffusion;
 using Retouch.Pipelines.Lora;
 using Retouch.Samplers;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Diffusers;
 
@@ -118,8 +119,9 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
         Device device,
         DType? dtype = DType.Float32,
         string? variant = null,
-        DType? autoencoderType = DType.Float32
-    ) => PipelineReader.Load(folder, device, dtype, variant, autoencoderType);
+        DType? autoencoderType = DType.Float32,
+        NarrowLayers? layers = null
+    ) => PipelineReader.Load(folder, device, dtype, variant, autoencoderType, layers);
 
     /// <inheritdoc cref="PipelineReader.IsAt"/>
     public static bool IsAt(string folder) => PipelineReader.IsAt(folder);
@@ -143,7 +145,19 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
         string? promptsFrom = null
     )
     {
-        var (vae, network) = (Component.Create(autoencoder), Component.Create(denoiser));
+        return Create(Component.Create(autoencoder), denoiser, schedulerConfig, labels, promptsFrom);
+    }
+
+    /// <summary>Creates a pipeline from a new or loaded autoencoder and a new denoiser, which it owns.</summary>
+    internal static LatentDiffusionPipeline Create(
+        Component vae,
+        IDenoiser denoiser,
+        JsonObject schedulerConfig,
+        IReadOnlyDictionary<int, string>? labels,
+        string? promptsFrom
+    )
+    {
+        var network = Component.Create(denoiser);
         var folder = denoiser is UNet2DCondition ? "unet" : "transformer";
         // diffusers has no class-conditional pipeline for other networks; its components can be loaded one by one.
         var index = promptsFrom is null
@@ -176,7 +190,8 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
 
     /// <summary>Loads the text encoders, owned by the caller.</summary>
     /// <param name="device">Device of the weights.</param>
-    /// <param name="dtype">Type of the weights; null for the stored type.</param>
+    /// <param name="dtype">Type of the weights; null for the stored type. In float32, weights of layers that are stored in a narrower type
+    /// keep it and are converted layer by layer: the same results in half the memory.</param>
     /// <exception cref="InputException">The denoiser takes no prompts, or encoders are missing, invalid or do not fit it.</exception>
     public PromptEncoders LoadPromptEncoders(Device device, DType? dtype = DType.Float32)
     {
@@ -188,7 +203,9 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
                 $"The denoiser ({DenoiserComponent.ClassName}) takes prompts, but '{CompanionSource ?? "the model"}' has no "
                     + $"text_encoder/ and no tokenizer/. Download the whole model."
             );
-        var encoders = PromptEncoders.Load(folder, width, device, dtype);
+        // Merging adapters rounds to the type of the weights.
+        var layers = _textAdapters.Count == 0 ? new NarrowLayers() : null;
+        var encoders = PromptEncoders.Load(folder, width, device, dtype, layers: layers);
         _textAdapters.ForEach(encoders.Merge);
         return encoders;
     }
@@ -202,10 +219,13 @@ public sealed partial class LatentDiffusionPipeline : ILatentDiffusionModel, IDi
     public void Merge(string path, double strength = 1) => _textAdapters.AddRange(AdapterMerge.Into(this, path, strength));
 
     /// <summary>A copy of the denoiser with its own memory, owned by the caller.</summary>
-    public IDenoiser CopyDenoiser()
+    /// <param name="layers">Narrow storage of the copy's layer weights; null for none.</param>
+    public IDenoiser CopyDenoiser(NarrowLayers? layers = null)
     {
         var config = DenoiserComponent.CurrentConfig().Json;
         var copy = (IDenoiser)ComponentRegistry.Find(config, ComponentFolder.ConfigName).Create(config, ComponentFolder.ConfigName);
+        if (layers is not null)
+            copy.Parameters.Narrow(layers);
         copy.Parameters.CopyFrom(Denoiser.Parameters);
         return copy;
     }

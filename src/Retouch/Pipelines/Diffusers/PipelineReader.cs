@@ -4,6 +4,7 @@ using Retouch.Core.Io;
 using Retouch.Denoisers;
 using Retouch.Pipelines.Lora;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Diffusers;
 
@@ -19,6 +20,7 @@ internal static class PipelineReader
     /// <param name="dtype">Type of the denoiser's weights; null for the stored type.</param>
     /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
     /// <param name="autoencoderType">Type of the autoencoder's weights; null for the stored type.</param>
+    /// <param name="layers">Narrow storage of the denoiser's layer weights, if it is not trained; null for none.</param>
     /// <exception cref="InputException">Files are missing, invalid or do not fit each other; the message lists all missing
     /// parts.</exception>
     public static LatentDiffusionPipeline Load(
@@ -26,12 +28,13 @@ internal static class PipelineReader
         Device device,
         DType? dtype = DType.Float32,
         string? variant = null,
-        DType? autoencoderType = DType.Float32
+        DType? autoencoderType = DType.Float32,
+        NarrowLayers? layers = null
     )
     {
         AtomicFolder.Recover(folder);
         if (AdapterFolder.Stack(folder) is { Count: > 0 } stack)
-            return LoadAdapted(stack, device, dtype, variant, autoencoderType);
+            return LoadAdapted(stack, device, dtype, variant, autoencoderType, layers);
         var denoiserFolder = PipelineLayout.Check(folder);
         var index = PipelineIndex.Read(folder);
         var scheduler = ConfigDocument.Read(Path.Combine(folder, "scheduler", PipelineLayout.SchedulerName));
@@ -39,7 +42,7 @@ internal static class PipelineReader
         var autoencoder = LoadAs<IAutoencoder>(vae, device, autoencoderType, WeightChoice.OrPlain(vae, variant));
         try
         {
-            var denoiser = LoadAs<IDenoiser>(network, device, dtype, WeightChoice.OrPlain(network, variant));
+            var denoiser = LoadAs<IDenoiser>(network, device, dtype, WeightChoice.OrPlain(network, variant), layers);
             try
             {
                 return new LatentDiffusionPipeline(
@@ -99,7 +102,8 @@ internal static class PipelineReader
         Device device,
         DType? dtype,
         string? variant,
-        DType? autoencoderType
+        DType? autoencoderType,
+        NarrowLayers? layers
     )
     {
         var pipeline = Load(stack[^1].Base, device, dtype, variant, autoencoderType);
@@ -116,6 +120,10 @@ internal static class PipelineReader
                 pipeline.SchedulerConfig = adapters.Scheduler ?? pipeline.SchedulerConfig;
             }
 
+            // After merging, which rounds to the type of the weights.
+            if (layers is not null)
+                pipeline.Denoiser.Parameters.Narrow(layers);
+
             return pipeline;
         }
         catch
@@ -125,9 +133,9 @@ internal static class PipelineReader
         }
     }
 
-    private static Component LoadAs<T>(string folder, Device device, DType? dtype, string? variant)
+    private static Component LoadAs<T>(string folder, Device device, DType? dtype, string? variant, NarrowLayers? layers = null)
     {
-        var component = ComponentFolder.Load(folder, device, dtype, variant);
+        var component = ComponentFolder.Load(folder, device, dtype, variant, layers);
         if (component.Network is T)
             return component;
         var name = component.ClassName;

@@ -30,13 +30,7 @@ internal static class PipelineWriter
                 foreach (var name in pipeline.Companions)
                     Copy(pipeline, name, Path.Combine(temporary, name), maxShardBytes);
                 Directory.CreateDirectory(Path.Combine(temporary, "scheduler"));
-                ComponentFolder.Fill(
-                    Directory.CreateDirectory(Path.Combine(temporary, "vae")).FullName,
-                    pipeline.AutoencoderComponent,
-                    dtype,
-                    null,
-                    maxShardBytes
-                );
+                SaveAutoencoder(pipeline.AutoencoderComponent, Path.Combine(temporary, "vae"), dtype, maxShardBytes);
                 ComponentFolder.Fill(
                     Directory.CreateDirectory(Path.Combine(temporary, pipeline.DenoiserName)).FullName,
                     pipeline.DenoiserComponent,
@@ -54,6 +48,13 @@ internal static class PipelineWriter
                 );
             }
         );
+
+    private static void SaveAutoencoder(Component component, string target, DType? dtype, long? maxShardBytes)
+    {
+        using var loaded = component.Reload();
+        var weights = loaded is null ? null : ComponentRegistry.Of(loaded.Network).Parameters(loaded.Network).Tensors();
+        ComponentFolder.Fill(Directory.CreateDirectory(target).FullName, component, dtype, weights, maxShardBytes);
+    }
 
     private static void Copy(LatentDiffusionPipeline pipeline, string name, string target, long? maxShardBytes)
     {

@@ -6,6 +6,7 @@ using Retouch.Conditioning.Tokenizers;
 using Retouch.Core.Errors;
 using Retouch.Pipelines.Lora;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 
 namespace Retouch.Pipelines.Diffusers;
 
@@ -60,15 +61,23 @@ public sealed class PromptEncoders : IDisposable
     /// <param name="device">Device of the weights.</param>
     /// <param name="dtype">Type of the weights; null for the stored type.</param>
     /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
+    /// <param name="layers">Narrow storage of layer weights; null for none.</param>
     /// <exception cref="InputException">The family is unknown, folders are missing or invalid, or they do not fit the denoiser.</exception>
-    public static PromptEncoders Load(string folder, int width, Device device, DType? dtype = DType.Float32, string? variant = null)
+    public static PromptEncoders Load(
+        string folder,
+        int width,
+        Device device,
+        DType? dtype = DType.Float32,
+        string? variant = null,
+        NarrowLayers? layers = null
+    )
     {
         var index = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
         var family = FamilyOf(folder);
         var components = new Dictionary<string, Component>(StringComparer.Ordinal);
         try
         {
-            var encoder = Create(family, folder, index, width, components, device, dtype, variant);
+            var encoder = Create(family, folder, index, width, components, device, dtype, variant, layers);
             return encoder.Width == width
                 ? new PromptEncoders(encoder, components)
                 : throw new InputException(
@@ -109,7 +118,8 @@ public sealed class PromptEncoders : IDisposable
         Dictionary<string, Component> components,
         Device device,
         DType? dtype,
-        string? variant
+        string? variant,
+        NarrowLayers? layers
     )
     {
         T Read<T>(int place)
@@ -130,7 +140,8 @@ public sealed class PromptEncoders : IDisposable
                 encoder,
                 device,
                 typeof(T) == typeof(T5Encoder) && dtype == DType.Float16 ? DType.Float32 : dtype,
-                variant
+                variant,
+                layers
             );
             components.Add(Places[place].Encoder, component);
             return component.Network as T

@@ -3,9 +3,11 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using Retouch.Autoencoders;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Pipelines.Lora;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 
 namespace Retouch.Training.Caching;
 
@@ -59,12 +61,18 @@ internal static class ComponentHash
     /// a re-saved copy, such as a trained model's autoencoder, has the same hash.
     /// </summary>
     /// <param name="network">A network of a class known to <see cref="ComponentRegistry"/>, with weights.</param>
-    public static string OfNetwork(object network)
+    public static string OfNetwork(object network) => OfNetwork(network, static _ => true);
+
+    /// <summary><see cref="OfNetwork(object)"/> of the encoder alone, which determines cached latents.</summary>
+    /// <param name="autoencoder">Autoencoder with weights; its decoder may be narrow (<see cref="FrozenParts"/>).</param>
+    public static string OfEncoder(IAutoencoder autoencoder) => OfNetwork(autoencoder, static p => !FrozenParts.IsOfDecoder(p.Name));
+
+    private static string OfNetwork(object network, Func<Parameter, bool> counts)
     {
         var kind = ComponentRegistry.Kinds.First(k => k.NetworkType == network.GetType());
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(kind.ClassNames[0] + kind.Describe(network).ToJsonString()));
-        foreach (var parameter in kind.Parameters(network).All.OrderBy(static p => p.Name, StringComparer.Ordinal))
+        foreach (var parameter in kind.Parameters(network).All.Where(counts).OrderBy(static p => p.Name, StringComparer.Ordinal))
         {
             using var scope = TensorScope.Enter();
             using var quiet = Autograd.NoGrad();

@@ -21,8 +21,14 @@ internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoenco
     /// <summary>On-disk store of the rows; null to keep them in memory.</summary>
     public RowStore? Store { get; init; }
 
+    /// <summary>On-disk store of the masks, if the loader reads them; null to keep them in memory.</summary>
+    public RowStore? Masks { get; init; }
+
     /// <summary>Receives the number of encoded pictures and the total.</summary>
     public Action<int, int>? Progress { get; init; }
+
+    /// <summary>Pictures encoded at once.</summary>
+    public int BatchSize { get; init; } = TrainingRun.EncodedAtOnce;
 
     // Increment when reading, cropping or encoding of pictures changes.
     private const int Revision = 1;
@@ -53,7 +59,6 @@ internal sealed class LatentCache : IBatchSource
 {
     private const string Moments = "moments";
     private const string Frame = "frame";
-    private const int Chunk = 16;
     private const int RowsPerFile = 256;
 
     private readonly BatchPlan _plan;
@@ -62,6 +67,7 @@ internal sealed class LatentCache : IBatchSource
     private readonly FrameRecord[] _frames;
     private readonly string[] _rows;
     private readonly Dictionary<int, Tensor> _memory;
+    private readonly MaskCache? _masks;
     private DataCursor _cursor;
 
     private LatentCache(
@@ -71,10 +77,12 @@ internal sealed class LatentCache : IBatchSource
         FrameRecord[] frames,
         string[] rows,
         Dictionary<int, Tensor> memory,
+        MaskCache? masks,
         DataCursor cursor
     )
     {
-        (_plan, _encoding, _samples, _frames, _rows, _memory, _cursor) = (plan, encoding, samples, frames, rows, memory, cursor);
+        (_plan, _encoding, _samples, _frames, _rows, _memory) = (plan, encoding, samples, frames, rows, memory);
+        (_masks, _cursor) = (masks, cursor);
     }
 
     /// <inheritdoc/>
@@ -100,30 +108,39 @@ internal sealed class LatentCache : IBatchSource
         var frames = new FrameRecord[plan.Count];
         var rows = Enumerable.Range(0, plan.Count).Select(k => $"{source[k].Id}|{source.Stamp(k)}").ToArray();
         var memory = new Dictionary<int, Tensor>();
-        int[] missing = [.. Enumerable.Range(0, plan.Count).Where(k => encoding.Store?.Has(rows[k]) != true)];
+        var masks = encoding.Loader.ReadsMasks ? new MaskCache(source, encoding.Loader.Framing, encoding.Masks) : null;
+        bool Lacks(int k) => encoding.Store?.Has(rows[k]) != true;
+        int[] missing = [.. Enumerable.Range(0, plan.Count).Where(k => Lacks(k) || masks?.Lacks(k) == true)];
         foreach (var group in missing.Chunk(RowsPerFile))
         {
-            foreach (var chosen in group.Chunk(Chunk))
+            foreach (var chosen in group.Chunk(encoding.BatchSize))
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var inner = TensorScope.Enter();
                 var loaded = Read(encoding, chosen);
-                var moments = encoding.Autoencoder.EncodeMoments(PicturesOf(loaded).To(encoding.Device)).To(Device.Cpu);
+                // A picture with an unusable mask is replaced, even if its latent is known.
+                int[] encoded =
+                [
+                    .. Enumerable.Range(0, chosen.Length).Where(k => Lacks(chosen[k]) || loaded[k].Sample.Id != source[chosen[k]].Id),
+                ];
+                AddMoments(encoding, [.. encoded.Select(k => loaded[k])], [.. encoded.Select(k => chosen[k])], memory);
                 for (var k = 0; k < chosen.Length; k++)
                 {
                     (samples[chosen[k]], frames[chosen[k]]) = (loaded[k].Sample, loaded[k].Framed.Record);
-                    memory[chosen[k]] = moments.Narrow(0, k, 1).Clone().Escape();
+                    masks?.Add(chosen[k], loaded[k]);
                 }
 
                 encoding.Progress?.Invoke(plan.Count - missing.Length + Array.IndexOf(missing, chosen[^1]) + 1, plan.Count);
             }
 
-            Keep(encoding.Store, [.. group.Where(k => samples[k].Id == source[k].Id)], rows, frames, memory);
+            int[] own = [.. group.Where(k => samples[k].Id == source[k].Id)];
+            Keep(encoding.Store, [.. own.Where(memory.ContainsKey)], rows, frames, memory);
+            masks?.Keep(own);
         }
 
         foreach (var known in Enumerable.Range(0, plan.Count).Except(missing).Chunk(RowsPerFile))
             ReadKnown(source, encoding.Store!, known, rows, samples, frames);
-        return new LatentCache(plan, encoding, samples, frames, rows, memory, start);
+        return new LatentCache(plan, encoding, samples, frames, rows, memory, masks, start);
     }
 
     /// <inheritdoc/>
@@ -143,7 +160,10 @@ internal sealed class LatentCache : IBatchSource
             [.. planned.Samples.Select(s => _samples[s.Index].WithDrawnCaption(_plan.SampleSeed(s)))],
             [.. chosen.Select(k => _frames[k])],
             planned.Next
-        );
+        )
+        {
+            Masks = _masks?.Of(chosen)?.To(_encoding.Device),
+        };
     }
 
     /// <inheritdoc/>
@@ -152,6 +172,16 @@ internal sealed class LatentCache : IBatchSource
         foreach (var row in _memory.Values)
             row.Dispose();
         _encoding.Store?.Dispose();
+        _masks?.Dispose();
+    }
+
+    private static void AddMoments(LatentEncoding encoding, LoadedSample[] loaded, int[] chosen, Dictionary<int, Tensor> memory)
+    {
+        if (loaded.Length == 0)
+            return;
+        var moments = encoding.Autoencoder.EncodeMoments(PicturesOf(loaded).To(encoding.Device)).To(Device.Cpu);
+        for (var k = 0; k < chosen.Length; k++)
+            memory[chosen[k]] = moments.Narrow(0, k, 1).Clone().Escape();
     }
 
     private static void Keep(RowStore? store, int[] chosen, string[] rows, FrameRecord[] frames, Dictionary<int, Tensor> memory)

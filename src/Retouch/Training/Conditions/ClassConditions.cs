@@ -42,14 +42,6 @@ internal sealed class ClassConditions(int classes, IReadOnlyDictionary<int, stri
     }
 
     /// <inheritdoc/>
-    public void Prepare(
-        IReadOnlyList<IPictureSource> sources,
-        Action<string> note,
-        Action<int, int>? progress,
-        CancellationToken cancellation
-    ) { }
-
-    /// <inheritdoc/>
     public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width)
     {
         var all = _ofData ?? [.. Enumerable.Range(0, classes)];

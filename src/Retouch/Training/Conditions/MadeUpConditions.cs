@@ -1,5 +1,4 @@
 using Retouch.Conditioning;
-using Retouch.Data;
 using Retouch.Denoisers;
 using Retouch.Denoisers.Sd3;
 using Retouch.Denoisers.UNet;
@@ -40,20 +39,6 @@ internal sealed class MadeUpConditions : IConditionSource
             TimeIds = unet?.AdditionTimeEmbedDim is null ? null : Ops.Full([1, Sizes], 512, dtype: DType.Float32).To(device),
         }.Escape();
     }
-
-    /// <inheritdoc/>
-    public IPictureSource Accept(IPictureSource source, Action<string> note) => source;
-
-    /// <inheritdoc/>
-    public void Prepare(
-        IReadOnlyList<IPictureSource> sources,
-        Action<string> note,
-        Action<int, int>? progress,
-        CancellationToken cancellation
-    ) { }
-
-    /// <inheritdoc/>
-    public (IReadOnlyList<Condition> Conditions, Condition Unconditional)? Shown(int count, int height, int width) => null;
 
     /// <inheritdoc/>
     public Condition Of(TrainingBatch batch, StepSeeds? seeds) =>

@@ -95,7 +95,12 @@ internal sealed class PromptConditions : IConditionSource
             return encoded;
         }
 
-        note($"Encoding {captions.Length} captions …");
+        string[] others = [.. new[] { None }.Concat(_shown).Concat(_firstCaptions).Except(captions, StringComparer.Ordinal)];
+        var beside =
+            others.Length == 0 ? ""
+            : others is [None] ? " and the empty prompt"
+            : $" and {Figures.Count(others.Length, "other prompt")}";
+        note($"Encoding {Figures.Count(captions.Length, "caption")}{beside} …");
         try
         {
             _table = PromptTable.Encode([None, .. _shown, .. _firstCaptions, .. captions], Encode, store, progress, cancellation);

@@ -96,8 +96,8 @@ public sealed record DataOptions
     public bool CacheLatents { get; init; }
 
     /// <summary>
-    /// Folder that keeps latents (with cacheLatents), encoded prompts and precomputed reference errors for later runs. Default: this run
-    /// only.
+    /// Folder that keeps latents and masks (with cacheLatents), encoded prompts and precomputed reference errors for later runs. Default:
+    /// this run only.
     /// </summary>
     public string? Cache { get; init; }
 
@@ -142,7 +142,6 @@ public sealed record DataOptions
             Masks is null || (Pairs is null && (Folder is not null || Shards is not null)),
             "data.masks needs data.folder or data.shards, without data.pairs"
         );
-        check.That(Masks is null || !CacheLatents, "data.masks needs pictures with their masks; it does not support data.cacheLatents");
         Prior?.Validate(check.Under(nameof(Prior)));
         check.That(
             Prior is null || (Pairs is null && Buckets is null && !CacheLatents),

@@ -29,7 +29,8 @@ public sealed record TrainingOptions
     public string Device { get; init; } = Torch.Device.Auto;
 
     /// <summary>
-    /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Weights and statistics stay float32.
+    /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Trained weights and statistics stay
+    /// float32.
     /// </summary>
     public string Precision { get; init; } = "float32";
 
@@ -118,8 +119,8 @@ public sealed record TrainingOptions
             ) with
             {
                 Cache = Absolute(Data.Cache),
-                Prior = Data.Prior is { } prior ? prior with { Folder = System.IO.Path.GetFullPath(prior.Folder) } : null,
-                Size = Data.Size ?? NativeSize.Of(this),
+                Prior = Data.Prior is { } prior ? prior with { Folder = Absolute(prior.Folder) } : null,
+                Size = NativeSize.FillIn(this).Data.Size,
             },
             Optimiser = Optimiser with { LearningRate = Optimiser.LearningRate ?? LearningRates.Of(this) },
             Samples = Samples with { Every = Samples.Every ?? SampleOptions.Usual(Steps) },
@@ -216,6 +217,10 @@ public sealed record TrainingOptions
         check.Under(nameof(Conditioning)).Members(Conditioning);
         Times.Validate(check.Under(nameof(Times)));
         Lora?.Validate(check.Under(nameof(Lora)));
+        check.That(
+            Data.Prior?.Count is null || Model.Path is not null,
+            "data.prior.count draws pictures with an existing model (model.path); without one, give a folder of pictures"
+        );
         check.That(
             Lora is null || Model.Config is null,
             nameof(Lora),

@@ -61,12 +61,15 @@ internal sealed record RunInputs(
                 var unique = name;
                 for (var again = 2; samples.ContainsKey(unique); again++)
                     unique = $"{name} ({again})";
-                samples.Add(unique, new KnownSample(sample.Label, Hash(sample.AllCaptions), source.Stamp(k)));
+                samples.Add(unique, new KnownSample(sample.Label, Hash(sample.AllCaptions), StampOf(source, k)));
             }
         }
 
         return new(libtorch, model, samples);
     }
+
+    private static string StampOf(IPictureSource source, int index) =>
+        source.HasMask(index) ? $"{source.Stamp(index)}+{source.MaskStamp(index)}" : source.Stamp(index);
 
     /// <summary>Reads recorded inputs; null for runs of earlier versions without them.</summary>
     /// <exception cref="InputException">The file is invalid.</exception>

@@ -30,6 +30,17 @@ internal static class DenoiserRules
             prompts || options.Model.PromptsFrom is null,
             "model.promptsFrom has no effect on a denoiser without prompts; leave it out"
         );
+        if (options.Data.Prior is { Count: not null } prior)
+        {
+            check.That(!prompts || prior.Prompt is not null, "data.prior.prompt is missing; give the prompt of the pictures to draw");
+            check.That(prompts || prior.Prompt is null, "data.prior.prompt has no effect on a denoiser without prompts; leave it out");
+            check.That(classes is null || prior.Class is not null, "data.prior.class is missing; give the class of the pictures to draw");
+            check.That(
+                classes is not null || prior.Class is null,
+                "data.prior.class has no effect on a denoiser without classes; leave it out"
+            );
+        }
+
         var precomputes = options.Objective.Preference is { PrecomputesReference: true };
         check.That(
             prompts || precomputes || options.Data is not { Cache: not null, CacheLatents: false },

@@ -93,6 +93,33 @@ public sealed record TrainingBatch(
     /// <summary>Number of samples.</summary>
     public int Count => Samples.Count;
 
+    /// <summary>The first samples of the batch, or its first pairs, with their share of the single and prior samples.</summary>
+    /// <param name="count">Number of samples or pairs.</param>
+    /// <param name="size">Their number in the whole batch.</param>
+    internal TrainingBatch Part(int count, int size)
+    {
+        int[] Few(int start, int all) => [.. Enumerable.Range(start, Math.Min(all, Math.Max(1, all * count / size)))];
+        var single = Count - (2 * Pairs) - Prior;
+        int[] chosen =
+        [
+            .. Enumerable.Range(0, Math.Min(count, Pairs)),
+            .. Enumerable.Range(Pairs, Math.Min(count, Pairs)),
+            .. Few(2 * Pairs, single),
+            .. Few(Count - Prior, Prior),
+        ];
+        Tensor? Of(Tensor? all) => all?.IndexSelect(0, Tensor.From(Array.ConvertAll(chosen, static k => (long)k)).To(all.Device));
+        return this with
+        {
+            Images = Of(Images),
+            Moments = Of(Moments),
+            Masks = Of(Masks),
+            Samples = [.. chosen.Select(k => Samples[k])],
+            Frames = [.. chosen.Select(k => Frames[k])],
+            Pairs = Math.Min(count, Pairs),
+            Prior = Few(0, Prior).Length,
+        };
+    }
+
     /// <summary>
     /// The batch without losers, to build conditions once per pair. Tensors are those of the full batch; only their height and width are
     /// used.

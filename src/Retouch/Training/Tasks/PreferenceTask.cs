@@ -218,7 +218,7 @@ public sealed class PreferenceTask : ITrainingTask
     private static IReferenceModel Live(DenoiserTask inner) =>
         inner.Adapters is { } adapters
             ? new AdaptersOffReference(inner.Model, adapters)
-            : new FrozenReference(inner.Pipeline.CopyDenoiser(), inner.Formulation);
+            : new FrozenReference(inner.Pipeline.CopyDenoiser(FrozenParts.Layers(inner.Precision)), inner.Formulation);
 
     /// <summary>Pairs of a step, with the reference model's prediction or errors.</summary>
     private PairedSamples Compare(NoisedLatent noisy, Condition condition, int pairs, IReadOnlyDictionary<PreferenceSpace, Tensor>? known)

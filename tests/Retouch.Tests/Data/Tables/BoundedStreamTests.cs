@@ -16,7 +16,7 @@ public class BoundedStreamTests
         }
 
         stream.Position = 0;
-        Assert.Throws<InvalidDataException>(() => stream.Read(buffer, 0, 10));
+        Assert.Throws<TableFaultException>(() => stream.Read(buffer, 0, 10));
     }
 
     [Fact]
@@ -26,6 +26,6 @@ public class BoundedStreamTests
         Assert.Equal(10, stream.Read(new byte[20]));
         for (var k = 0; k < 15; k++)
             Assert.Equal(-1, stream.ReadByte());
-        Assert.Throws<InvalidDataException>(() => stream.ReadByte());
+        Assert.Throws<TableFaultException>(() => stream.ReadByte());
     }
 }

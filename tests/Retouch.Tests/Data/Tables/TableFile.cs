@@ -21,14 +21,20 @@ internal static class TableFile
     /// <param name="path">Path of the file; its folder is created.</param>
     /// <param name="groups">Rows by row group.</param>
     /// <param name="classes">Class names, or null.</param>
-    public static string Write(string path, Row[][] groups, string[]? classes = null)
+    /// <param name="compression">Compression of the pages.</param>
+    public static string Write(
+        string path,
+        Row[][] groups,
+        string[]? classes = null,
+        CompressionMethod compression = CompressionMethod.None
+    )
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        WriteAsync(path, groups, classes).GetAwaiter().GetResult();
+        WriteAsync(path, groups, classes, compression).GetAwaiter().GetResult();
         return path;
     }
 
-    private static async Task WriteAsync(string path, Row[][] groups, string[]? classes)
+    private static async Task WriteAsync(string path, Row[][] groups, string[]? classes, CompressionMethod compression)
     {
         var (bytes, label, text) = (
             new DataField("bytes", typeof(byte[]), true),
@@ -37,11 +43,7 @@ internal static class TableFile
         );
         var schema = new ParquetSchema(new StructField("image", bytes), label, text);
         await using var stream = File.Create(path);
-        await using var writer = await ParquetWriter.CreateAsync(
-            schema,
-            stream,
-            new ParquetOptions { CompressionMethod = CompressionMethod.None }
-        );
+        await using var writer = await ParquetWriter.CreateAsync(schema, stream, new ParquetOptions { CompressionMethod = compression });
         if (classes is not null)
         {
             var names = string.Join(", ", classes.Select(static c => $"\"{c}\""));

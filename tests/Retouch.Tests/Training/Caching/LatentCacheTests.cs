@@ -70,6 +70,24 @@ public sealed class LatentCacheTests
         Assert.InRange(source.Loads - second, source.Count, source.Count + 3);
     }
 
+    [Theory]
+    [InlineData(16, 7)]
+    [InlineData(3, 3, 6, 7)]
+    public void Pictures_are_encoded_in_batches(int size, params int[] done)
+    {
+        using var scope = TensorScope.Enter();
+        using var autoencoder = (AutoencoderKl)TinyModel.Autoencoder();
+        var source = Pictures();
+        List<int> seen = [];
+        var encoding = new LatentEncoding(Loader(source), autoencoder, Device.Cpu, 2)
+        {
+            BatchSize = size,
+            Progress = (k, _) => seen.Add(k),
+        };
+        LatentCache.Encode(source, Plan(source), encoding, default, default).Dispose();
+        Assert.Equal(done, seen);
+    }
+
     [Fact]
     public void Latents_of_an_older_encoding_are_stale()
     {

@@ -30,26 +30,15 @@ public sealed class CaptionVariantTests : IDisposable
     [Trait("speed", "slow")]
     public void A_resumed_run_draws_the_same_variants_from_memory_and_from_a_cache()
     {
-        var whole = Weights(Train(Options(), "whole"));
-        using var stop = new CancellationTokenSource();
-        using (var run = TrainingRun.Start(Options(new() { ["data.cache"] = _folder["cache"] }), _folder["cut"], TimeProvider.System))
-        {
-            using var probe = new ProgressProbe(p =>
-            {
-                if (p.Step == 3)
-                    stop.Cancel();
-            });
-            Assert.Throws<OperationCanceledException>(() => run.Train(probe, stop.Token));
-        }
-
-        using (var resumed = TrainingRun.Resume(_folder["cut"], null, TimeProvider.System))
-        {
-            using var silent = new ProgressProbe();
-            resumed.Train(silent, default);
-        }
-
+        var whole = Weights(TinyRun.Train(Options(), _folder["whole"]));
+        TinyRun.TrainUntil(
+            Options(new() { ["data.cache"] = _folder["cache"] }),
+            _folder["cut"],
+            static p => p.Unit == "step" && p.Step == 3
+        );
+        TinyRun.Resume(_folder["cut"]);
         Assert.Equal(whole, Weights(_folder["cut"]));
-        Assert.NotEqual(whole, Weights(Train(Options(new() { ["data.captions"] = null }), "plain")));
+        Assert.NotEqual(whole, Weights(TinyRun.Train(Options(new() { ["data.captions"] = null }), _folder["plain"])));
     }
 
     [Fact]
@@ -59,7 +48,7 @@ public sealed class CaptionVariantTests : IDisposable
         using var probe = new ProgressProbe();
         // Each caption has a kept tag and three others, so six orders; 100 variants contain all of them.
         Assert.Equal((6, 6 * 6), run.FillCache(probe, default));
-        Assert.Contains("Encoding 36 captions …", probe.Notes);
+        Assert.Contains("Encoding 36 captions and the empty prompt …", probe.Notes);
     }
 
     [Fact]
@@ -81,7 +70,7 @@ public sealed class CaptionVariantTests : IDisposable
         var outcome = run.Train(probe, default);
         Assert.NotNull(outcome.Validation);
         // Four training captions of six orders, and two in one order.
-        Assert.Contains("Encoding 26 captions …", probe.Notes);
+        Assert.Contains("Encoding 26 captions and the empty prompt …", probe.Notes);
         Assert.Contains("Each caption has 100 variants with tags shuffled (data.captions).", probe.Notes);
     }
 
@@ -133,13 +122,6 @@ public sealed class CaptionVariantTests : IDisposable
         foreach (var (path, value) in set ?? [])
             all[path] = value?.DeepClone();
         return PromptRun.Options(_folder["text"], all);
-    }
-
-    private string Train(TrainingOptions options, string name)
-    {
-        using var run = TrainingRun.Start(options, _folder[name], TimeProvider.System);
-        using var silent = new ProgressProbe();
-        return run.Train(silent, default).Run;
     }
 
     private static IReadOnlyList<byte[]> Weights(string run) =>

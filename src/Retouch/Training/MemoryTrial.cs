@@ -1,0 +1,182 @@
+using System.Globalization;
+using Retouch.Core.Formatting;
+using Retouch.Denoisers;
+using Retouch.Torch;
+using Retouch.Torch.Devices;
+using Retouch.Training.Options;
+using Retouch.Training.Tasks;
+
+namespace Retouch.Training;
+
+/// <summary>
+/// Explains a training step that ran out of memory: repeats it with smaller micro-batches, and with recomputed activations, until one fits.
+/// The message names these options with their peaks, and the peak of the whole micro-batch, which is linear in the number of samples.
+/// </summary>
+/// <param name="task">Training task.</param>
+/// <param name="options">Options of the run.</param>
+/// <param name="device">Device of the networks.</param>
+internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, Device device)
+{
+    // Share of the limit that is left unused in a trial: fragmentation, and the update, which is not repeated.
+    private const double Spare = 0.03;
+
+    private readonly MemoryGauge _gauge = new(device);
+
+    /// <summary>The failure with its options.</summary>
+    /// <param name="failure">Failure of the step, whose tensors are freed.</param>
+    /// <param name="batch">The micro-batch.</param>
+    /// <param name="seeds">Its seeds.</param>
+    public OutOfDeviceMemoryException Explain(OutOfDeviceMemoryException failure, TrainingBatch batch, StepSeeds seeds)
+    {
+        if (failure.Remedy is not null || _gauge.Read() is not { } reading)
+            return failure;
+        var (size, unit) = (options.Batch.Size, options.Data.Pairs is null ? "sample" : "pair");
+        var (all, single) = (Figures.Count(size, unit), Figures.Count(1, unit));
+        List<string> fitting = [];
+        var smaller = Largest(batch, seeds, reading, size - 1, checkpoint: null);
+        if (smaller is var (fits, added))
+            fitting.Add($"{Micro(fits)}: {Figures.Bytes(reading.Used + added)}");
+        if (Network is { CheckpointActivations: false } && Largest(batch, seeds, reading, size, checkpoint: true) is var (larger, less))
+        {
+            var also = larger < size ? $" {Micro(larger)}" : "";
+            if (larger > (smaller?.Size ?? 0))
+                fitting.Add($"--set model.checkpointActivations=true{also}: {Figures.Bytes(reading.Used + less)}");
+        }
+
+        var limit = Figures.Bytes(reading.Limit);
+        var need = smaller is { } measured ? reading.Used + Extrapolated(batch, seeds, measured) : 0;
+        var needs =
+            smaller is null && size > 1 && options.Batch.Extra == 0 ? $"Not even {single} fits into {reading.Name}, {limit}"
+            // Of a single sample, what does not grow with their number is unknown.
+            : need > reading.Limit
+                ? $"{all} need {(smaller?.Size == 1 ? "up to" : "about")} {Figures.Bytes(need)}, {reading.Name} is {limit}"
+            : $"{all} need more than {reading.Name}, {limit}";
+        var would = fitting.Count == 0 ? "" : $" These options fit (peak of a step): {string.Join("; ", fitting)}.";
+        string[] others = [.. Others()];
+        var rest = others.Length == 0 ? "" : $" {(fitting.Count == 0 ? "Less" : "Also less")} memory: {string.Join(", ", others)}.";
+        return new OutOfDeviceMemoryException(failure.Cause, $"{needs}.{would}{rest}");
+    }
+
+    /// <summary>A failure outside of steps, such as while loading: options that reduce weights and states, by their sizes.</summary>
+    /// <param name="failure">The failure.</param>
+    public OutOfDeviceMemoryException Explain(OutOfDeviceMemoryException failure)
+    {
+        if (failure.Remedy is not null || _gauge.Read() is not { } reading)
+            return failure;
+        string[] others = [.. Others()];
+        return new OutOfDeviceMemoryException(
+            failure.Cause,
+            $"{char.ToUpperInvariant(reading.Name[0])}{reading.Name[1..]} is {Figures.Bytes(reading.Limit)}; weights, gradients, moments "
+                + $"and averages of this run take {Figures.Bytes(Trained * (4 + options.Averages.Count) * sizeof(float))}."
+                + (others.Length == 0 ? "" : $" Less memory: {string.Join(", ", others)}.")
+        );
+    }
+
+    private long Trained => task.Network.Count;
+
+    private IDenoiser? Network =>
+        task switch
+        {
+            DenoiserTask denoiser => denoiser.Pipeline.Denoiser,
+            PreferenceTask preference => preference.Inner.Pipeline.Denoiser,
+            _ => null,
+        };
+
+    /// <summary>Options that are not measured.</summary>
+    private IEnumerable<string> Others()
+    {
+        if (options.Objective is { NeedsDecoder: true } objective)
+        {
+            if (objective.DecodeBatch is null or > 1)
+                yield return "--set objective.decodeBatch=1";
+            if (!objective.CheckpointDecoder)
+                yield return "--set objective.checkpointDecoder=true";
+            if (objective.Perceptual is not null)
+                yield return "fewer objective.perceptual.taps";
+        }
+
+        if (options.Precision == DType.Float32.Name())
+            yield return "--precision bfloat16";
+        var state = Trained * sizeof(float);
+        if (Network is not null && options.Lora is null && options.Model.Path is not null)
+            yield return $"--lora-rank 16 ({Figures.Bytes(state * (3 + options.Averages.Count))} of gradients, moments and averages less)";
+        else if (options.Averages.Count > 0)
+            yield return $"--set averages=[] ({Figures.Bytes(state * options.Averages.Count)} less)";
+    }
+
+    private string Micro(int size)
+    {
+        var (accumulate, whole) = (options.Batch.Accumulate * options.Batch.Size / size, options.Batch.Accumulate * options.Batch.Size);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"--batch-size {size} --set batch.accumulate={accumulate} (the same {whole} per step)"
+        );
+    }
+
+    /// <summary>The largest divisor of the batch size that fits, with the memory that it adds; null if none does.</summary>
+    private (int Size, long Added)? Largest(TrainingBatch batch, StepSeeds seeds, MemoryReading reading, int most, bool? checkpoint)
+    {
+        // The number of single samples beside pairs is a separate option.
+        if (options.Batch.Extra > 0)
+            return null;
+        var network = Network;
+        if (network is not null && checkpoint is { } wanted)
+            network.CheckpointActivations = wanted;
+        try
+        {
+            for (var size = most; size >= 1; size--)
+            {
+                if (options.Batch.Size % size == 0 && Added(batch, seeds, size, (long)(Spare * reading.Limit)) is { } added)
+                    return (size, added);
+            }
+
+            return null;
+        }
+        finally
+        {
+            if (network is not null && checkpoint is not null)
+                network.CheckpointActivations = false;
+        }
+    }
+
+    /// <summary>Memory that the whole micro-batch would add, from that of a part and of half of it.</summary>
+    private long Extrapolated(TrainingBatch batch, StepSeeds seeds, (int Size, long Added) part)
+    {
+        var half = part.Size / 2;
+        var before = half == 0 ? 0 : Added(batch, seeds, half, spare: 0) ?? 0;
+        return part.Added + (Math.Max(0, part.Added - before) * (options.Batch.Size - part.Size) / (part.Size - half));
+    }
+
+    /// <summary>Memory that a micro-batch adds, gradients included; null if it does not fit or cannot be measured.</summary>
+    private long? Added(TrainingBatch batch, StepSeeds seeds, int size, long spare)
+    {
+        try
+        {
+            using var scope = TensorScope.Enter();
+            if (spare > 0)
+                _ = Ops.Empty([spare], dtype: DType.UInt8, device: device);
+            return _gauge.Added(() => Step(batch.Part(size, options.Batch.Size), seeds));
+        }
+        catch (OutOfDeviceMemoryException)
+        {
+            return null;
+        }
+        finally
+        {
+            Clear();
+        }
+    }
+
+    private void Step(TrainingBatch batch, StepSeeds seeds)
+    {
+        Clear();
+        using var scope = TensorScope.Enter();
+        Autograd.Backward(task.Evaluate(batch, seeds).Loss.Total);
+    }
+
+    private void Clear()
+    {
+        foreach (var parameter in task.Network.Trained)
+            parameter.Value.Grad = null;
+    }
+}
