@@ -50,7 +50,7 @@ public sealed class RequestTests : IDisposable
         using var pipeline = LatentDiffusionPipeline.Load(_folder["model"], Device.Cpu);
         var request = pipeline.Request([1]);
         Assert.Contains(
-            "takes prompts",
+            "needs prompts",
             Assert.Throws<UsageException>(() => PipelineSampler.Sample(pipeline, request, Device.Cpu)).Message,
             StringComparison.Ordinal
         );
