@@ -72,7 +72,7 @@ public sealed partial class OutOfMemoryTests
             (4, "error: Out of memory in conv: no room. Less memory: --batch-size 8 (now 16), --precision bfloat16, a smaller --size."),
             full
         );
-        var least = await Fail(new OutOfMemoryException(), "--batch-size", "1", "--precision", "bf16");
+        var least = await Fail(new InsufficientMemoryException(), "--batch-size", "1", "--precision", "bf16");
         Assert.Equal((4, "error: The machine ran out of memory. Less memory: a smaller --size."), least);
         var specific = await Fail(new OutOfDeviceMemoryException("Out of memory", "Use less."));
         Assert.Equal((4, "error: Out of memory. Use less."), specific);
