@@ -19,7 +19,7 @@ public sealed unsafe class NativeWallTests
         Assert.Contains("17 dimensions", Assert.Throws<TorchException>(() => seventeen.Shape).Message, StringComparison.Ordinal);
     }
 
-    // Libraries that libtorch loads may install signal handlers of their own, as UCX does in Debian 13.
+    // Libraries that libtorch loads may install signal handlers, as UCX does in Debian 13.
     [Fact]
     public void A_null_reference_is_an_exception_after_libtorch_is_loaded()
     {
