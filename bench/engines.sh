@@ -86,6 +86,8 @@ run_suite() {
   with_native "$1" "dotnet vstest artifacts/bin/$2/release/$2.dll ${filter:+--TestCaseFilter:'$filter'}" >"$log" 2>&1 || true
   sed -nE 's/^ *(Passed|Failed)! +- Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+).*/\3 passed, \2 failed, \4 skipped/p' \
     "$log" | tail -n 1 | grep . || echo "did not end"
+  # A crash ends the run, and only the tests before it are counted.
+  ! grep -q '^Test Run Aborted' "$log" || echo "aborted"
 }
 
 step() {
@@ -126,10 +128,10 @@ for name in $only; do
   prepare "$name" || { failed+="$name"$'\n'; continue; }
   row="| $name | $(version_of "$name") | g++ $(inside "$name" 'c++ -dumpfullversion')"
   for suite in Retouch.Torch.Tests Retouch.Tests; do
-    passed=$(run_suite "$name" "$suite")
+    passed=$(run_suite "$name" "$suite" | paste -sd, | sed 's/,aborted/, aborted/')
     row+=" | $passed"
     case $passed in
-      *", 0 failed,"*) ;;
+      *", 0 failed,"*skipped) ;;
       *) failed+=$(sed -nE "s/^ *Failed (Retouch[^ ]*).*/$name: \1/p" "$roots/$name.$suite.log" | sort | uniq -c | grep . \
         || echo "$name: $suite, see its log")$'\n' ;;
     esac

@@ -40,7 +40,7 @@ internal static unsafe partial class NativeLoader
 
     private static void Load()
     {
-        ChooseWaitPolicy();
+        ChooseEnvironment();
         var (library, path) = NativeFile.Load(
             Name,
             "rt_abi_version",
@@ -66,10 +66,13 @@ internal static unsafe partial class NativeLoader
     /// Idle OpenMP threads that spin take the core from other work (data loading, a second trainer), which was measured to slow a step
     /// by a factor of twenty; with the passive policy they sleep, unless the user chose otherwise. OpenBLAS' own threads call
     /// sched_yield for 2²⁶ cycles after every product, a sixth of a step's processor time on two cores; 2¹⁰ cycles suffice for a
-    /// product that follows immediately. Both variables must be in the C environment before the libraries load.
+    /// product that follows immediately. UCX, which Debian's libtorch loads with MPI, installs handlers of signals that end the process at
+    /// a null reference in managed code, instead of an exception; with an empty list it installs none. The variables must be in the C
+    /// environment before the libraries load.
     /// </summary>
-    private static void ChooseWaitPolicy()
+    private static void ChooseEnvironment()
     {
+        SetEnv("UCX_ERROR_SIGNALS", "", 0);
         SetEnv("OMP_WAIT_POLICY", "passive", 0);
         SetEnv("OPENBLAS_THREAD_TIMEOUT", "10", 0);
     }

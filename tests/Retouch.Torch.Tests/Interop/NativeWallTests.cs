@@ -19,6 +19,15 @@ public sealed unsafe class NativeWallTests
         Assert.Contains("17 dimensions", Assert.Throws<TorchException>(() => seventeen.Shape).Message, StringComparison.Ordinal);
     }
 
+    // Libraries that libtorch loads may install signal handlers, as UCX does in Debian 13.
+    [Fact]
+    public void A_null_reference_is_an_exception_after_libtorch_is_loaded()
+    {
+        Assert.NotEmpty(TorchRuntime.Version);
+        string? missing = null;
+        Assert.Throws<NullReferenceException>(() => missing!.Length);
+    }
+
     [Theory]
     [InlineData("OutOfMemoryError", typeof(OutOfDeviceMemoryException))]
     [InlineData("bad_alloc", typeof(OutOfDeviceMemoryException))]
