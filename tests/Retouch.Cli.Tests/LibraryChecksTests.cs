@@ -83,7 +83,10 @@ public class LibraryChecksTests
     {
         var facts = Good with { Cuda = new(true, 1, "", ""), CudaTotalBytes = 80L << 30, CudaFreeBytes = 79L << 30 };
         var check = Of(facts, "GPU");
-        Assert.Equal((CheckState.Ok, "1 usable, the first with 79.0 GiB free of 80.0 GiB"), (check.State, check.Detail));
+        Assert.Equal(
+            (CheckState.Ok, "1 usable, the first with 79.0 GiB free of 80.0 GiB, with compiled kernels"),
+            (check.State, check.Detail)
+        );
     }
 
     [Fact]
