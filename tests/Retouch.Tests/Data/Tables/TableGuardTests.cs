@@ -36,18 +36,21 @@ public sealed class TableGuardTests : IDisposable
     {
         var whole = Golden(golden);
         var start = whole.Length - 8 - BitConverter.ToInt32(whole, whole.Length - 8);
-        var refused = 0;
-        for (var at = start; at < whole.Length; at++)
+        var (tried, refused) = (0, 0);
+        // A tenth of the bytes, each with one of three values; bench/fuzz.sh changes any.
+        for (var at = start; at < whole.Length; at += 10)
         {
-            foreach (var value in (byte[])[(byte)(whole[at] ^ (1 << (at % 8))), 0xFF, 0x7F])
+            var value = (tried++ % 3) switch
             {
-                byte[] changed = [.. whole[..at], value, .. whole[(at + 1)..]];
-                refused += Refusal(changed) is null ? 0 : 1;
-            }
+                0 => (byte)(whole[at] ^ (1 << (tried % 8))),
+                1 => (byte)0xFF,
+                _ => (byte)0x7F,
+            };
+            refused += Refusal([.. whole[..at], value, .. whole[(at + 1)..]]) is null ? 0 : 1;
         }
 
         // Names, statistics and the description of the columns can change.
-        Assert.True(refused > (whole.Length - start) / 4, $"{refused} refused");
+        Assert.True(refused > tried / 12, $"{refused} of {tried} refused");
     }
 
     [Theory]
