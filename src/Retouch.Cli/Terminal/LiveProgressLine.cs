@@ -33,7 +33,14 @@ internal sealed class LiveProgressLine : IProgressLine
             Draw();
     }
 
-    public void Note(string message) => _console.WriteLine(message);
+    public void Note(string message)
+    {
+        // Above the live lines, which Spectre.Console draws again: without erasing them, a shorter note leaves their rest on its line.
+        if (_context is null)
+            _console.WriteLine(message);
+        else
+            _console.Write(new NoteLine(message));
+    }
 
     public void Dispose()
     {
@@ -99,4 +106,11 @@ internal sealed class BarLine(double fraction) : Renderable
         yield return new(new string(full, done), new Style(Color.Green));
         yield return new(new string(rest, width - done), new Style(Color.Grey));
     }
+}
+
+/// <summary>Text in place of everything below the cursor, with a line break.</summary>
+internal sealed class NoteLine(string message) : Renderable
+{
+    protected override IEnumerable<Segment> Render(RenderOptions options, int maxWidth) =>
+        [Segment.Control("\e[J"), .. ((IRenderable)new Text(message)).Render(options, maxWidth), Segment.LineBreak];
 }

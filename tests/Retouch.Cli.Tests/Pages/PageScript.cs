@@ -29,7 +29,9 @@ internal static partial class PageScript
         List<List<string>> blocks = [];
         foreach (Match block in Block().Matches(text))
         {
-            if (block.Groups["language"].Value is not ("" or "sh" or "bash" or "console"))
+            // A transcript with this exit code shows a wrong command.
+            var isWrong = block.Groups["text"].Value.Contains("\nexit code 2\n", StringComparison.Ordinal);
+            if (isWrong || block.Groups["language"].Value is not ("" or "sh" or "bash" or "console"))
                 continue;
             List<string> commands = [];
             foreach (var line in block.Groups["text"].Value.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n'))

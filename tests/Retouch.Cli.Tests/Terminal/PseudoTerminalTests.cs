@@ -25,6 +25,7 @@ public sealed class PseudoTerminalTests : IDisposable
         );
         Assert.Contains(shown, static l => l.StartsWith("step 3/3 (100 %)", StringComparison.Ordinal));
         Assert.Contains(shown, static l => l.StartsWith("3 steps in ", StringComparison.Ordinal));
+        Assert.Contains($"report: {_folder}/run/report.html", shown);
         Assert.Contains($"model: {_folder}/run/model", shown);
         Assert.Contains($"model: {_folder}/run/model-average-0.9", shown);
         Assert.Equal(["next: retouch sample --model run/model-average-0.9 --output samples", "after"], shown.TakeLast(2));
