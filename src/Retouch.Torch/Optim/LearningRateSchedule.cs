@@ -21,8 +21,8 @@ public enum LearningRateShape
 /// <summary>Learning-rate schedule: multiplier of the base rate per step.</summary>
 public sealed record LearningRateSchedule
 {
-    /// <summary>Schedule after warm-up.</summary>
-    public LearningRateShape Shape { get; init; } = LearningRateShape.Constant;
+    /// <summary>Schedule after warm-up. The default decays to zero over the run (evidence in docs/results/lpl.md).</summary>
+    public LearningRateShape Shape { get; init; } = LearningRateShape.Cosine;
 
     /// <summary>Number of steps of linear warm-up from zero.</summary>
     [Bounds(AtLeast = 0)]

@@ -59,7 +59,7 @@ internal static class OptionChanges
         var shape = OptionValue.Of(now.Optimiser.Schedule.Shape);
         var instead = planned is { } p ? $" instead of {p:0.###e+0}" : "";
         var jump =
-            next > MostJump * last && planned is null
+            next > MostJump * last && last > now.Optimiser.BaseRate / 100 && planned is null
                 ? " To continue at the current rate: --accept-changes --set optimiser.schedule.shape=constant "
                     + $"--learning-rate {last:0.##e+0}."
                 : "";

@@ -226,6 +226,11 @@ public sealed record TrainingOptions
             nameof(Lora),
             "needs an existing denoiser (model.path); with model.config there is no model for its adapters to belong to"
         );
+        check.That(
+            Data.Masks is null || Objective?.Perceptual is not { TargetFrequencies: > 1 },
+            "objective.perceptual.targetFrequencies",
+            "must be 0 or 1 with data.masks"
+        );
     }
 
     private void ValidateAutoencoder(Requirements check)
