@@ -248,6 +248,7 @@ public sealed class AblateTests : IDisposable
                 "formulation",
                 "gradient-ratio",
                 "initial-length",
+                "low-frequencies",
                 "normalisation",
                 "rows",
                 "sampling-steps",
