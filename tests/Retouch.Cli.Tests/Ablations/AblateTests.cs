@@ -242,6 +242,7 @@ public sealed class AblateTests : IDisposable
             [
                 "average-decay",
                 "data-and-resolution",
+                "default",
                 "demo",
                 "depth",
                 "depth-weights",
