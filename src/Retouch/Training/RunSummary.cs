@@ -104,7 +104,8 @@ internal static class RunSummary
         var shape = schedule.Shape == Torch.Optim.LearningRateShape.Constant ? "constant" : $"{OptionValue.Of(schedule.Shape)} decay";
         var warmup = schedule.WarmupSteps > 0 ? $" after {Figures.Count(schedule.WarmupSteps, "step")} of warm-up" : "";
         return string.Create(CultureInfo.InvariantCulture, $"{Figures.Count(options.Steps)} of {batch} samples{accumulated}, ")
-            + string.Create(CultureInfo.InvariantCulture, $"{epochs:0.##} {(epochs == 1 ? "epoch" : "epochs")}; AdamW, learning rate ")
+            + string.Create(CultureInfo.InvariantCulture, $"{epochs:0.##} {(epochs == 1 ? "epoch" : "epochs")}; ")
+            + $"{OptimiserOptions.NameOf(options.Optimiser.Kind)}, learning rate "
             + string.Create(CultureInfo.InvariantCulture, $"{options.Optimiser.BaseRate:G}, {shape}{warmup}");
     }
 
