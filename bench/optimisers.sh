@@ -4,8 +4,8 @@
 #
 #   bench/optimisers.sh [--steps N] [--batch N] [--only "NAME …"] [FOLDER]
 #
-# The model is the demo's DiT on the demo's autoencoder and scenes (demo/denoiser.json), with the diffusion loss alone, a constant learning
-# rate after a warm-up of a tenth of the steps, and no weight average. The loss is that of 64 held-out scenes at four timesteps each, after
+# The model is the demo's DiT on the demo's autoencoder (demo/denoiser.json), on 1000 scenes, with the diffusion loss alone, a constant
+# learning rate after a warm-up of a tenth of the steps, and no weight average. The loss is that of 64 held-out scenes at four timesteps each, after
 # the last step; seconds are the median of all steps. Completed runs in FOLDER (default: artifacts/optimisers) are reused. Environment:
 # RETOUCH, the launcher; OMP_NUM_THREADS, the threads.
 set -euo pipefail
@@ -59,7 +59,8 @@ for name in $only; do
     # shellcheck disable=SC2046
     "$retouch" train --options demo/denoiser.json --steps "$steps" --batch-size "$batch" $(options "$name") \
       --set optimiser.schedule.shape=constant --set optimiser.schedule.warmupSteps=$((steps / 10)) --set "averages=[]" \
-      --set validation.count=64 --set "validation.every=$steps" --set samples.every=0 --set log.every=1 --set "data.cache=$work/cache" \
+      --set data.sceneCount=1000 --set "data.cache=$work/cache" --set validation.count=64 --set "validation.every=$steps" \
+      --set samples.every=0 --set log.every=1 \
       --output "$run" >/dev/null 2>"$work/$name.err" || { cat "$work/$name.err"; exit 1; }
   fi
   checkpoint=$(printf '%s/checkpoints/step-%08d' "$run" "$steps")
