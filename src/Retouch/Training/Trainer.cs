@@ -98,10 +98,10 @@ public sealed class Trainer : IDisposable
         _scaler = _scales ? new LossScaler(state: state.Scaler) : null;
         var taken = state.Step - (_scaler?.Skipped ?? 0);
         using (var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors")))
-            _task.Network.Load(weights, _task.Network.All[0].Value.Device, null, weights.FilePath);
+            _task.Network.Load(weights, _task.Network.All[0].Value.Device, DType.Float32, weights.FilePath);
         _task.Network.RequireGrad(true);
-        using (var moments = SafetensorsFile.Open(Path.Combine(folder, "optimiser.safetensors")))
-            _optimiser.LoadState(moments, taken);
+        using (var states = SafetensorsFile.Open(Path.Combine(folder, "optimiser.safetensors")))
+            OptimiserState.Restore(_optimiser, _options.Optimiser.Kind, states, taken, _run.Path);
         foreach (var average in _averages)
         {
             using var shadows = SafetensorsFile.Open(Path.Combine(folder, AverageFile(average)));

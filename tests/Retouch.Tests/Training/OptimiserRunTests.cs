@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
+using Retouch.Core.Errors;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
@@ -140,6 +142,64 @@ public sealed class OptimiserRunTests : IDisposable
             saved.Read("proj_out_2.weight").To(DType.Float32).ToArray<float>(),
             next.Read("proj_out_2.weight").To(DType.Float32).ToArray<float>()
         );
+    }
+
+    [Theory]
+    [InlineData("kind", "muon", "not that of Muon and AdamW with these settings")]
+    [InlineData("eightBit.block", 64, "not that of AdamW with 8-bit states with these settings")]
+    public void Another_optimiser_cannot_continue_a_run(string member, object value, string message)
+    {
+        TinyRun.TrainUntil(Options(EightBit), _folder["run"], static p => p.Step == 3);
+        using var run = Resume(member, value);
+        if (member == "kind")
+        {
+            // Its settings would have no effect.
+            Assert.Contains(
+                "optimiser.eightBit has no effect",
+                Assert.Throws<UsageException>(() => Resume(member, value, keep: true)).Message,
+                StringComparison.Ordinal
+            );
+        }
+
+        var found = Assert.Throws<InputException>(() => run.Train(new ProgressProbe(), CancellationToken.None)).Message;
+        Assert.Contains(message, found, StringComparison.Ordinal);
+        Assert.Contains($"--model {_folder["run"]}", found, StringComparison.Ordinal);
+
+        TrainingRun Resume(string path, object to, bool keep = false) =>
+            TrainingRun.Resume(
+                _folder["run"],
+                null,
+                TimeProvider.System,
+                acceptChanges: true,
+                options =>
+                {
+                    OptionsFile.Set(
+                        options,
+                        "optimiser." + path,
+                        to is int number ? JsonValue.Create(number) : JsonValue.Create((string)to)
+                    );
+                    if (path == "kind" && !keep)
+                        options["optimiser"]!.AsObject().Remove("eightBit");
+                }
+            );
+    }
+
+    [Fact]
+    public void Weights_can_change_their_type_in_a_resumed_run()
+    {
+        TinyRun.TrainUntil(Options(Narrow), _folder["run"], static p => p.Step == 3);
+        using (
+            var run = TrainingRun.Resume(
+                _folder["run"],
+                null,
+                TimeProvider.System,
+                acceptChanges: true,
+                static options => OptionsFile.Set(options, "optimiser.weights", "float32")
+            )
+        )
+            run.Train(new ProgressProbe(), CancellationToken.None);
+        using var saved = SafetensorsFile.Open(Path.Combine(_folder["run"], "model", Weights));
+        Assert.All(saved.Names, name => Assert.Equal(DType.Float32, saved.DTypeOf(name)));
     }
 
     [Fact]
