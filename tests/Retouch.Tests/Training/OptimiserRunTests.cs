@@ -206,7 +206,11 @@ public sealed class OptimiserRunTests : IDisposable
     public void Prodigy_logs_its_estimate()
     {
         var progress = new ProgressProbe();
-        TinyRun.Train(Options(""" "optimiser.kind": "prodigy", "optimiser.prodigy": { "start": 1e-5 }, """), _folder["run"], progress);
+        TinyRun.Train(
+            Options(""" "optimiser.kind": "prodigy", "optimiser.prodigy": { "start": 1e-5 }, "optimiser.schedule.shape": "constant", """),
+            _folder["run"],
+            progress
+        );
         var records = MetricsReader.Read(Path.Combine(_folder["run"], "metrics.jsonl"));
         double[] estimates = [.. records.Select(static r => r.Find("optimiser/d")).OfType<double>()];
         Assert.Equal(9, estimates.Length);

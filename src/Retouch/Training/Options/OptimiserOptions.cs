@@ -68,6 +68,15 @@ public sealed record OptimiserOptions
     /// <summary>Learning rate schedule.</summary>
     public LearningRateSchedule Schedule { get; init; } = new();
 
+    /// <summary>Options with all defaults filled in.</summary>
+    /// <param name="rate">The learning rate.</param>
+    internal OptimiserOptions Resolve(double rate) =>
+        this with
+        {
+            LearningRate = rate,
+            Schedule = Schedule with { Shape = Kind == OptimiserKind.ScheduleFree ? LearningRateShape.Constant : Schedule.ShapeOrDefault },
+        };
+
     /// <summary>Name of the optimiser in messages.</summary>
     public static string NameOf(OptimiserKind kind) =>
         kind switch
@@ -148,7 +157,7 @@ public sealed record OptimiserOptions
             "optimiser.adafactor.smallestScale has no effect without relativeStep; leave it out"
         );
         check.That(
-            Kind != OptimiserKind.ScheduleFree || Schedule.Shape == LearningRateShape.Constant,
+            Kind != OptimiserKind.ScheduleFree || Schedule.Shape is null or LearningRateShape.Constant,
             "optimiser.schedule.shape must be constant with kind schedule-free, which replaces a decay; a warm-up is possible"
         );
         check.That(

@@ -122,7 +122,7 @@ public sealed record TrainingOptions
                 Prior = Data.Prior is { } prior ? prior with { Folder = Absolute(prior.Folder) } : null,
                 Size = NativeSize.FillIn(this).Data.Size,
             },
-            Optimiser = Optimiser with { LearningRate = Optimiser.LearningRate ?? LearningRates.Of(this) },
+            Optimiser = Optimiser.Resolve(Optimiser.LearningRate ?? LearningRates.Of(this)),
             Samples = Samples with { Every = Samples.Every ?? SampleOptions.Usual(Steps) },
             Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
             Validation = Validation is null ? null : Validation with { Folder = Absolute(Validation.Folder) },
@@ -239,6 +239,11 @@ public sealed record TrainingOptions
             Lora is null || Model.Config is null,
             nameof(Lora),
             "needs an existing denoiser (model.path); with model.config there is no model for its adapters to belong to"
+        );
+        check.That(
+            Data.Masks is null || Objective?.Perceptual is not { TargetFrequencies: > 1 },
+            "objective.perceptual.targetFrequencies",
+            "must be 0 or 1 with data.masks"
         );
     }
 

@@ -70,6 +70,15 @@ public sealed class OptimiserOptionsTests
         Assert.Contains(problem, message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("schedule-free", LearningRateShape.Constant)]
+    [InlineData("adamw", LearningRateShape.Cosine)]
+    public void The_rate_of_a_schedule_free_run_does_not_decay(string kind, LearningRateShape expected)
+    {
+        var options = Bind($$"""{ "optimiser": { "kind": "{{kind}}", "learningRate": 1e-3 } }""").Optimiser;
+        Assert.Equal(expected, options.Resolve(1e-3).Schedule.Shape);
+    }
+
     [Fact]
     public void A_small_learning_rate_of_Prodigy_is_remarked()
     {
