@@ -16,6 +16,7 @@ public static class MetricCatalog
         new SlicedWassersteinMetric(),
         new SpectrumMetric(),
         new SharpnessMetric(),
+        new SaturationMetric(),
         new PsnrMetric(),
         new SsimMetric(),
         new LpipsMetric(),
@@ -26,7 +27,7 @@ public static class MetricCatalog
     public static IReadOnlyList<IMetric> All => _metrics;
 
     /// <summary>Names of the metrics measured by default.</summary>
-    public static IReadOnlyList<string> Usual { get; } = ["fwd", "spectrum", "sharpness"];
+    public static IReadOnlyList<string> Usual { get; } = ["fwd", "spectrum", "sharpness", "saturation"];
 
     /// <summary>Adds a metric of another assembly.</summary>
     /// <param name="metric">The metric with its default options.</param>

@@ -25,6 +25,21 @@ public static class PixelScores
         return laplacian.Var([1L, 2], correction: 0).ToArray<double>();
     }
 
+    /// <summary>
+    /// Colour saturation: mean over the pixels of the largest less the smallest of the three channels (chroma in the HSV and HSL models),
+    /// in [0, 1].
+    /// </summary>
+    /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
+    /// <returns>[batch].</returns>
+    public static double[] Saturation(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var x = images.To(DType.Float64);
+        return (x.Amax([1L]) - x.Amin([1L])).Mean([1L, 2]).ToArray<double>();
+    }
+
     /// <summary>Mean squared error over pixels and channels, in squared levels of 0 to 255.</summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1].</param>
     /// <param name="reference">The same shape.</param>

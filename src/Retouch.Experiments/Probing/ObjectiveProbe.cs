@@ -56,7 +56,7 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
         var need = objective.Need(inputs);
         var request = new TapRequest(need.Taps, need.Rgb);
         var decoded = new DecodedSamples(
-            autoencoder.DecodeWithTaps(inputs.Estimate.Z0, request),
+            autoencoder.DecodeWithTaps(new Latent(inputs.EstimateOf(need)), request),
             autoencoder.DecodeWithTaps(inputs.Noisy.Clean, request),
             inputs.Images
         );

@@ -28,10 +28,10 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         using var scope = TensorScope.Enter();
         var needs = objectives.Select(o => Restrict(NeedOf(o, inputs), inputs, o.Role)).ToArray();
         var results = new DecodedLoss[needs.Length];
-        foreach (var source in needs.Select(static n => n.Estimate).Distinct())
+        foreach (var group in Enumerable.Range(0, needs.Length).GroupBy(k => (needs[k].Estimate, needs[k].TargetFrequencies)))
         {
-            var main = inputs.LatentsOf(source);
-            var members = Enumerable.Range(0, needs.Length).Where(k => needs[k].Estimate == source).ToArray();
+            int[] members = [.. group];
+            var main = inputs.EstimateOf(needs[members[0]]);
             var sinks = members.ToDictionary(static k => k, k => new Sink(main, needs[k].Reference));
             foreach (var (samples, active) in Groups(inputs.Batch, members, needs))
                 Decode(inputs, main, samples, [.. active.Select(k => new Member(objectives[k], needs[k], sinks[k]))], health);
@@ -146,7 +146,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         Decoded decoded;
         using (clock?.Enter(DecodePhases.Reference))
         {
-            var latents = Pick(inputs.ReferenceLatentsOf(comparing[0].Need.Estimate).Detach(), index);
+            var latents = Pick(inputs.ReferenceEstimateOf(comparing[0].Need).Detach(), index);
             decoded = Decoded.Run(autoencoder, latents, [.. comparing.Select(static m => m.Need)], checkpoint: false);
         }
 

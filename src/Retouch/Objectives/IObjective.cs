@@ -94,6 +94,11 @@ public sealed record DecodeNeed(bool[] Active, DecodeSource Estimate, DecodeSour
     /// Whether the reference model's losses are needed as well: its latents of the same source, against the same decoded target.
     /// </summary>
     public bool Reference { get; init; }
+
+    /// <summary>
+    /// Low spatial frequencies per side that the estimate takes from the clean latent before decoding, from 0 (none); 1 is the mean only.
+    /// </summary>
+    public int TargetFrequencies { get; init; }
 }
 
 /// <summary>Per-sample losses of a batch.</summary>

@@ -70,6 +70,23 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     /// <summary>Number of samples that a term of this role applies to.</summary>
     public int CountOf(SampleRole role) => role == SampleRole.Paired ? 2 * (Pairs?.Count ?? 0) : Batch - (Pairs?.Count ?? 0) - Prior;
 
+    /// <summary>Latents to decode for a need, [batch, channels, height, width], in the graph of the prediction.</summary>
+    public Tensor EstimateOf(DecodeNeed need)
+    {
+        ArgumentNullException.ThrowIfNull(need);
+        return WithTarget(LatentsOf(need.Estimate), need);
+    }
+
+    /// <summary>The reference model's latents for a need, [batch, channels, height, width].</summary>
+    public Tensor ReferenceEstimateOf(DecodeNeed need)
+    {
+        ArgumentNullException.ThrowIfNull(need);
+        return WithTarget(ReferenceLatentsOf(need.Estimate), need);
+    }
+
+    private Tensor WithTarget(Tensor estimate, DecodeNeed need) =>
+        need.TargetFrequencies > 0 ? LowFrequencies.Replace(estimate, Noisy.Clean.Value, need.TargetFrequencies) : estimate;
+
     /// <summary>
     /// The reference model's latents of a source, [batch, channels, height, width]; only for sources that depend on a prediction.
     /// </summary>

@@ -32,6 +32,24 @@ public sealed class PixelScoresTests
         );
     }
 
+    [Fact]
+    public void Saturation_is_the_chroma_of_a_colour_and_zero_for_grey()
+    {
+        using var scope = TensorScope.Enter();
+        var pixels = new double[2, 3, 2];
+        double[] orange = [0.9, 0.5, 0.1];
+        for (var c = 0; c < 3; c++)
+        {
+            (pixels[0, c, 0], pixels[0, c, 1]) = (orange[c], 0.4);
+            (pixels[1, c, 0], pixels[1, c, 1]) = (0.2, 0.7);
+        }
+
+        double[] flat = [.. pixels.Cast<double>()];
+        var saturation = PixelScores.Saturation(Tensor.From(flat, 2, 3, 1, 2));
+        TestTensors.Close(0.4, saturation[0], 1e-12);
+        TestTensors.Close(0, saturation[1], 1e-12);
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(51)]

@@ -55,8 +55,14 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     public DecodeNeed Need(ObjectiveInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        return new DecodeNeed(Active(inputs.Noisy.Level), DecodeSource.Estimate, DecodeSource.Clean, _plan.Taps, _plan.Rgb);
+        return new DecodeNeed(Active(inputs.Noisy.Level), DecodeSource.Estimate, DecodeSource.Clean, _plan.Taps, _plan.Rgb)
+        {
+            TargetFrequencies = _options.TargetFrequencies,
+        };
     }
+
+    /// <summary>Low spatial frequencies that the estimate takes from the target.</summary>
+    internal int TargetFrequencies => _options.TargetFrequencies;
 
     /// <summary>Taps of target and estimate.</summary>
     internal TapRequest Request => new(_plan.Taps, _plan.Rgb);

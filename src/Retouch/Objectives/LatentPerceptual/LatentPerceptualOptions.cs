@@ -156,6 +156,13 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>Include the decoded image as one more layer: the negative example of [LPL]'s depth ablation.</summary>
     public bool Rgb { get; init; }
 
+    /// <summary>
+    /// Low spatial frequencies per side that ẑ0 takes from z0 before decoding, from 0 (none); 1 is the mean of each channel only. The loss
+    /// then has no gradient at these frequencies, and their colours and layout are left to the diffusion loss.
+    /// </summary>
+    [Bounds(AtLeast = 0)]
+    public int TargetFrequencies { get; init; }
+
     /// <summary>Feature normalisation: standardise, channel-norm or none.</summary>
     public Normalisation Normalisation { get; init; } = Normalisation.Standardise;
 
