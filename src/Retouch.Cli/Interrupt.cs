@@ -54,6 +54,13 @@ internal sealed class Interrupt : IDisposable
     private void Cancel()
     {
         _first = _time.GetTimestamp();
-        _source.Cancel();
+        try
+        {
+            _source.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The command has ended already.
+        }
     }
 }

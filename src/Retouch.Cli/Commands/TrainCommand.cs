@@ -120,7 +120,8 @@ internal static class TrainCommand
             return null;
         if (count is < 1 or > 1024)
             throw new UsageException($"{Processes.Name} is {count}; it must be from 1 to 1024.");
-        if (LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch)
+        // An allocation of Slurm has its variables without a launcher, too.
+        if (LocalProcesses.IsLaunched && LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch)
             throw new UsageException(
                 $"This process is already one of {launch.Size}, started by a launcher; leave {Processes.Name} out, or the launcher."
             );

@@ -56,10 +56,8 @@ internal sealed class DataParallel : IDisposable
     /// <exception cref="InputException">Steps or weights differ.</exception>
     public static DataParallel Begin(World world, long step, IEnumerable<Parameter> trained, TimeProvider time)
     {
-        using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
         Tensor[] parameters = [.. trained.Select(static p => p.Value)];
-        var norm = parameters.Sum(static p => p.To(DType.Float64).Square().Sum().Item());
+        var norm = parameters.Sum(Squared);
         var all = world.Gather("compare the weights", string.Create(CultureInfo.InvariantCulture, $"step {step}, ‖weights‖² {norm:R}"));
         var other = Array.FindIndex(all, a => a != all[0]);
         if (other >= 0)
@@ -68,6 +66,13 @@ internal sealed class DataParallel : IDisposable
                     + "Give all of them the same files, on a file system that they share."
             );
         return new DataParallel(world, world.Buckets(parameters), time);
+    }
+
+    private static double Squared(Tensor parameter)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        return parameter.To(DType.Float64).Square().Sum().Item();
     }
 
     /// <summary>Whether the run has ended or is interrupted, equal in all processes.</summary>
