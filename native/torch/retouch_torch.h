@@ -8,7 +8,7 @@
 #define RETOUCH_TORCH_H
 #include <stdint.h>
 
-#define RT_ABI_VERSION 4
+#define RT_ABI_VERSION 5
 #define RT_API __attribute__((visibility("default")))
 
 #ifdef __cplusplus
@@ -150,6 +150,35 @@ RT_API int rt_kernels_can_compile(void); /* whether NVRTC loads */
 RT_API int rt_kernels_compile(const char* architecture, const char* cache, char** text);
 /* Why a GPU has no kernels; empty if it has, or was not asked for them. malloc'ed. */
 RT_API int rt_kernels_failure(int32_t index, char** text);
+
+/* Processes that train together. Without c10d in libtorch every function fails with the reason. Functions that communicate block; a peer
+   that has gone or does not answer within the group's time is an error. */
+/* Why a backend, gloo or nccl, is missing; empty if it is not; malloc'ed. */
+RT_API int rt_distributed_reason(const char* backend, char** text);
+/* A TCP store, which one process serves, on any free port if the port is 0. `prefix` precedes all keys. */
+RT_API int rt_store_new(const char* host, int32_t port, int32_t serves, const char* prefix, int64_t timeout_ms, void** store);
+RT_API int rt_store_port(void* store);
+RT_API void rt_store_free(void* store);
+RT_API int rt_store_set(void* store, const char* key, const void* data, int64_t n);
+RT_API int rt_store_get(void* store, const char* key, int64_t timeout_ms, void** data, int64_t* n); /* waits for the key; malloc'ed */
+RT_API int rt_store_has(void* store, const char* key, int32_t* found);
+RT_API int rt_store_add(void* store, const char* key, int64_t amount, int64_t* sum);
+/* A group of all processes. `name` is one of several groups on a store; `address` is this process's own for Gloo, or empty. */
+RT_API int rt_group_new(void* store, const char* backend, const char* name, int32_t rank, int32_t size, int64_t timeout_ms,
+                        const char* address, void** group);
+RT_API void rt_group_free(void* group);
+RT_API int rt_group_all_reduce(void* group, void* tensor, int32_t maximum); /* sum or maximum, in place */
+RT_API int rt_group_broadcast(void* group, void* tensor, int32_t root);     /* in place */
+RT_API int rt_group_all_gather(void* group, void* tensor, void* const* outputs, int32_t n);
+RT_API int rt_group_barrier(void* group);
+/* Sums of gradients in buckets of at most `bytes` (or one parameter), during backward. Armed buckets are sent when their gradients have
+   arrived. flush sends the rest and returns how many had been sent before; finish waits and replaces the gradients by their sums. */
+RT_API int rt_buckets_new(void* group, void* const* parameters, int32_t n, int64_t bytes, void** buckets);
+RT_API void rt_buckets_free(void* buckets);
+RT_API int64_t rt_buckets_count(void* buckets);
+RT_API int rt_buckets_arm(void* buckets);
+RT_API int rt_buckets_flush(void* buckets, int64_t* sent);
+RT_API int rt_buckets_finish(void* buckets);
 
 /* Arithmetic: TF32 for float32 products on tensor cores; deterministic algorithms only. */
 RT_API int rt_arithmetic_set(int32_t allow_tf32, int32_t deterministic);

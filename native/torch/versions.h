@@ -24,6 +24,21 @@
 #include <optional>
 #endif
 
+// c10d: process groups are Backends in newer versions.
+#ifdef RETOUCH_C10D
+#if RETOUCH_TORCH_SINCE(2, 0)
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+namespace retouch {
+using CommunicationGroup = c10d::Backend;
+}
+#else
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+namespace retouch {
+using CommunicationGroup = c10d::ProcessGroup;
+}
+#endif
+#endif
+
 namespace retouch {
 
 // Newer versions of libtorch use the standard optional.

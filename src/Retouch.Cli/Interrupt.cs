@@ -4,18 +4,27 @@ namespace Retouch.Cli;
 
 /// <summary>
 /// Cancels a token on Ctrl-C and SIGTERM, so that a run can save a checkpoint before it ends. A second signal ends the process
-/// at once.
+/// at once, but not a repetition within a second from a launcher of several processes, which forwards what the terminal has sent.
 /// </summary>
 internal sealed class Interrupt : IDisposable
 {
-    private readonly CancellationTokenSource _source = new();
-    private readonly PosixSignalRegistration[] _registrations;
+    private static readonly TimeSpan Repetition = TimeSpan.FromSeconds(1);
 
-    public Interrupt() =>
-        _registrations = [
+    private readonly CancellationTokenSource _source = new();
+    private readonly TimeProvider _time = TimeProvider.System;
+    private readonly bool _isLaunched = LocalProcesses.IsLaunched;
+    private readonly PosixSignalRegistration[] _registrations;
+    private long _first;
+
+    public Interrupt()
+    {
+        _registrations =
+        [
             PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
         ];
+        LocalProcesses.OnEndOfLauncher(Cancel);
+    }
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _source.Token;
@@ -31,9 +40,27 @@ internal sealed class Interrupt : IDisposable
     private void Handle(PosixSignalContext context)
     {
         context.Cancel = true;
-        if (_source.IsCancellationRequested)
+        if (!_source.IsCancellationRequested)
+        {
+            Console.Error.WriteLine("Stopping after saving; a second signal stops immediately.");
+            Cancel();
+        }
+        else if (!_isLaunched || _time.GetElapsedTime(_first) > Repetition)
+        {
             Environment.Exit(CommandLine.Interrupted);
-        Console.Error.WriteLine("Stopping after saving; a second signal stops immediately.");
-        _source.Cancel();
+        }
+    }
+
+    private void Cancel()
+    {
+        _first = _time.GetTimestamp();
+        try
+        {
+            _source.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The command has ended already.
+        }
     }
 }

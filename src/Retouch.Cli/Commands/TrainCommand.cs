@@ -7,7 +7,9 @@ using Retouch.Core.Io;
 using Retouch.Core.Json;
 using Retouch.Experiments.Watching;
 using Retouch.Training;
+using Retouch.Training.Distributed;
 using Retouch.Training.Options;
+using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
 
@@ -51,6 +53,12 @@ internal static class TrainCommand
             $"Write an options file with all options, their descriptions and defaults, and its schema, and exit: "
             + $"{string.Join(", ", OptionsTemplate.Names)}. --output names the file.",
     };
+    private static readonly Option<int?> Processes = new(LocalProcesses.OptionName)
+    {
+        Description =
+            "Train with this number of processes on this machine, which share the micro-batches of every step: batch.accumulate must be a "
+            + "multiple of it. See docs/scaling.md for other launchers and several machines.",
+    };
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and exit." };
 
     // Options with a short form.
@@ -88,6 +96,7 @@ internal static class TrainCommand
             Init,
             PrintOptions,
             Schema,
+            Processes,
             ObjectiveFlags.Objective,
         };
         foreach (var (flag, _) in Flags)
@@ -95,11 +104,28 @@ internal static class TrainCommand
         command.SetAction(
             (parsed, cancellation) =>
             {
+                if (LocalCount(parsed) is { } count)
+                    return Task.FromResult(LocalProcesses.Run(count, parsed.InvocationConfiguration.Error, cancellation));
                 Run(parsed, cancellation);
                 return Task.FromResult(0);
             }
         );
         return command;
+    }
+
+    /// <summary>Number of processes to start here; null to train in this process.</summary>
+    private static int? LocalCount(ParseResult parsed)
+    {
+        if (parsed.GetValue(Processes) is not { } count || parsed.GetValue(Schema) || parsed.GetValue(Init) is not null)
+            return null;
+        if (count is < 1 or > 1024)
+            throw new UsageException($"{Processes.Name} is {count}; it must be from 1 to 1024.");
+        // An allocation of Slurm has its variables without a launcher, too.
+        if (LocalProcesses.IsLaunched && LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch)
+            throw new UsageException(
+                $"This process is already one of {launch.Size}, started by a launcher; leave {Processes.Name} out, or the launcher."
+            );
+        return count == 1 || parsed.GetValue(DryRun) || parsed.GetValue(PrintOptions) ? null : count;
     }
 
     private static void Run(ParseResult parsed, CancellationToken cancellation)
@@ -126,8 +152,12 @@ internal static class TrainCommand
         }
 
         var time = TimeProvider.System;
-        using var progress = ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, time);
-        using var run = parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time) : StartRun(parsed, time, progress.Note);
+        using var world = parsed.GetValue(DryRun) ? null : Join(time);
+        using var progress = world is { IsMain: false }
+            ? null
+            : ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, time);
+        Action<string> note = progress is null ? static _ => { } : progress.Note;
+        using var run = Open(parsed, time, note, world);
         if (parsed.GetValue(DryRun))
         {
             var plan = run.Plan(cancellation);
@@ -142,8 +172,12 @@ internal static class TrainCommand
         }
         finally
         {
-            RunReport.WriteAfter(run, progress.Note);
+            if (progress is not null)
+                RunReport.WriteAfter(run, note);
         }
+
+        if (progress is null)
+            return;
 
         // The live lines end here: what follows would be overwritten.
         progress.Dispose();
@@ -183,13 +217,36 @@ internal static class TrainCommand
         return CommandText.Quoted(relative.StartsWith("..", StringComparison.Ordinal) ? path : relative);
     }
 
-    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note)
+    private static World? Join(TimeProvider time) =>
+        LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch
+            ? World.Join(launch, WorldLimits.Of(Environment.GetEnvironmentVariable), time)
+            : null;
+
+    private static TrainingRun Open(ParseResult parsed, TimeProvider time, Action<string> note, World? world)
+    {
+        try
+        {
+            return parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time, world) : StartRun(parsed, time, note, world);
+        }
+        catch (Exception e)
+        {
+            world?.Fail(e.Message);
+            throw;
+        }
+    }
+
+    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note, World? world)
     {
         if (parsed.GetValue(AcceptChanges))
             throw new UsageException("--accept-changes has no effect without --resume.");
         var options = Bind(parsed, note);
         var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
-        return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time);
+        output = world?.OfMain("choose the run folder", output) ?? output;
+        // After a failure a launcher starts the same command again.
+        var again = File.Exists(Path.Combine(output, "options.json")) && world is { Restarts: > 0 };
+        if (world?.OfMain("choose the run folder", again ? output : "") is { Length: > 0 } resumed)
+            return TrainingRun.Resume(resumed, null, time, world: world);
+        return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time, world);
     }
 
     private static TrainingOptions Bind(ParseResult parsed, Action<string> note)
@@ -220,7 +277,7 @@ internal static class TrainCommand
         );
     }
 
-    private static TrainingRun OpenRun(ParseResult parsed, string folder, TimeProvider time)
+    private static TrainingRun OpenRun(ParseResult parsed, string folder, TimeProvider time, World? world)
     {
         string[] never =
         [
@@ -242,7 +299,7 @@ internal static class TrainCommand
                 $"--resume keeps the run's options; {string.Join(", ", given)} would change them. Give --accept-changes as well, or "
                     + "omit the option. --steps can always change."
             );
-        return TrainingRun.Resume(folder, null, time, accepts, json => Override(parsed, json));
+        return TrainingRun.Resume(folder, null, time, accepts, json => Override(parsed, json), world);
     }
 
     private static void Override(ParseResult parsed, JsonObject json)

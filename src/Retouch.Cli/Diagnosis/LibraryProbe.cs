@@ -66,7 +66,8 @@ internal static class LibraryProbe
         );
     }
 
-    private static ProcessStartInfo Self()
+    /// <summary>Starts this program again, with both outputs redirected; arguments can be added.</summary>
+    internal static ProcessStartInfo Self()
     {
         var start = new ProcessStartInfo(Environment.ProcessPath ?? "dotnet")
         {

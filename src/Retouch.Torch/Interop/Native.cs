@@ -7,7 +7,7 @@ namespace Retouch.Torch.Interop;
 internal static unsafe partial class Native
 {
     /// <summary>ABI version that this assembly requires.</summary>
-    public const int AbiVersion = 4;
+    public const int AbiVersion = 5;
 
     private const string Library = "retouch_torch";
 

@@ -25,16 +25,16 @@ public readonly record struct DataCursor(long Epoch, int Position);
 /// <param name="Epoch">Epoch of the sample.</param>
 public readonly record struct PlannedSample(int Index, long Epoch);
 
-/// <summary>A rank's samples of a batch, and the cursor after it.</summary>
+/// <summary>A rank's batch, and the cursor after the batches of all ranks.</summary>
 /// <param name="Samples">Samples in order.</param>
-/// <param name="Epoch">Epoch in which the batch begins; equal on every rank.</param>
-/// <param name="Next">Cursor after the batch; equal on every rank.</param>
+/// <param name="Epoch">Epoch in which the batch begins.</param>
+/// <param name="Next">Cursor after the batches of all ranks; equal on every rank.</param>
 public sealed record PlannedBatch(IReadOnlyList<PlannedSample> Samples, long Epoch, DataCursor Next);
 
 /// <summary>Options of a <see cref="BatchPlan"/>.</summary>
 public sealed record BatchPlanOptions
 {
-    /// <summary>Samples per batch on each rank, at least 1.</summary>
+    /// <summary>Samples per batch, at least 1.</summary>
     public required int BatchSize { get; init; }
 
     /// <summary>Seed of the order.</summary>
@@ -49,19 +49,18 @@ public sealed record BatchPlanOptions
     /// <summary>Rank of this process, 0 to <see cref="WorldSize"/> − 1.</summary>
     public int Rank { get; init; }
 
-    /// <summary>Number of processes that share every batch.</summary>
+    /// <summary>Number of processes, to which the batches are dealt out in turn.</summary>
     public int WorldSize { get; init; } = 1;
 }
 
 /// <summary>
 /// Assigns samples to batches as a function of the options and the cursor only, so that a run can resume anywhere in an epoch with
-/// exactly the same batches. The order of an epoch is a Fisher–Yates shuffle by (seed, epoch); a batch over all ranks is a contiguous
-/// part of it, divided among the ranks. Runs with the same product of ranks and batch size therefore use the same samples.
+/// exactly the same batches. The order of an epoch is a Fisher–Yates shuffle by (seed, epoch); a batch is a contiguous part of it.
+/// Several processes take the batches of a single one in turn, whatever their number.
 /// </summary>
 public sealed class BatchPlan
 {
     private readonly BatchPlanOptions _options;
-    private readonly int _globalBatch;
     private readonly Lock _guard = new();
     private readonly Dictionary<long, int[]> _orders = [];
     private readonly int[]? _groups;
@@ -86,11 +85,11 @@ public sealed class BatchPlan
         Count = count;
         _usable = count;
         _options = options;
-        _globalBatch = checked(options.BatchSize * options.WorldSize);
-        if (options.End == EpochEnd.DropRest && count < _globalBatch)
+        if (options.End == EpochEnd.DropRest && count < _options.BatchSize)
         {
             throw new UsageException(
-                $"A batch of {_globalBatch} does not fit into {count} pictures; reduce the batch size, add pictures or let batches wrap."
+                $"A batch of {options.BatchSize} does not fit into {count} pictures; reduce the batch size, add pictures or let "
+                    + "batches wrap."
             );
         }
     }
@@ -110,10 +109,10 @@ public sealed class BatchPlan
         _groups = [.. groups!];
         foreach (var group in Enumerable.Range(0, Count).GroupBy(k => _groups[k]).OrderBy(static g => g.Key))
             _members.Add(group.Key, [.. group]);
-        _usable = _members.Values.Sum(m => m.Length / _globalBatch * _globalBatch);
+        _usable = _members.Values.Sum(m => m.Length / _options.BatchSize * _options.BatchSize);
         if (_usable == 0)
             throw new UsageException(
-                $"No size has {_globalBatch} pictures for a batch; reduce the batch size, or increase the bucket step."
+                $"No size has {_options.BatchSize} pictures for a batch; reduce the batch size, or increase the bucket step."
             );
     }
 
@@ -131,11 +130,29 @@ public sealed class BatchPlan
     public ulong Seed => _options.Seed;
 
     /// <summary>Number of batches that begin in an epoch; with <see cref="EpochEnd.Wrap"/>, in the first one.</summary>
-    public int BatchesPerEpoch => _options.End == EpochEnd.DropRest ? _usable / _globalBatch : (Count + _globalBatch - 1) / _globalBatch;
+    public int BatchesPerEpoch =>
+        _options.End == EpochEnd.DropRest ? _usable / _options.BatchSize : (Count + _options.BatchSize - 1) / _options.BatchSize;
 
-    /// <summary>Batch at a cursor.</summary>
+    /// <summary>This rank's batch at a cursor, at which the batches of all ranks begin.</summary>
     /// <exception cref="InputException">The cursor is out of range, as it was saved with other data.</exception>
     public PlannedBatch At(DataCursor cursor)
+    {
+        PlannedBatch? own = null;
+        for (var rank = 0; rank < _options.WorldSize; rank++)
+        {
+            var batch = Single(cursor);
+            cursor = batch.Next;
+            if (rank == _options.Rank)
+                own = batch;
+        }
+
+        return own! with
+        {
+            Next = cursor,
+        };
+    }
+
+    private PlannedBatch Single(DataCursor cursor)
     {
         if (cursor.Epoch < 0 || cursor.Position < 0 || cursor.Position > _usable)
         {
@@ -147,20 +164,17 @@ public sealed class BatchPlan
 
         var (epoch, position) = cursor;
         var left = _usable - position;
-        if (left == 0 || (_options.End == EpochEnd.DropRest && left < _globalBatch))
+        if (left == 0 || (_options.End == EpochEnd.DropRest && left < _options.BatchSize))
             (epoch, position, left) = (epoch + 1, 0, _usable);
 
         var began = epoch;
-        var size = _options.End == EpochEnd.Short ? Math.Min(_globalBatch, left) : _globalBatch;
-        var from = _options.Rank * _options.BatchSize;
-        var to = Math.Min(from + _options.BatchSize, size);
+        var size = _options.End == EpochEnd.Short ? Math.Min(_options.BatchSize, left) : _options.BatchSize;
         List<PlannedSample> samples = [];
         for (var i = 0; i < size; i++)
         {
             if (position == _usable)
                 (epoch, position) = (epoch + 1, 0);
-            if (i >= from && i < to)
-                samples.Add(new PlannedSample(Order(epoch)[position], epoch));
+            samples.Add(new PlannedSample(Order(epoch)[position], epoch));
             position++;
         }
 
@@ -170,15 +184,15 @@ public sealed class BatchPlan
     /// <summary>Number of batches before a cursor returned by <see cref="At"/>.</summary>
     public long BatchesBefore(DataCursor cursor) =>
         _options.End == EpochEnd.DropRest
-            ? (cursor.Epoch * BatchesPerEpoch) + (cursor.Position / _globalBatch)
-            : ((cursor.Epoch * Count) + cursor.Position) / _globalBatch;
+            ? (cursor.Epoch * BatchesPerEpoch) + (cursor.Position / _options.BatchSize)
+            : ((cursor.Epoch * Count) + cursor.Position) / _options.BatchSize;
 
     /// <summary>Cursor after a number of batches; with <see cref="EpochEnd.Wrap"/> only.</summary>
     public DataCursor After(long batches)
     {
         if (_options.End != EpochEnd.Wrap)
             throw new InvalidOperationException("The cursor after a number of batches is defined for a wrapping plan only.");
-        var samples = batches * _globalBatch;
+        var samples = batches * _options.BatchSize;
         return new DataCursor(samples / Count, (int)(samples % Count));
     }
 
@@ -206,7 +220,7 @@ public sealed class BatchPlan
     {
         List<int[]> batches = [];
         foreach (var group in _members.Values)
-            batches.AddRange(Shuffled([.. group], ref random).Chunk(_globalBatch).Where(b => b.Length == _globalBatch));
+            batches.AddRange(Shuffled([.. group], ref random).Chunk(_options.BatchSize).Where(b => b.Length == _options.BatchSize));
         return [.. Shuffled([.. Enumerable.Range(0, batches.Count)], ref random).SelectMany(k => batches[k])];
     }
 

@@ -95,7 +95,7 @@ public sealed record PairMeasurement(int Pairs, int Draws, PairFigures Latent, P
                 using var scope = TensorScope.Enter();
                 using var quiet = Autograd.NoGrad();
                 var batch = batches.Next(cancellation);
-                foreach (var (name, value) in task.Evaluate(batch, new StepSeeds(seed, draw, k, 0)).Loss.Figures)
+                foreach (var (name, value) in task.Evaluate(batch, new StepSeeds(seed, draw, k)).Loss.Figures)
                     sums[name] = sums.TryGetValue(name, out var seen) ? seen.Plus(value) : value;
             }
         }

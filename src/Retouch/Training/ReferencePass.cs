@@ -50,7 +50,7 @@ internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = TensorScope.Enter();
                 var batch = data.Next(cancellation);
-                var seeds = new StepSeeds(options.Seed, k / accumulate, (int)(k % accumulate), 0);
+                var seeds = new StepSeeds(options.Seed, k / accumulate, (int)(k % accumulate));
                 errors.Add(batch, seeds, task.ErrorsOf(batch, seeds));
                 if ((k + 1) % accumulate == 0)
                     progress?.Report(new TrainingProgress((k + 1) / accumulate, steps) { Unit = "reference step" });

@@ -51,6 +51,9 @@ public sealed class RunFolder
         return new RunFolder(full);
     }
 
+    /// <summary>Path of a new run that another process creates.</summary>
+    internal static RunFolder OfOther(string path) => new(System.IO.Path.GetFullPath(path));
+
     /// <summary>Creates the folder.</summary>
     /// <exception cref="EnvironmentException">The folder cannot be created.</exception>
     public void Create()

@@ -11,7 +11,17 @@ namespace Retouch.Training;
 /// <param name="seed">Seed of their order and crops.</param>
 /// <param name="framing">Crop settings, as for the pairs.</param>
 /// <param name="maxBadShare">Maximum fraction of unusable pictures.</param>
-internal sealed class SingleSamples(IPictureSource source, int count, ulong seed, Framing framing, double maxBadShare)
+/// <param name="rank">Number of this process.</param>
+/// <param name="processes">Number of processes that take the batches in turn.</param>
+internal sealed class SingleSamples(
+    IPictureSource source,
+    int count,
+    ulong seed,
+    Framing framing,
+    double maxBadShare,
+    int rank = 0,
+    int processes = 1
+)
 {
     // An endless plan: the cursor of the pairs determines the position of the single samples too.
     private readonly BatchPlan _plan = new(
@@ -21,6 +31,8 @@ internal sealed class SingleSamples(IPictureSource source, int count, ulong seed
             BatchSize = count,
             Seed = seed,
             End = EpochEnd.Wrap,
+            Rank = rank,
+            WorldSize = processes,
         }
     );
 

@@ -4,7 +4,7 @@ using Retouch.Training.Tasks;
 namespace Retouch.Training;
 
 /// <summary>Metrics of one step, averaged over its micro-batches.</summary>
-/// <param name="micros">Number of micro-batches.</param>
+/// <param name="micros">Number of micro-batches, over all processes.</param>
 internal sealed class StepRecord(int micros)
 {
     private readonly Dictionary<string, LossTerm> _terms = new(StringComparer.Ordinal);
@@ -27,15 +27,44 @@ internal sealed class StepRecord(int micros)
     public void Add(StepLoss loss)
     {
         foreach (var term in loss.Loss.Terms)
+            AddTerm(term.Name, term.Raw / micros, term.Weighted / micros);
+        foreach (var (name, value) in loss.Loss.Figures)
+            AddHealth(name, value);
+    }
+
+    /// <summary>What the micro-batches of this process contribute to the step.</summary>
+    /// <param name="suspects">Samples to name if the step is not finite.</param>
+    public StepShare Shared(IReadOnlyList<string> suspects) =>
+        new(
+            [.. _terms.Values.Select(static t => new TermShare(t.Name, t.Raw, t.Weighted))],
+            [.. _health.Select(static h => new HealthShare(h.Key, h.Value.Kind, h.Value.Sum, h.Value.Count))],
+            suspects
+        );
+
+    /// <summary>The whole step, from the contributions of all processes by rank.</summary>
+    public static StepRecord Of(int micros, IEnumerable<StepShare> shares)
+    {
+        var record = new StepRecord(micros);
+        foreach (var share in shares)
         {
-            var sum = _terms.GetValueOrDefault(term.Name) ?? new LossTerm(term.Name, 0, 0, 0);
-            _terms[term.Name] = sum with { Raw = sum.Raw + (term.Raw / micros), Weighted = sum.Weighted + (term.Weighted / micros) };
-            IsFinite &= double.IsFinite(term.Raw) && double.IsFinite(term.Weighted);
+            foreach (var (name, raw, weighted) in share.Terms)
+                record.AddTerm(name, raw, weighted);
+            foreach (var (name, kind, sum, count) in share.Health)
+                record.AddHealth(name, new(kind, sum, count));
         }
 
-        foreach (var (name, value) in loss.Loss.Figures)
-            _health[name] = _health.TryGetValue(name, out var before) ? before.Plus(value) : value;
+        return record;
     }
+
+    private void AddTerm(string name, double raw, double weighted)
+    {
+        var sum = _terms.GetValueOrDefault(name) ?? new LossTerm(name, 0, 0, 0);
+        _terms[name] = sum with { Raw = sum.Raw + raw, Weighted = sum.Weighted + weighted };
+        IsFinite &= double.IsFinite(raw) && double.IsFinite(weighted);
+    }
+
+    private void AddHealth(string name, HealthFigure value) =>
+        _health[name] = _health.TryGetValue(name, out var before) ? before.Plus(value) : value;
 
     private double Share(double weighted) => Loss == 0 ? 0 : weighted / Loss;
 
@@ -53,3 +82,22 @@ internal sealed class StepRecord(int micros)
         return values;
     }
 }
+
+/// <summary>A process's contribution to the metrics of a step, as sums.</summary>
+/// <param name="Terms">Loss terms.</param>
+/// <param name="Health">Health metrics.</param>
+/// <param name="Suspects">Samples to name if the step is not finite.</param>
+internal sealed record StepShare(IReadOnlyList<TermShare> Terms, IReadOnlyList<HealthShare> Health, IReadOnlyList<string> Suspects);
+
+/// <summary>A process's contribution to a loss term, relative to the micro-batches of all processes.</summary>
+/// <param name="Name">Name of the term.</param>
+/// <param name="Raw">Unweighted value.</param>
+/// <param name="Weighted">Weighted value.</param>
+internal sealed record TermShare(string Name, double Raw, double Weighted);
+
+/// <summary>A process's contribution to a health metric.</summary>
+/// <param name="Name">Log name.</param>
+/// <param name="Kind">How the metric is computed from the sums.</param>
+/// <param name="Sum">Numerator.</param>
+/// <param name="Count">Denominator.</param>
+internal sealed record HealthShare(string Name, HealthKind Kind, double Sum, double Count);

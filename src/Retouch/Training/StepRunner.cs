@@ -5,6 +5,7 @@ using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Optim;
+using Retouch.Training.Distributed;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 
@@ -17,15 +18,19 @@ namespace Retouch.Training;
 /// <param name="averages">Weight averages of the same parameters.</param>
 /// <param name="scaler">Loss scaler for float16; null for other types.</param>
 /// <param name="clock">Receives the phases of the step, or null.</param>
+/// <param name="parallel">Other processes that share the step; null for a single process.</param>
 internal sealed class StepRunner(
     ITrainingTask task,
     TrainingOptions options,
     Optimiser optimiser,
     IReadOnlyList<WeightAverage> averages,
     LossScaler? scaler = null,
-    PhaseClock? clock = null
+    PhaseClock? clock = null,
+    DataParallel? parallel = null
 )
 {
+    private int Processes => parallel?.World.Size ?? 1;
+
     /// <summary>Runs one step; null if interrupted while waiting for data.</summary>
     /// <param name="data">Source of batches.</param>
     /// <param name="step">Completed steps before this one.</param>
@@ -40,15 +45,20 @@ internal sealed class StepRunner(
         var record = new StepRecord(options.Batch.Accumulate);
         var next = cursor;
         List<string> seen = [];
-        for (var micro = 0; micro < options.Batch.Accumulate; micro++)
+        // Micro-batches are dealt out to the processes in turn.
+        var first = parallel?.World.Rank ?? 0;
+        for (var micro = first; micro < options.Batch.Accumulate; micro += Processes)
         {
             using var scope = TensorScope.Enter();
             TrainingBatch batch;
             try
             {
                 using var waiting = clock?.Enter(StepPhases.Data);
-                // After the first batch the step must be completed: measured weights have already observed it.
-                batch = data.Next(micro == 0 ? cancellation : CancellationToken.None);
+                parallel?.World.Enter($"step {step + 1}, waiting for data");
+                // After the first batch the step must be completed: measured weights have already observed it. Several processes stop
+                // together, between two steps.
+                batch = data.Next(micro == 0 && parallel is null ? cancellation : CancellationToken.None);
+                parallel?.World.Enter($"step {step + 1}, computing");
             }
             catch (OperationCanceledException)
             {
@@ -57,13 +67,13 @@ internal sealed class StepRunner(
 
             try
             {
-                Evaluate(batch, step, micro, record, seen, kept);
+                record = Evaluate(batch, step, micro, record, seen, kept);
             }
             catch (OutOfDeviceMemoryException e)
             {
                 optimiser.ZeroGrad();
                 var device = task.Network.All[0].Value.Device;
-                throw new MemoryTrial(task, options, device).Explain(e, batch, new StepSeeds(options.Seed, step, micro, 0));
+                throw new MemoryTrial(task, options, device).Explain(e, batch, new StepSeeds(options.Seed, step, micro));
             }
 
             next = batch.Next;
@@ -73,22 +83,40 @@ internal sealed class StepRunner(
         return record;
     }
 
-    /// <summary>Gradients of a micro-batch, and the update after the last one. All tensors are freed, also on failure.</summary>
-    private void Evaluate(TrainingBatch batch, long step, int micro, StepRecord record, List<string> seen, Func<string> kept)
+    /// <summary>
+    /// Gradients of a micro-batch, and the update after the last one. All tensors are freed, also on failure. Returns the metrics so far:
+    /// after the last micro-batch, those of the step over all processes.
+    /// </summary>
+    private StepRecord Evaluate(TrainingBatch batch, long step, int micro, StepRecord record, List<string> seen, Func<string> kept)
     {
         using var scope = TensorScope.Enter();
-        var loss = task.Evaluate(batch, new StepSeeds(options.Seed, step, micro, 0));
+        var loss = task.Evaluate(batch, new StepSeeds(options.Seed, step, micro));
         record.Add(loss);
-        // In float16 an occasional overflow is expected: the whole step is skipped.
-        if (!record.IsFinite && scaler is null)
-            throw NotFinite(loss, Suspects(batch, loss), "loss", step, kept);
+        // In float16 an occasional overflow is expected: the whole step is skipped. Several processes fail together, at the end of the
+        // step.
+        if (!record.IsFinite && scaler is null && parallel is null)
+            throw NotFinite(record, Suspects(batch, loss), "loss", step, kept);
         seen.AddRange(Suspects(batch, loss));
         var factor = (scaler?.Scale ?? 1) / options.Batch.Accumulate;
+        var isLast = micro + Processes >= options.Batch.Accumulate;
+        if (isLast)
+            parallel?.Arm();
         using (clock?.Enter(StepPhases.Backward))
             if (record.IsFinite)
                 Autograd.Backward(factor == 1 ? loss.Loss.Total : loss.Loss.Total * factor);
-        if (micro == options.Batch.Accumulate - 1)
-            Update(record, step, () => NotFinite(loss, seen, record.IsFinite ? "gradient" : "loss", step, kept));
+        if (!isLast)
+            return record;
+        IReadOnlyList<string> samples = seen;
+        if (parallel is not null)
+        {
+            parallel.World.Enter($"step {step + 1}, sum of gradients");
+            (record, samples) = parallel.Finish(record, seen, options.Batch.Accumulate);
+            if (!record.IsFinite && scaler is null)
+                throw NotFinite(record, samples, "loss", step, kept);
+        }
+
+        Update(record, step, () => NotFinite(record, samples, record.IsFinite ? "gradient" : "loss", step, kept));
+        return record;
     }
 
     private void Update(StepRecord record, long step, Func<Exception> notFinite)
@@ -140,10 +168,10 @@ internal sealed class StepRunner(
         ];
     }
 
-    private static DivergedException NotFinite(StepLoss loss, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
+    private static DivergedException NotFinite(StepRecord record, IReadOnlyList<string> samples, string what, long step, Func<string> kept)
     {
-        var terms = loss
-            .Loss.Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
+        var terms = record
+            .Terms.Where(static t => !double.IsFinite(t.Raw) || !double.IsFinite(t.Weighted))
             .Select(static t => t.Name)
             .ToArray();
         return new DivergedException(

@@ -20,16 +20,16 @@ public enum RandomPurpose
 }
 
 /// <summary>
-/// Seeds of one micro-batch: each purpose has its own stream, derived from (seed, step, micro-batch, rank). No state is carried between
+/// Seeds of one micro-batch: each purpose has its own stream, derived from (seed, step, micro-batch), whichever process
+/// evaluates it. No state is carried between
 /// steps, so a resumed run draws the same numbers as an uninterrupted one, and changing one option does not shift other streams.
 /// </summary>
 /// <param name="Seed">Seed of the run.</param>
 /// <param name="Step">Completed optimiser steps before this one.</param>
 /// <param name="Micro">Index of the micro-batch.</param>
-/// <param name="Rank">Index of the process.</param>
-public readonly record struct StepSeeds(ulong Seed, long Step, int Micro, int Rank)
+public readonly record struct StepSeeds(ulong Seed, long Step, int Micro)
 {
     /// <summary>CPU generator for one purpose, owned by the caller.</summary>
     public Generator For(RandomPurpose purpose) =>
-        Generator.Create(Device.Cpu, SplitMix64.Derive(Seed, 0x73746570, (ulong)Step, (ulong)Micro, (ulong)Rank, (ulong)purpose));
+        Generator.Create(Device.Cpu, SplitMix64.Derive(Seed, 0x73746570, (ulong)Step, (ulong)Micro, 0, (ulong)purpose));
 }

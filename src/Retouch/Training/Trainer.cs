@@ -7,6 +7,7 @@ using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Optim;
 using Retouch.Torch.Safetensors;
+using Retouch.Training.Distributed;
 using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.State;
@@ -73,6 +74,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Validation of the run, or null.</summary>
     internal Validator? Validator { get; init; }
 
+    /// <summary>Processes that train together; null for a single one. Rank 0 validates, draws samples and writes all files.</summary>
+    internal World? World { get; init; }
+
     private bool HasEnded => _step >= _options.Steps || Validator is { HasEnded: true };
 
     /// <summary>Raised after each checkpoint.</summary>
@@ -120,16 +124,16 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Trains up to the last step and writes the result.</summary>
     /// <param name="progress">Progress display.</param>
-    /// <param name="cancellation">When cancelled, the current step is completed, a checkpoint is written, and the exception is
-    /// thrown.</param>
+    /// <param name="cancellation">When cancelled, the current step is completed, and a checkpoint is written.</param>
     /// <exception cref="OperationCanceledException">The run was interrupted; it can be resumed.</exception>
     /// <exception cref="InputException">Too many pictures are unusable. The last checkpoint is kept.</exception>
     /// <exception cref="DivergedException">Loss, gradient or weights are not finite, or the task detects divergence. The last checkpoint
     /// before that is kept.</exception>
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
-        var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler);
-        using var log = new RunLog(_run, _step, _options, _time);
+        using var parallel = World is null ? null : DataParallel.Begin(World, _step, _task.Network.Trained, _time);
+        var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler, parallel: parallel);
+        using var log = World is { IsMain: false } ? null : new RunLog(_run, _step, _options, _time);
         using var data = _data(_cursor);
         var start = _time.GetTimestamp();
         var device = _task.Network.All[0].Value.Device;
@@ -138,14 +142,17 @@ public sealed class Trainer : IDisposable
             WriteSamples(log, cancellation);
         // Before the first step, and after a resume if the validation of the checkpoint's step was interrupted.
         Validate(log, progress, cancellation);
-        while (!HasEnded)
+        while (true)
         {
-            if (cancellation.IsCancellationRequested)
+            var (ended, interrupted) = DataParallel.Agreed(parallel, _step, HasEnded, cancellation);
+            if (ended)
+                break;
+            if (interrupted)
             {
                 if (_step != _saved && _step > 0)
                     WriteCheckpoint(Seconds(), log);
                 progress.Note($"Interrupted after step {_step}; continue with --resume {_run.Path}");
-                cancellation.ThrowIfCancellationRequested();
+                throw DataParallel.Interruption(cancellation);
             }
 
             // Only logged steps synchronise with a GPU; other steps overlap with the next one.
@@ -168,7 +175,7 @@ public sealed class Trainer : IDisposable
             var review = _task.Review(figures);
             record.Values.AddRange(review?.Figures ?? []);
             if (logged || review?.Stop is not null)
-                log.Append(_step, record.Values);
+                log?.Append(_step, record.Values);
             KeyValuePair<string, double>[] shown =
             [
                 .. _task.Shown.Where(s => figures.ContainsKey(s.Value)).Select(s => KeyValuePair.Create(s.Key, figures[s.Value])),
@@ -238,10 +245,11 @@ public sealed class Trainer : IDisposable
             : "No checkpoint has been written yet.";
     }
 
-    private void WriteSamples(RunLog log, CancellationToken cancellation)
+    private void WriteSamples(RunLog? log, CancellationToken cancellation)
     {
-        if (cancellation.IsCancellationRequested)
+        if (cancellation.IsCancellationRequested || log is null)
             return;
+        World?.Enter($"step {_step}, drawing samples");
         try
         {
             WithBestWeights(() => log.AppendPicture(_step, "samples", _samples.Draw(cancellation)));
@@ -260,10 +268,11 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private void Validate(RunLog log, IProgressLine progress, CancellationToken cancellation)
+    private void Validate(RunLog? log, IProgressLine progress, CancellationToken cancellation)
     {
-        if (Validator is not { } validator || !validator.IsDue(_step) || cancellation.IsCancellationRequested)
+        if (log is null || Validator is not { } validator || !validator.IsDue(_step) || cancellation.IsCancellationRequested)
             return;
+        World?.Enter($"step {_step}, validating");
         void Count(int done, int all) => progress.Report(new TrainingProgress(done, all) { Unit = "held-out batch" });
         try
         {
@@ -291,7 +300,7 @@ public sealed class Trainer : IDisposable
             action();
     }
 
-    private void WriteCheckpoint(double seconds, RunLog log)
+    private void WriteCheckpoint(double seconds, RunLog? log)
     {
         // An update can overflow although its gradient is finite; such weights must not replace the last good checkpoint.
         if (!_optimiser.IsFinite())
@@ -299,6 +308,10 @@ public sealed class Trainer : IDisposable
                 $"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, clip the gradient with "
                     + $"optimiser.clipNorm, or train in float32."
             );
+        (_saved, _owed) = (_step, false);
+        if (log is null)
+            return;
+        World?.Enter($"step {_step}, writing a checkpoint");
         log.FlushToDisk();
         var state = new TrainingState
         {
@@ -321,13 +334,13 @@ public sealed class Trainer : IDisposable
                     SafetensorsWriter.Write(Path.Combine(folder, AverageFile(average)), average.Tensors());
             }
         );
-        _saved = _step;
-        _owed = false;
         CheckpointWritten?.Invoke();
     }
 
     private void WriteResult()
     {
+        if (World is { IsMain: false })
+            return;
         using (_optimiser.Evaluate())
             _task.Save(_run.ModelFolder(null));
         foreach (var average in _averages)

@@ -6,6 +6,7 @@ using Retouch.Data.Shards;
 using Retouch.Data.Tables;
 using Retouch.Images;
 using Retouch.Torch;
+using Retouch.Training.Distributed;
 using Retouch.Training.Options;
 
 namespace Retouch.Training;
@@ -16,7 +17,7 @@ internal sealed class TrainingData
     private const ulong DataPurpose = 0x64617461;
     private const ulong SinglesPurpose = 0x73696e676c6573;
 
-    private TrainingData(TrainingOptions options, IPictureSource source, IPictureSource? singles, Framing framing)
+    private TrainingData(TrainingOptions options, IPictureSource source, IPictureSource? singles, Framing framing, World? world)
     {
         Source = source;
         var batches = new BatchPlanOptions
@@ -24,6 +25,8 @@ internal sealed class TrainingData
             BatchSize = options.Batch.Size,
             Seed = SplitMix64.Derive(options.Seed, DataPurpose),
             End = source.Count < options.Batch.Size ? EpochEnd.Wrap : EpochEnd.DropRest,
+            Rank = world?.Rank ?? 0,
+            WorldSize = world?.Size ?? 1,
         };
         var sizes = options.Data.Buckets?.Sizes(options.Data.Side);
         Plan = sizes is null
@@ -35,7 +38,7 @@ internal sealed class TrainingData
         {
             var seed = SplitMix64.Derive(options.Seed, SinglesPurpose);
             var count = options.Data.Prior is { } prior ? prior.Size ?? options.Batch.Size : options.Batch.Extra;
-            Singles = new SingleSamples(singles, count, seed, framing, options.Data.MaxBadShare);
+            Singles = new SingleSamples(singles, count, seed, framing, options.Data.MaxBadShare, batches.Rank, batches.WorldSize);
         }
     }
 
@@ -77,8 +80,9 @@ internal sealed class TrainingData
     /// <param name="options">Resolved options.</param>
     /// <param name="source">Pictures or pairs, with labels of the task.</param>
     /// <param name="singles">Single samples beside pairs, or null.</param>
-    public static TrainingData Of(TrainingOptions options, IPictureSource source, IPictureSource? singles) =>
-        new(options, source, singles, FramingOf(options));
+    /// <param name="world">Processes that share the batches; null for a single one.</param>
+    public static TrainingData Of(TrainingOptions options, IPictureSource source, IPictureSource? singles, World? world = null) =>
+        new(options, source, singles, FramingOf(options), world);
 
     /// <summary>First pictures, [n, 3, height, width] in [−1, 1].</summary>
     /// <param name="most">Maximum n.</param>

@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
+using Retouch.Training.Caching;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
 
@@ -28,7 +29,7 @@ public sealed partial class TrainingRun
     private void BeforeFirstStep(RunFolder folder, IProgressLine progress, Action work)
     {
         // Only a resumable run benefits from them.
-        if (!_resumed)
+        if (!_resumed && IsMain)
             OptionsFile.Save(_options, folder.OptionsFile);
         try
         {
@@ -40,6 +41,71 @@ public sealed partial class TrainingRun
             throw;
         }
     }
+
+    private static string Kept(RunFolder folder) =>
+        new State.CheckpointStore(folder.Path).Steps.LastOrDefault(-1) is >= 0 and var last
+            ? $"The checkpoint of step {last} is kept; --resume {folder.Path} continues from it."
+            : $"No checkpoint has been written yet; --resume {folder.Path} starts again.";
+
+    /// <summary>Runs work that leaves files on rank 0 first, then on the other processes; at once if it leaves none.</summary>
+    private void MainFirst(string what, Action work, bool leavesFiles = true)
+    {
+        if (_world is { } world && leavesFiles)
+            world.MainFirst(what, work);
+        else
+            work();
+    }
+
+    private IBatchSource OpenInTurn(DataCursor cursor, IProgressLine progress, CancellationToken cancellation)
+    {
+        IBatchSource? opened = null;
+        var store = Store();
+        MainFirst("latents", () => opened = OpenData(_data, cursor, store, cancellation, Counted(progress, "picture")), store is not null);
+        return opened!;
+    }
+
+    private IBatchSource OpenData(
+        TrainingData data,
+        DataCursor cursor,
+        RowStore? store,
+        CancellationToken cancellation,
+        Action<int, int>? encoded = null,
+        int atOnce = EncodedAtOnce
+    )
+    {
+        if (!_options.Data.CacheLatents)
+        {
+            var pictures = new Prefetcher(
+                data.Plan,
+                data.Loader,
+                new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor },
+                _time
+            );
+            return data.Singles is null
+                ? new PictureBatches(pictures, _device)
+                : new MixedBatches(pictures, data.Singles.After(data.Plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
+        }
+
+        var encoding = new LatentEncoding(data.Loader, _encoder!, _device, _options.Data.Workers)
+        {
+            WithPixels = _options.Objective is { NeedsImages: true },
+            Store = store,
+            Masks = store is null ? null : MaskStore(),
+            Progress = encoded,
+            BatchSize = atOnce,
+        };
+        return LatentCache.Encode(data.Source, data.Plan, encoding, cursor, cancellation);
+    }
+
+    private RowStore? Store() =>
+        _options.Data is { CacheLatents: true, Cache: { } cache }
+            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfEncoder(_encoder!), _data.Loader.Framing))
+            : null;
+
+    private RowStore? MaskStore() =>
+        _options.Data is { Masks: not null, Cache: { } cache }
+            ? RowStore.Open(Path.Combine(cache, "masks"), MaskCache.Key(_data.Loader.Framing))
+            : null;
 
     private static void RequireMasks(IPictureSource source, Action<string> note)
     {

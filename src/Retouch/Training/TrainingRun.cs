@@ -9,6 +9,7 @@ using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Training.Caching;
 using Retouch.Training.Conditions;
+using Retouch.Training.Distributed;
 using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
@@ -39,14 +40,25 @@ public sealed partial class TrainingRun : IDisposable
     private readonly List<string> _notes = [];
     private readonly bool _resumed;
     private readonly bool _acceptChanges;
+    private readonly World? _world;
 
-    private TrainingRun(TrainingOptions options, RunFolder? folder, TimeProvider time, bool resumed, bool acceptChanges = false)
+    private TrainingRun(
+        TrainingOptions options,
+        RunFolder? folder,
+        TimeProvider time,
+        bool resumed,
+        bool acceptChanges = false,
+        World? world = null
+    )
     {
+        _world = world;
         _folder = folder;
         _time = time;
         _resumed = resumed;
         _acceptChanges = acceptChanges;
-        _device = Device.Parse(options.Device).Require();
+        if (world is not null)
+            SharedRun.Check(options, world);
+        _device = SharedRun.DeviceOf(options, world).Require();
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
         var precision = DTypes.Precisions[options.Precision];
         var drawn = options.Data.Prior is { Count: not null } prior ? prior.Folder ?? folder?.PriorFolder : null;
@@ -64,7 +76,7 @@ public sealed partial class TrainingRun : IDisposable
             RequireMasks(source, _notes.Add);
         if (options.Task == TrainingTaskKind.Autoencoder)
         {
-            _data = TrainingData.Of(options, source, singles);
+            _data = TrainingData.Of(options, source, singles, world);
             var shown = _data.First(256);
             var autoencoder = new AutoencoderTask(
                 new TrainingNetworks(options, _device).OpenAutoencoder(),
@@ -84,11 +96,16 @@ public sealed partial class TrainingRun : IDisposable
         if (options.Samples.Every > 0 && SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Note is { } sampler)
             _notes.Add(sampler);
         _encoder = pipeline.Autoencoder;
-        _denoiser = new DenoiserTask(pipeline, options, _device, precision);
+        _denoiser = new DenoiserTask(pipeline, options, _device, precision, world: world);
         _preference = options.Objective!.Preference is null ? null : new PreferenceTask(_denoiser, options);
         _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
         _task = _preference is null ? _denoiser : _preference;
-        _data = TrainingData.Of(options, _task.Accept(source, _notes.Add), singles is null ? null : _task.Accept(singles, NoteOnOthers));
+        _data = TrainingData.Of(
+            options,
+            _task.Accept(source, _notes.Add),
+            singles is null ? null : _task.Accept(singles, NoteOnOthers),
+            world
+        );
         if (drawn is not null)
             _prior = new PriorDrawing(options, pipeline, _data.Singles!.Source[0].Label, drawn, _device, resumed);
         _validator = Validation();
@@ -119,15 +136,20 @@ public sealed partial class TrainingRun : IDisposable
     /// <param name="options">Validated options.</param>
     /// <param name="output">New or empty folder; null for planning only.</param>
     /// <param name="time">Clock.</param>
+    /// <param name="world">Processes that train together, of which each calls this; null for a single one.</param>
     /// <exception cref="RetouchException">Options, data or model are invalid; nothing was written.</exception>
-    public static TrainingRun Start(TrainingOptions options, string? output, TimeProvider time)
+    public static TrainingRun Start(TrainingOptions options, string? output, TimeProvider time, World? world = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         var resolved = options.Resolve();
         // Ranges that depend on the size.
         resolved.Validate();
-        return new TrainingRun(resolved, output is null ? null : RunFolder.Plan(output), time, resumed: false);
+        var folder =
+            output is null ? null
+            : world is { IsMain: false } ? RunFolder.OfOther(output)
+            : RunFolder.Plan(output);
+        return new TrainingRun(resolved, folder, time, resumed: false, world: world);
     }
 
     /// <summary>Resumes a run.</summary>
@@ -136,13 +158,16 @@ public sealed partial class TrainingRun : IDisposable
     /// <param name="time">Clock.</param>
     /// <param name="acceptChanges">Whether to resume despite changes of data, model or options since the checkpoint.</param>
     /// <param name="change">Overrides options of the run; null for no change.</param>
+    /// <param name="world">Processes that train together, of which each calls this; null for a single one. Their number can be another
+    /// one than before.</param>
     /// <exception cref="RetouchException">The run, its data or its model does not exist.</exception>
     public static TrainingRun Resume(
         string path,
         long? steps,
         TimeProvider time,
         bool acceptChanges = false,
-        Action<JsonObject>? change = null
+        Action<JsonObject>? change = null,
+        World? world = null
     )
     {
         var folder = RunFolder.Open(path);
@@ -153,7 +178,7 @@ public sealed partial class TrainingRun : IDisposable
             options = options with { Steps = more };
         options = NativeSize.FillIn(options);
         options.Validate();
-        return new TrainingRun(options, folder, time, resumed: true, acceptChanges);
+        return new TrainingRun(options, folder, time, resumed: true, acceptChanges, world);
     }
 
     /// <summary>Resolved options.</summary>
@@ -176,49 +201,63 @@ public sealed partial class TrainingRun : IDisposable
     {
         var folder = _folder ?? throw new InvalidOperationException("A planned run has no folder.");
         var start = _time.GetTimestamp();
-        folder.Create();
-        using var locked = folder.Lock();
-        using var noted = new NotedProgress(progress, folder.LogFile, _time);
+        var isMain = IsMain;
+        if (isMain)
+            folder.Create();
+        using var locked = isMain ? folder.Lock() : null;
+        using var noted = new NotedProgress(isMain ? progress : null, isMain ? folder.LogFile : null, _time);
         try
         {
             return Train(folder, start, noted, cancellation);
         }
         catch (OutOfDeviceMemoryException e)
         {
+            _world?.Fail(e.Message);
             var explained = new MemoryTrial(_task, _options, _device).Explain(e);
             noted.Write(explained.Message);
             throw explained;
         }
-        catch (RetouchException e)
+        catch (PeerException e)
         {
-            noted.Write(e.Message);
+            var explained = new EnvironmentException($"{e.Message} {Kept(folder)}", e);
+            noted.Write(explained.Message);
+            throw explained;
+        }
+        catch (Exception e)
+        {
+            if (e is RetouchException)
+                noted.Write(e.Message);
+            _world?.Fail(e is OperationCanceledException ? "interrupted" : e.Message);
             throw;
         }
     }
+
+    /// <summary>Whether this process writes the run's files.</summary>
+    private bool IsMain => _world is not { IsMain: false };
 
     private TrainingOutcome Train(RunFolder folder, long start, NotedProgress progress, CancellationToken cancellation)
     {
         foreach (var line in RunSummary.Lines(_options, _task, _denoiser, _data, _validator, _device, folder, _prior))
             progress.Note(line);
+        if (_world is not null)
+            progress.Note($"{"parallel", -8} {_world.Description}");
         _notes.ForEach(progress.Note);
         if (_prior is { Missing: > 0 })
-            BeforeFirstStep(folder, progress, () => _prior.Run(progress, cancellation));
+            BeforeFirstStep(folder, progress, () => MainFirst("prior pictures", () => _prior.Run(progress, cancellation)));
         var inputs = ResumeCheck.Inputs(_options, _data, _validator?.Source);
         var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
-        _task.Prepare(Sources, progress.Note, Counted(progress, "prompt"), cancellation);
+        MainFirst(
+            "prompts",
+            () => _task.Prepare(Sources, progress.Note, Counted(progress, "prompt"), cancellation),
+            _options.Data.Cache is not null
+        );
         // The weights are still the reference model's: the checkpoint is restored later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
-        using var trainer = new Trainer(
-            _task,
-            _samples,
-            _options,
-            folder,
-            cursor => OpenData(_data, cursor, Store(), cancellation, Counted(progress, "picture")),
-            _time
-        )
+        using var trainer = new Trainer(_task, _samples, _options, folder, cursor => OpenInTurn(cursor, progress, cancellation), _time)
         {
             Validator = _validator,
+            World = _world,
         };
         if (_resumed)
             progress.Note(
@@ -236,9 +275,15 @@ public sealed partial class TrainingRun : IDisposable
             progress.Note(remark);
         if (_denoiser is not null && DenoiserRules.Scaling(_denoiser.Pipeline, _options) is { } scaled)
             progress.Note(scaled);
-        OptionsFile.Save(_options, folder.OptionsFile);
-        inputs.Save(folder.InputsFile);
-        _split.Save(_options, folder.HeldOutFile);
+        // All processes have compared the files of a resumed run.
+        _world?.Barrier("prepare the first step");
+        if (IsMain)
+        {
+            OptionsFile.Save(_options, folder.OptionsFile);
+            inputs.Save(folder.InputsFile);
+            _split.Save(_options, folder.HeldOutFile);
+        }
+
         trainer.CheckpointWritten += () => _data.SaveQuarantine(folder.QuarantineFile);
         try
         {
@@ -246,12 +291,13 @@ public sealed partial class TrainingRun : IDisposable
         }
         finally
         {
-            _data.SaveQuarantine(folder.QuarantineFile);
+            if (IsMain)
+                _data.SaveQuarantine(folder.QuarantineFile);
             if (_data.Unusable > 0)
                 progress.Note($"{Figures.Count(_data.Unusable, "unusable picture")}, listed with reasons in {folder.QuarantineFile}.");
         }
 
-        var last = MetricsReader.LastLoss(MetricsReader.Read(folder.MetricsFile)) ?? double.NaN;
+        var last = IsMain ? MetricsReader.LastLoss(MetricsReader.Read(folder.MetricsFile)) ?? double.NaN : double.NaN;
         string[] models = [folder.ModelFolder(null), .. _options.Averages.Select(a => folder.ModelFolder(a.Decay))];
         return new TrainingOutcome(
             folder.Path,
@@ -270,49 +316,6 @@ public sealed partial class TrainingRun : IDisposable
         _validator?.Dispose();
         _task.Dispose();
     }
-
-    private IBatchSource OpenData(
-        TrainingData data,
-        DataCursor cursor,
-        RowStore? store,
-        CancellationToken cancellation,
-        Action<int, int>? encoded = null,
-        int atOnce = EncodedAtOnce
-    )
-    {
-        if (!_options.Data.CacheLatents)
-        {
-            var pictures = new Prefetcher(
-                data.Plan,
-                data.Loader,
-                new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor },
-                _time
-            );
-            return data.Singles is null
-                ? new PictureBatches(pictures, _device)
-                : new MixedBatches(pictures, data.Singles.After(data.Plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
-        }
-
-        var encoding = new LatentEncoding(data.Loader, _encoder!, _device, _options.Data.Workers)
-        {
-            WithPixels = _options.Objective is { NeedsImages: true },
-            Store = store,
-            Masks = store is null ? null : MaskStore(),
-            Progress = encoded,
-            BatchSize = atOnce,
-        };
-        return LatentCache.Encode(data.Source, data.Plan, encoding, cursor, cancellation);
-    }
-
-    private RowStore? Store() =>
-        _options.Data is { CacheLatents: true, Cache: { } cache }
-            ? RowStore.Open(Path.Combine(cache, "latents"), LatentEncoding.Key(ComponentHash.OfEncoder(_encoder!), _data.Loader.Framing))
-            : null;
-
-    private RowStore? MaskStore() =>
-        _options.Data is { Masks: not null, Cache: { } cache }
-            ? RowStore.Open(Path.Combine(cache, "masks"), MaskCache.Key(_data.Loader.Framing))
-            : null;
 
     private static Action<int, int> Counted(IProgressLine progress, string unit) =>
         (done, all) => progress.Report(new TrainingProgress(done, all) { Unit = unit });

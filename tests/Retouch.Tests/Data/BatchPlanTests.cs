@@ -88,42 +88,44 @@ public sealed class BatchPlanTests
         });
 
     [Theory]
-    [InlineData(EpochEnd.DropRest)]
-    [InlineData(EpochEnd.Wrap)]
-    public void Ranks_split_the_batch_of_one_process(EpochEnd end)
+    [InlineData(EpochEnd.DropRest, false, 3)]
+    [InlineData(EpochEnd.Wrap, false, 3)]
+    [InlineData(EpochEnd.DropRest, true, 2)]
+    public void Ranks_take_the_batches_of_one_process_in_turn(EpochEnd end, bool grouped, int ranks)
     {
-        var one = new BatchPlan(
-            23,
-            new BatchPlanOptions
+        BatchPlan Plan(int rank, int size)
+        {
+            var options = new BatchPlanOptions
             {
-                BatchSize = 6,
+                BatchSize = 2,
                 Seed = 9,
                 End = end,
-            }
-        );
-        BatchPlan[] three =
-        [
-            .. Enumerable
-                .Range(0, 3)
-                .Select(r => new BatchPlan(
-                    23,
-                    new BatchPlanOptions
-                    {
-                        BatchSize = 2,
-                        Seed = 9,
-                        End = end,
-                        Rank = r,
-                        WorldSize = 3,
-                    }
-                )),
-        ];
-        var cursor = default(DataCursor);
+                Rank = rank,
+                WorldSize = size,
+            };
+            return grouped ? new BatchPlan([.. Enumerable.Range(0, 23).Select(static k => k % 4)], options) : new BatchPlan(23, options);
+        }
+
+        var one = Plan(0, 1);
+        var (cursor, all) = (default(DataCursor), default(DataCursor));
+        BatchPlan[] plans = [.. Enumerable.Range(0, ranks).Select(r => Plan(r, ranks))];
         for (var i = 0; i < 12; i++)
         {
-            var whole = one.At(cursor);
-            Assert.Equal(whole.Samples, three.SelectMany(plan => plan.At(cursor).Samples));
-            Assert.All(three, plan => Assert.Equal((whole.Epoch, whole.Next), (plan.At(cursor).Epoch, plan.At(cursor).Next)));
-            cursor = whole.Next;
+            var shares = Array.ConvertAll(plans, plan => plan.At(all));
+            foreach (var share in shares)
+            {
+                var whole = one.At(cursor);
+                Assert.Equal(
+                    (whole.Epoch, whole.Samples),
+                    (share.Epoch, share.Samples),
+                    static (a, b) => a.Epoch == b.Epoch && a.Samples.SequenceEqual(b.Samples)
+                );
+                cursor = whole.Next;
+            }
+
+            Assert.All(shares, share => Assert.Equal(cursor, share.Next));
+            all = cursor;
+            Assert.Equal(one.BatchesBefore(cursor), plans[0].BatchesBefore(cursor));
         }
     }
 

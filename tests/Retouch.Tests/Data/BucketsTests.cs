@@ -66,9 +66,9 @@ public sealed class BucketsTests
         Assert.Equal(41, Take(plan, default, 100).SelectMany(static b => b.Samples).Select(static s => s.Index).Distinct().Count());
         for (var from = 0; from < 20; from++)
             Assert.Equal(whole[from + 1].Samples, Take(Plan(), whole[from].Next, 1)[0].Samples);
-        var halves = ((int[])[0, 1]).Select(r => Take(Plan(r, 2, 2), default, 12)).ToArray();
-        for (var k = 0; k < 12; k++)
-            Assert.Equal(whole[k].Samples, halves[0][k].Samples.Concat(halves[1][k].Samples));
+        var turns = ((int[])[0, 1]).Select(r => Take(Plan(r, 2), default, 12)).ToArray();
+        for (var k = 0; k < 24; k++)
+            Assert.Equal(whole[k].Samples, turns[k % 2][k / 2].Samples);
         Assert.Throws<UsageException>(() => Plan(batch: 30));
     }
 

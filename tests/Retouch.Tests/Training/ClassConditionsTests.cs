@@ -39,7 +39,7 @@ public sealed class ClassConditionsTests
         using var scope = TensorScope.Enter();
         var source = new Labelled([0, 1, 0]);
         var batch = new TrainingBatch(null, null, [source[0], source[1], source[2]], new FrameRecord[3], default);
-        Assert.Equal(expected, Conditions(2, dropout).Of(batch, new StepSeeds(1, 0, 0, 0)).ClassLabels!.ToArray<long>());
+        Assert.Equal(expected, Conditions(2, dropout).Of(batch, new StepSeeds(1, 0, 0)).ClassLabels!.ToArray<long>());
     }
 
     [Theory]

@@ -314,7 +314,7 @@ public sealed record BatchOptions
     [Bounds(AtLeast = 0)]
     public int Extra { get; init; }
 
-    /// <summary>Gradient accumulation: micro-batches per step, at least 1.</summary>
+    /// <summary>Gradient accumulation: micro-batches per step over all processes, at least 1.</summary>
     [Bounds(AtLeast = 1)]
     public int Accumulate { get; init; } = 1;
 }

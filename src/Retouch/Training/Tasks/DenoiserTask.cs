@@ -14,6 +14,7 @@ using Retouch.Torch;
 using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Nn;
 using Retouch.Training.Conditions;
+using Retouch.Training.Distributed;
 using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 
@@ -25,6 +26,7 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly ObjectiveSet _objectives;
     private readonly AdapterTraining? _adapters;
     private readonly int _accumulate;
+    private readonly int _processes;
     private readonly MaskOptions? _masks;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this object.</param>
@@ -34,13 +36,15 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="clock">Receives the <see cref="StepPhases"/>, or null.</param>
     /// <exception cref="UsageException">The options do not fit the model.</exception>
     /// <param name="conditions">Conditions of the samples, disposed with this object; null for those of the data.</param>
+    /// <param name="world">Processes that train together; null for a single one.</param>
     public DenoiserTask(
         LatentDiffusionPipeline pipeline,
         TrainingOptions options,
         Device device,
         DType precision,
         PhaseClock? clock = null,
-        IConditionSource? conditions = null
+        IConditionSource? conditions = null,
+        World? world = null
     )
     {
         ArgumentNullException.ThrowIfNull(pipeline);
@@ -55,12 +59,14 @@ public sealed class DenoiserTask : ITrainingTask
         _objectives = new ObjectiveSet(
             options.Objective!,
             pipeline.Autoencoder,
+            // Sums instead of averages: the saved state of a measured weight is then independent of the number of processes.
+            average: world is null ? null : value => world.Sum("measure the weights", value),
             clock: clock,
             resolution: Resolution,
             prior: options.Data.Prior?.Weight
         );
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
-        (_accumulate, _masks) = (options.Batch.Accumulate, options.Data.Masks);
+        (_accumulate, _processes, _masks) = (options.Batch.Accumulate, world?.Size ?? 1, options.Data.Masks);
         Conditions = conditions ?? CreateConditions(pipeline, options, device);
     }
 
@@ -178,7 +184,8 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="levels">Noise levels of another micro-batch of the same size.</param>
     internal StepPlace PlaceOf(NoisedLatent noisy, StepSeeds seeds, Func<StepSeeds, NoiseLevel> levels) =>
         new(
-            new StepPosition(seeds.Step, seeds.Micro, _accumulate),
+            // The position among the micro-batches of this process, which are every n-th one.
+            new StepPosition(seeds.Step, seeds.Micro / _processes, _accumulate / _processes),
             _accumulate == 1
                 ? null
                 : [.. Enumerable.Range(0, _accumulate).Select(m => m == seeds.Micro ? noisy.Level : levels(seeds with { Micro = m }))]

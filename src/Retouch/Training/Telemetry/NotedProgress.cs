@@ -8,16 +8,18 @@ namespace Retouch.Training.Telemetry;
 internal sealed class NotedProgress : IProgressLine
 {
     private readonly IProgressLine? _display;
-    private readonly StreamWriter _file;
+    private readonly StreamWriter? _file;
     private readonly TimeProvider _time;
 
     /// <param name="display">Display, or null; not disposed here.</param>
-    /// <param name="path">File; existing lines are kept.</param>
+    /// <param name="path">File; existing lines are kept. Null for none.</param>
     /// <param name="time">Clock.</param>
     /// <exception cref="EnvironmentException">The file is not writable.</exception>
-    public NotedProgress(IProgressLine? display, string path, TimeProvider time)
+    public NotedProgress(IProgressLine? display, string? path, TimeProvider time)
     {
         (_display, _time) = (display, time);
+        if (path is null)
+            return;
         try
         {
             _file = new(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true, NewLine = "\n" };
@@ -40,8 +42,8 @@ internal sealed class NotedProgress : IProgressLine
 
     /// <summary>Appends a message without displaying it.</summary>
     public void Write(string message) =>
-        _file.WriteLine($"{_time.GetLocalNow().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}  {message}");
+        _file?.WriteLine($"{_time.GetLocalNow().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}  {message}");
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose() => _file?.Dispose();
 }

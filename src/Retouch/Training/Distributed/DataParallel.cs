@@ -1,0 +1,125 @@
+using System.Globalization;
+using System.Text.Json;
+using Retouch.Core.Errors;
+using Retouch.Core.Json;
+using Retouch.Torch;
+using Retouch.Torch.Distributed;
+using Retouch.Torch.Nn;
+
+namespace Retouch.Training.Distributed;
+
+/// <summary>
+/// A step of several processes. The micro-batches of a step are dealt out to the ranks in turn, so that samples, draws and losses are
+/// those of a single process with the same options; gradients are summed once, during the backward pass of a rank's last micro-batch.
+/// </summary>
+internal sealed class DataParallel : IDisposable
+{
+    /// <summary>Log name of the seconds of a step for which a process waited for others.</summary>
+    public const string WaitingFigure = "time/peers";
+
+    /// <summary>Log name of the seconds of a step for the sum of gradients and metrics, apart from what backward hides.</summary>
+    public const string CommunicationFigure = "time/communication";
+
+    private readonly TimeProvider _time;
+    private readonly GradientBuckets _buckets;
+
+    private DataParallel(World world, GradientBuckets buckets, TimeProvider time) => (World, _buckets, _time) = (world, buckets, time);
+
+    /// <summary>All processes.</summary>
+    public World World { get; }
+
+    /// <summary>Checks that the micro-batches of a step can be dealt out.</summary>
+    /// <param name="size">Samples per micro-batch.</param>
+    /// <param name="accumulate">Micro-batches per step.</param>
+    /// <param name="processes">Number of processes.</param>
+    /// <exception cref="UsageException">The number of micro-batches is not a multiple of the number of processes.</exception>
+    public static void CheckBatch(int size, int accumulate, int processes)
+    {
+        if (accumulate % processes == 0)
+            return;
+        var samples = (long)size * accumulate;
+        var advice =
+            samples % processes == 0
+                ? $"batch.size={samples / processes} batch.accumulate={processes} has the same {samples} samples per step"
+                : $"batch.accumulate={processes} has {(long)size * processes} samples per step";
+        throw new UsageException(
+            $"batch.accumulate is {accumulate}, which cannot be divided among {processes} processes: it is the number of micro-batches per "
+                + $"step over all processes. For example, {advice}."
+        );
+    }
+
+    /// <summary>Begins a run in all processes, which must have the same weights.</summary>
+    /// <param name="world">All processes; not disposed here.</param>
+    /// <param name="step">Completed steps.</param>
+    /// <param name="trained">Parameters that are trained.</param>
+    /// <param name="time">Clock.</param>
+    /// <exception cref="InputException">Steps or weights differ.</exception>
+    public static DataParallel Begin(World world, long step, IEnumerable<Parameter> trained, TimeProvider time)
+    {
+        Tensor[] parameters = [.. trained.Select(static p => p.Value)];
+        var norm = parameters.Sum(Squared);
+        var all = world.Gather("compare the weights", string.Create(CultureInfo.InvariantCulture, $"step {step}, ‖weights‖² {norm:R}"));
+        var other = Array.FindIndex(all, a => a != all[0]);
+        if (other >= 0)
+            throw new InputException(
+                $"Rank {other} would begin with {all[other]}, rank 0 with {all[0]}: the processes read different models or checkpoints. "
+                    + "Give all of them the same files, on a file system that they share."
+            );
+        return new DataParallel(world, world.Buckets(parameters), time);
+    }
+
+    private static double Squared(Tensor parameter)
+    {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        return parameter.To(DType.Float64).Square().Sum().Item();
+    }
+
+    /// <summary>Whether the run has ended or is interrupted, equal in all processes.</summary>
+    /// <param name="parallel">All processes; null for a single one.</param>
+    /// <param name="step">Completed steps.</param>
+    /// <param name="ended">Whether this process has ended.</param>
+    /// <param name="cancellation">Whether this process is interrupted.</param>
+    public static (bool Ended, bool Interrupted) Agreed(DataParallel? parallel, long step, bool ended, CancellationToken cancellation)
+    {
+        if (parallel is not { World: var world })
+            return (ended, cancellation.IsCancellationRequested);
+        world.Enter($"step {step + 1}, start");
+        var agreed = world.Any("start of a step", ended, cancellation.IsCancellationRequested);
+        return (agreed[0], agreed[1]);
+    }
+
+    /// <summary>Exception of an interrupted run: of this process, or of another one.</summary>
+    public static Exception Interruption(CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested
+            ? new OperationCanceledException(cancellation)
+            : new EnvironmentException("Another process was interrupted, so that all have ended after the same step.");
+
+    /// <summary>The next backward pass is the rank's last one of the step.</summary>
+    public void Arm() => World.Together("sum of gradients", _buckets.Arm);
+
+    /// <summary>Sums gradients and metrics over all processes.</summary>
+    /// <param name="own">Metrics of this process.</param>
+    /// <param name="suspects">Samples to name if the step is not finite.</param>
+    /// <param name="micros">Micro-batches of the step.</param>
+    /// <returns>Metrics of the step, and the samples of all processes.</returns>
+    public (StepRecord Record, IReadOnlyList<string> Suspects) Finish(StepRecord own, IReadOnlyList<string> suspects, int micros)
+    {
+        const string What = "sum of gradients";
+        var start = _time.GetTimestamp();
+        World.Together(What, _buckets.Flush);
+        World.Barrier(What);
+        var waited = _time.GetElapsedTime(start);
+        start = _time.GetTimestamp();
+        var texts = World.Gather(What, JsonSerializer.Serialize(own.Shared(suspects), JsonStyles.StateLine));
+        StepShare[] shares = [.. texts.Select(static t => JsonSerializer.Deserialize<StepShare>(t, JsonStyles.StateLine)!)];
+        World.Together(What, _buckets.Finish);
+        var record = StepRecord.Of(micros, shares);
+        record.Values.Add(new(WaitingFigure, waited.TotalSeconds));
+        record.Values.Add(new(CommunicationFigure, _time.GetElapsedTime(start).TotalSeconds));
+        return (record, [.. shares.SelectMany(static s => s.Suspects)]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _buckets.Dispose();
+}

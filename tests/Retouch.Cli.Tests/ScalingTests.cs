@@ -1,0 +1,210 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+
+namespace Retouch.Cli.Tests;
+
+/// <summary><c>train --nproc</c>: processes that train together, and their ends.</summary>
+public sealed partial class ScalingTests : IDisposable
+{
+    private const int Killed = 9;
+    private const int Terminated = 15;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("retouch-scaling-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string At(string name) => Path.Combine(_folder, name);
+
+    /// <summary>Options of a small autoencoder: 4 micro-batches of 2 pictures per step.</summary>
+    private string Options(int steps)
+    {
+        var path = At($"options-{steps}.json");
+        File.WriteAllText(
+            path,
+            $$"""
+            { "task": "autoencoder", "seed": 3, "steps": {{steps}}, "averages": [ { "decay": 0.9 } ], "samples": { "every": 0, "count": 1 },
+              "model": { "config": { "_class_name": "AutoencoderKL", "block_out_channels": [8, 16],
+                "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
+                "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"],
+                "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
+              "data": { "sceneCount": 23, "size": 16, "flip": 0.5 }, "batch": { "size": 2, "accumulate": 4 },
+              "checkpoints": { "every": 3, "keep": 2 }, "log": { "tensorBoard": false } }
+            """
+        );
+        return path;
+    }
+
+    private static string[] Processes(int count) => ["--nproc", count.ToString(CultureInfo.InvariantCulture)];
+
+    private static readonly Dictionary<string, string?> OneThread = new() { ["OMP_NUM_THREADS"] = "1" };
+
+    private JsonObject[] Metrics(string run) =>
+        [.. File.ReadLines(At($"{run}/metrics.jsonl")).Select(static line => JsonNode.Parse(line)!.AsObject())];
+
+    private static byte[][] Models(string run) =>
+        [
+            .. Directory
+                .EnumerateFiles(run, "*.safetensors", SearchOption.AllDirectories)
+                .Where(static f => !f.Contains("checkpoints", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal)
+                .Select(File.ReadAllBytes),
+        ];
+
+    /// <summary>Process ids by rank of the processes that a launcher has started.</summary>
+    private static Dictionary<int, int> RanksOf(int launcher)
+    {
+        Dictionary<int, int> found = [];
+        foreach (var entry in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(entry), CultureInfo.InvariantCulture, out var id))
+                continue;
+            try
+            {
+                var status = File.ReadLines($"{entry}/status").First(static l => l.StartsWith("PPid:", StringComparison.Ordinal));
+                if (int.Parse(status[5..], CultureInfo.InvariantCulture) != launcher)
+                    continue;
+                var rank = File.ReadAllText($"{entry}/environ")
+                    .Split('\0')
+                    .FirstOrDefault(static v => v.StartsWith("RANK=", StringComparison.Ordinal));
+                if (rank is not null)
+                    found[int.Parse(rank[5..], CultureInfo.InvariantCulture)] = id;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // A process that has ended.
+            }
+        }
+
+        return found;
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+
+    private static void WaitFor(Func<bool> condition)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (!condition())
+        {
+            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromMinutes(2))
+                throw new TimeoutException("The condition did not occur within 2 minutes.");
+            Thread.Sleep(20);
+        }
+    }
+
+    /// <summary>Starts a run of two processes, sends a signal to one of them (or to the launcher) after a checkpoint and a number of steps,
+    /// and waits for the end.</summary>
+    private (int ExitCode, string Error) Interrupted(string run, int? rank, int signal, int after)
+    {
+        using var process = RetouchProcess.Start(["train", "--options", Options(2000), "--output", At(run), .. Processes(2)], OneThread);
+        var error = process.StandardError.ReadToEndAsync();
+        Dictionary<int, int> ranks = [];
+        WaitFor(() => process.HasExited || (ranks = RanksOf(process.Id)).Count == 2);
+        WaitFor(() =>
+            process.HasExited
+            || (
+                Directory.Exists(At($"{run}/checkpoints"))
+                && Directory.EnumerateDirectories(At($"{run}/checkpoints"), "step-*").Any()
+                && File.ReadLines(At($"{run}/metrics.jsonl")).Count() >= after
+            )
+        );
+        Assert.False(process.HasExited, process.HasExited ? error.Result : "");
+        Assert.Equal(0, Kill(rank is { } r ? ranks[r] : process.Id, signal));
+        var start = Stopwatch.GetTimestamp();
+        RetouchProcess.Finish(process);
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(60));
+        Assert.All(ranks.Values, static id => Assert.False(Directory.Exists($"/proc/{id}") && !IsZombie(id)));
+        return (process.ExitCode, error.Result);
+    }
+
+    private static bool IsZombie(int id) =>
+        File.ReadLines($"/proc/{id}/status").Any(static l => l.StartsWith("State:", StringComparison.Ordinal) && l.Contains('Z'));
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public void Two_processes_train_as_one_does()
+    {
+        var alone = RetouchProcess.Run(["train", "--options", Options(4), "--output", At("alone")], OneThread);
+        Assert.Equal((0, ""), (alone.ExitCode, alone.ExitCode == 0 ? "" : alone.Error));
+        var shared = RetouchProcess.Run(["train", "--options", Options(4), "--output", At("shared"), "--json", .. Processes(2)], OneThread);
+        Assert.Equal((0, ""), (shared.ExitCode, shared.ExitCode == 0 ? "" : shared.Error));
+        // One result and one progress, of rank 0.
+        Assert.Equal(4, JsonNode.Parse(shared.Out)!["steps"]!.GetValue<int>());
+        Assert.Single(shared.Error.Split('\n'), static l => l.StartsWith("steps ", StringComparison.Ordinal));
+        Assert.Contains("parallel 2 processes, rendezvous at 127.0.0.1:", shared.Error);
+        foreach (var (a, b) in Metrics("alone").Zip(Metrics("shared")))
+        {
+            foreach (var name in (string[])["step", "loss/total", "gradient/norm"])
+            {
+                var (x, y) = (a[name]!.GetValue<double>(), b[name]!.GetValue<double>());
+                Assert.True(Math.Abs(x - y) <= 1e-4 * Math.Abs(x), $"{name}: {x} and {y}");
+            }
+        }
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData(0, 4)]
+    [InlineData(1, 6)]
+    public void The_end_of_a_killed_rank_ends_all_and_the_run_resumes_to_the_same_bytes(int rank, int after)
+    {
+        var (code, error) = Interrupted("killed", rank, Killed, after);
+        Assert.Equal(4, code);
+        Assert.Contains($"error: Rank {rank} was killed (signal 9).", error);
+        Assert.Contains("is kept; --resume ", error);
+        var step = Metrics("killed").Length + 3;
+        string[] steps = ["--steps", step.ToString(CultureInfo.InvariantCulture)];
+        var resumed = RetouchProcess.Run(["train", "--resume", At("killed"), .. steps, .. Processes(2)], OneThread);
+        Assert.Equal((0, ""), (resumed.ExitCode, resumed.ExitCode == 0 ? "" : resumed.Error));
+        var whole = RetouchProcess.Run(
+            ["train", "--options", Options(2000), "--output", At("whole"), .. steps, .. Processes(2)],
+            OneThread
+        );
+        Assert.Equal((0, ""), (whole.ExitCode, whole.ExitCode == 0 ? "" : whole.Error));
+        var (expected, actual) = (Models(At("whole")), Models(At("killed")));
+        Assert.Equal(2, expected.Length);
+        Assert.Equal(expected, actual);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public void A_signal_to_the_launcher_stops_all_after_a_checkpoint()
+    {
+        var (code, error) = Interrupted("stopped", null, Terminated, 4);
+        Assert.Equal(130, code);
+        Assert.Contains("Interrupted after step ", error);
+        var last = Metrics("stopped").Length;
+        Assert.True(Directory.Exists(At(string.Create(CultureInfo.InvariantCulture, $"stopped/checkpoints/step-{last:D8}"))));
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData("--nproc 0", null, "--nproc is 0; it must be from 1 to 1024.")]
+    [InlineData(
+        "--nproc 2",
+        "RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=1",
+        "This process is already one of 2, started by a launcher"
+    )]
+    [InlineData("", "RANK=0 WORLD_SIZE=2", "The environment variable MASTER_ADDR is missing")]
+    [InlineData("--nproc 3", null, "batch.accumulate is 4, which cannot be divided among 3 processes")]
+    [InlineData(
+        "",
+        "RANK=1 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=1 RETOUCH_RENDEZVOUS_TIMEOUT=2",
+        "got no answer of rank 0 at 127.0.0.1:1"
+    )]
+    public void Wrong_launches_are_errors(string arguments, string? variables, string message)
+    {
+        var environment = (variables?.Split(' ') ?? [])
+            .Select(static v => v.Split('='))
+            .ToDictionary(static v => v[0], static v => (string?)v[1]);
+        var outcome = RetouchProcess.Run(
+            ["train", "--options", Options(4), "--output", At("run"), .. arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries)],
+            environment
+        );
+        Assert.Contains(message, outcome.Error);
+        Assert.InRange(outcome.ExitCode, 2, 4);
+        Assert.False(Directory.Exists(At("run")));
+    }
+}

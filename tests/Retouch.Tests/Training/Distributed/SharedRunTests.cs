@@ -1,0 +1,220 @@
+using Retouch.Core.Errors;
+using Retouch.Tests.Training.Telemetry;
+using Retouch.Torch;
+using Retouch.Torch.Safetensors;
+using Retouch.Training;
+using Retouch.Training.Options;
+using Retouch.Training.State;
+using Retouch.Training.Telemetry;
+
+namespace Retouch.Tests.Training.Distributed;
+
+/// <summary>Runs of several processes equal those of a single one with the same options.</summary>
+public sealed class SharedRunTests : IDisposable
+{
+    private const string Measured = """{ "perceptual": { "weight": { "gradientRatio": 0.5, "warmUp": 5 } }, "decodeBatch": 2 }""";
+    private const string Share = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 5 } }, "decodeBatch": 2 }""";
+
+    // Few samples pass this gate, so that it is often open in one process only; the divisor counts them over all processes.
+    private const string Gated = """
+        { "perceptual": { "weight": 3, "gate": "timestep", "threshold": 350, "sampleReduction": "active" }, "decodeBatch": 2 }
+        """;
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    private static TrainingOptions Options(string objective = Share, string set = "{}", bool cacheLatents = false) =>
+        TinyRun.Denoiser(
+            objective,
+            cacheLatents,
+            set: $$"""{ "batch.size": 1, "batch.accumulate": 4, "steps": 9, "averages": [ { "decay": 0.9 } ], {{set[1..]}}""".Replace(
+                ", }",
+                " }",
+                StringComparison.Ordinal
+            )
+        );
+
+    private void Train(TrainingOptions options, string run, int processes)
+    {
+        if (processes == 1)
+            TinyRun.Train(options, _folder[run]);
+        else
+            Worlds.Run(
+                processes,
+                world =>
+                {
+                    using var shared = TrainingRun.Start(options, _folder[run], TimeProvider.System, world);
+                    shared.Train();
+                }
+            );
+    }
+
+    private void Resume(string run, int processes) =>
+        Worlds.Run(
+            processes,
+            world =>
+            {
+                using var shared = TrainingRun.Resume(_folder[run], null, TimeProvider.System, world: world);
+                shared.Train();
+            }
+        );
+
+    /// <summary>Stops after a step, by an interruption of one process.</summary>
+    private void TrainUntil(TrainingOptions options, string run, int processes, long step)
+    {
+        using var stop = new CancellationTokenSource();
+        var failures = Worlds.Try(
+            processes,
+            world =>
+            {
+                using var shared = TrainingRun.Start(options, _folder[run], TimeProvider.System, world);
+                using var probe = new ProgressProbe(p =>
+                {
+                    if (p.Step == step && p.Unit == "step")
+                        stop.Cancel();
+                });
+                shared.Train(probe, world.IsMain ? stop.Token : CancellationToken.None);
+            }
+        );
+        Assert.IsType<OperationCanceledException>(failures[0]);
+        Assert.All(failures[1..], static f => Assert.Contains("Another process was interrupted", f!.Message));
+    }
+
+    private Dictionary<string, double>[] Metrics(string run) =>
+        [
+            .. MetricsReader
+                .Read(_folder[$"{run}/metrics.jsonl"])
+                .Select(static r => r.Values.Where(static v => v.Key.Split('/')[0] is not ("time" or "memory")).ToDictionary()),
+        ];
+
+    /// <summary>Distance of the weights of a file from those of the other run, over the distance that training has moved them.</summary>
+    private double RelativeDistance(string file, string run, string other, string untrained)
+    {
+        using var scope = TensorScope.Enter();
+        using var a = SafetensorsFile.Open(_folder[$"{run}/{file}"]);
+        using var b = SafetensorsFile.Open(_folder[$"{other}/{file}"]);
+        using var start = SafetensorsFile.Open(_folder[$"{untrained}/{file}"]);
+        double Sum(SafetensorsFile x, SafetensorsFile y) =>
+            x.Names.Sum(name => (x.Read(name).To(DType.Float64) - y.Read(name).To(DType.Float64)).Square().Sum().Item());
+        Assert.NotEmpty(a.Names);
+        return Math.Sqrt(Sum(a, b) / Sum(a, start));
+    }
+
+    private void Equal(string run, string other, TrainingOptions options, string file)
+    {
+        var (single, shared) = (Metrics(other), Metrics(run));
+        Assert.Equal(9, single.Length);
+        Assert.Equal(single.Length, shared.Length);
+        // Sums of float32 gradients in another order differ by 2⁻²⁴ relative to their largest terms; AdamW divides by their root mean
+        // square, and the difference grows with the steps.
+        foreach (var (step, (a, b)) in single.Zip(shared).Index())
+        {
+            Assert.Equal(a.Keys.Order(StringComparer.Ordinal), b.Keys.Order(StringComparer.Ordinal));
+            foreach (var (name, value) in a)
+                Assert.True(
+                    Math.Abs(value - b[name]) <= (1e-5 * Math.Abs(value)) + 1e-8,
+                    $"step {step + 1}, {name}: {value} and {b[name]}"
+                );
+        }
+
+        Train(options with { Steps = 1, Optimiser = options.Optimiser with { LearningRate = 1e-30 } }, "untrained", 1);
+        Assert.InRange(RelativeDistance(file, run, other, "untrained"), 0, 1e-4);
+    }
+
+    private void SameBytes(string a, string b)
+    {
+        var (first, second) = (TinyRun.WeightFiles(_folder[a]), TinyRun.WeightFiles(_folder[b]));
+        foreach (var (name, bytes) in first.Where(static f => !f.Key.Contains("checkpoints", StringComparison.Ordinal)))
+            Assert.True(bytes.AsSpan().SequenceEqual(second[name]), name);
+        foreach (var (x, y) in Metrics(a).Zip(Metrics(b)))
+            Assert.Equal(x, y);
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData(Share, 2, false)]
+    [InlineData(Measured, 4, false)]
+    [InlineData(Gated, 2, false)]
+    [InlineData(Gated, 4, true)]
+    public void Losses_and_weights_are_those_of_one_process(string objective, int processes, bool cacheLatents)
+    {
+        var options = Options(objective, cacheLatents: cacheLatents);
+        Train(options, "alone", 1);
+        Train(options, "shared", processes);
+        Equal("shared", "alone", options, "model/transformer/diffusion_pytorch_model.safetensors");
+        if (objective == Gated)
+            Assert.Contains(Metrics("shared"), static m => m["lpl/active"] == 0.25);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public void Adapters_are_those_of_one_process()
+    {
+        Train(Options() with { Steps = 1 }, "base", 1);
+        var options = Options(
+            Share,
+            $$"""{ "model": { "path": "{{_folder["base/model"]}}" }, "lora": { "rank": 2, "targets": ["attention"] } }"""
+        );
+        Train(options, "alone", 1);
+        Train(options, "shared", 2);
+        Equal("shared", "alone", options, "model/pytorch_lora_weights.safetensors");
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData(3)]
+    [InlineData(4)] // at a checkpoint
+    public void A_resumed_run_of_as_many_processes_ends_with_the_same_bytes(int stopAfter)
+    {
+        var options = Options(Measured);
+        Train(options, "whole", 2);
+        TrainUntil(options, "parts", 2, stopAfter);
+        Assert.Equal(stopAfter, new CheckpointStore(_folder["parts"]).Steps[^1]);
+        Resume("parts", 2);
+        SameBytes("whole", "parts");
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public void A_run_resumes_with_another_number_of_processes()
+    {
+        var options = Options(Share);
+        Train(options, "alone", 1);
+        TrainUntil(options, "shared", 4, 3);
+        Resume("shared", 2);
+        Equal("shared", "alone", options, "model/transformer/diffusion_pytorch_model.safetensors");
+    }
+
+    [Fact]
+    public void Unsupported_and_different_options_are_errors_of_all()
+    {
+        Exception?[] Try(Func<int, TrainingOptions> options) =>
+            Worlds.Try(
+                2,
+                world =>
+                {
+                    using var run = TrainingRun.Start(options(world.Rank), _folder["run"], TimeProvider.System, world);
+                }
+            );
+        void Fail(string message, Func<int, TrainingOptions> options) =>
+            Assert.All(Try(options), f => Assert.Contains(message, Assert.IsType<UsageException>(f).Message));
+
+        Fail(
+            "Rank 1 was started with other options than rank 0: '\"seed\": 7,' instead of '\"seed\": 5,'",
+            static rank => Options() with { Seed = rank == 0 ? 5u : 7u }
+        );
+        Fail(
+            "batch.accumulate is 3",
+            static _ =>
+                Options() with
+                {
+                    Batch = new() { Size = 1, Accumulate = 3 },
+                }
+        );
+        Fail(
+            "a measured weight needs objective.latentWeight above 0",
+            static _ => Options("""{ "latentWeight": 0, "perceptual": { "weight": { "share": 0.5 } }, "pixel": { "weight": 1 } }""")
+        );
+    }
+}

@@ -1,0 +1,138 @@
+using Retouch.Torch.Distributed;
+
+namespace Retouch.Torch.Tests.Distributed;
+
+public sealed class GradientBucketsTests
+{
+    private const int Parameters = 7;
+
+    /// <summary>Leaves of 4 to 10 elements, of two types.</summary>
+    private static Tensor[] Leaves() =>
+        [
+            .. Enumerable
+                .Range(0, Parameters)
+                .Select(static k =>
+                {
+                    var leaf = Ops.Ones([2L, 2 + (k % 4)], dtype: k == 3 ? DType.Float64 : DType.Float32);
+                    leaf.RequiresGrad = true;
+                    return leaf;
+                }),
+        ];
+
+    /// <summary>A loss whose gradient with respect to leaf k is factor · (k + 1) in every element.</summary>
+    private static Tensor Loss(IEnumerable<Tensor> leaves, double factor)
+    {
+        // From the last to the first, so that the gradients of the last arrive first.
+        var total = Ops.Zeros([], dtype: DType.Float64);
+        foreach (var (k, leaf) in leaves.Index())
+            total += leaf.To(DType.Float64).Sum() * (factor * (k + 1));
+        return total;
+    }
+
+    private static void HaveGradients(Tensor[] leaves, Func<int, double> expected)
+    {
+        foreach (var (k, leaf) in leaves.Index())
+        {
+            Assert.Equal(leaf.Shape, leaf.Grad!.Shape);
+            Assert.Equal(leaf.DType, leaf.Grad!.DType);
+            Assert.All(leaf.Grad!.ToArray<double>(), v => Assert.Equal(expected(k), v));
+        }
+    }
+
+    [Theory]
+    [InlineData(1, 1, Parameters)]
+    [InlineData(2, 1, Parameters)]
+    [InlineData(2, 60, 5)] // from the last: 2 leaves, 1, 1 of another type, 2, 1
+    [InlineData(4, 1 << 20, 3)]
+    public void Gradients_are_the_sums_over_all_ranks_and_sent_during_backward(int size, long bytes, long count) =>
+        Ranks.Run(
+            size,
+            group =>
+            {
+                var leaves = Leaves();
+                using var buckets = new GradientBuckets(group, leaves, bytes);
+                Assert.Equal(count, buckets.Count);
+                for (var step = 1; step <= 3; step++)
+                {
+                    foreach (var leaf in leaves)
+                        leaf.Grad = null;
+                    buckets.Arm();
+                    Autograd.Backward(Loss(leaves, step * (group.Rank + 1)));
+                    Assert.Equal(count, buckets.Flush());
+                    buckets.Finish();
+                    HaveGradients(leaves, k => step * (k + 1) * (size * (size + 1) / 2));
+                }
+            }
+        );
+
+    [Fact]
+    public void Accumulated_passes_are_sent_once() =>
+        Ranks.Run(
+            2,
+            group =>
+            {
+                var leaves = Leaves();
+                using var buckets = new GradientBuckets(group, leaves, 1);
+                Autograd.Backward(Loss(leaves, 10));
+                HaveGradients(leaves, static k => 10 * (k + 1));
+                Autograd.Backward(Loss(leaves, 20));
+                buckets.Arm();
+                Autograd.Backward(Loss(leaves, group.Rank));
+                Assert.Equal(Parameters, buckets.Flush());
+                buckets.Finish();
+                HaveGradients(leaves, static k => 61 * (k + 1));
+            }
+        );
+
+    [Fact]
+    public void Missing_gradients_of_a_rank_count_as_zero() =>
+        Ranks.Run(
+            2,
+            group =>
+            {
+                var leaves = Leaves();
+                using var buckets = new GradientBuckets(group, leaves, 1);
+                buckets.Arm();
+                // Rank 1 has no gradient of the last leaf, whose bucket is the first.
+                Autograd.Backward(Loss(group.Rank == 0 ? leaves : leaves[..5], 1));
+                Assert.Equal(group.Rank == 0 ? Parameters : 0, buckets.Flush());
+                buckets.Finish();
+                HaveGradients(leaves, static k => (k < 5 ? 2 : 1) * (k + 1));
+            }
+        );
+
+    [Fact]
+    public void A_process_without_a_backward_pass_contributes_nothing() =>
+        Ranks.Run(
+            2,
+            group =>
+            {
+                var leaves = Leaves();
+                using var buckets = new GradientBuckets(group, leaves);
+                buckets.Arm();
+                if (group.Rank == 0)
+                    Autograd.Backward(Loss(leaves, 1));
+                buckets.Flush();
+                buckets.Finish();
+                HaveGradients(leaves, static k => k + 1);
+            }
+        );
+
+    [Fact]
+    public void A_leaf_without_gradient_is_rejected() =>
+        Ranks.Run(1, static group => Assert.Throws<TorchException>(() => new GradientBuckets(group, [Ops.Ones([2])])));
+
+    [Fact]
+    public void Freed_buckets_leave_no_hooks() =>
+        Ranks.Run(
+            1,
+            static group =>
+            {
+                var leaves = Leaves();
+                using (var buckets = new GradientBuckets(group, leaves))
+                    buckets.Arm();
+                Autograd.Backward(Loss(leaves, 1));
+                HaveGradients(leaves, static k => k + 1);
+            }
+        );
+}
