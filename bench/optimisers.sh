@@ -6,8 +6,8 @@
 #
 # The model is the demo's DiT on the demo's autoencoder (demo/denoiser.json), on 1000 scenes, with the diffusion loss alone, a constant
 # learning rate after a warm-up of a tenth of the steps, and no weight average. The loss is that of 64 held-out scenes at four timesteps
-# each, after the last step; seconds are the median of all steps. Completed runs in FOLDER (default: artifacts/optimisers) are reused. Environment:
-# RETOUCH, the launcher; OMP_NUM_THREADS, the threads.
+# each, after the last step; seconds are the median of all steps. Completed runs in FOLDER (default: artifacts/optimisers) are reused.
+# Environment: RETOUCH, the launcher; OMP_NUM_THREADS, the threads.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
