@@ -9,7 +9,7 @@
 # AUTOENCODER, a component folder (default: the demo's); SQUEEZENET, weights of SqueezeNet 1.0, for the decisive Fréchet distance; LATENT,
 # side, and CHANNELS of the latents (default: 16, 4); PATCH (default: 2); SIDE of the pictures (default: 64); PREDICTION, epsilon,
 # v_prediction or flow (default: v_prediction); PRETRAINING and STEPS (default: 10000, 1000); BATCH of a post-training step (default: 8);
-# SEEDS (default: "1 2 3"); SAMPLES per model, and as many reference photographs (default: 1000); GUIDANCE (default: "[1.5]");
+# SEEDS (default: "1 2 3"); SAMPLES per model (default: 1000) and REFERENCES, photographs (default: as many); GUIDANCE (default: "[1.5]");
 # SAMPLER_STEPS (default: "[50]"); OUT, the output folder (default: artifacts/lpl); RETOUCH, the launcher. Completed work is reused; the
 # same command in several shells shares the work.
 set -euo pipefail
@@ -65,5 +65,5 @@ decisive=(--set-spec evaluation.decisive=fwd)
 "$retouch" ablate "${SPEC:-statistics}" --model "$model" --data "$data" --output "$work/arms" --seeds ${SEEDS:-1 2 3} \
   --set "steps=${STEPS:-1000}" --set "batch.size=${BATCH:-8}" --set optimiser.schedule.warmupSteps=20 --set "data.size=$side" \
   --set 'averages=[{"decay":0.99,"warmup":"ratio"}]' --set "data.cache=$work/cache" --set-spec "heldOut.folder=$reference" \
-  --set-spec "evaluation.samples=${SAMPLES:-1000}" --set-spec "evaluation.references=${SAMPLES:-1000}" \
+  --set-spec "evaluation.samples=${SAMPLES:-1000}" --set-spec "evaluation.references=${REFERENCES:-${SAMPLES:-1000}}" \
   --set-spec "evaluation.samplerSteps=${SAMPLER_STEPS:-[50]}" --set-spec "evaluation.guidance=${GUIDANCE:-[1.5]}" "${decisive[@]}"

@@ -10,8 +10,8 @@ set -euo pipefail
 [ $# -eq 4 ] || { sed -n 2,9p "$0"; exit 2; }
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch} out=${OUT:-$root/artifacts/readme}
-metrics=(--metrics fwd,spectrum,sharpness)
-[ -z "${SQUEEZENET:-}" ] || metrics=(--squeezenet "$SQUEEZENET" --metrics fd,prdc,fwd,spectrum,sharpness)
+metrics=(--metrics fwd,spectrum,sharpness,saturation)
+[ -z "${SQUEEZENET:-}" ] || metrics=(--squeezenet "$SQUEEZENET" --metrics fd,prdc,fwd,spectrum,sharpness,saturation)
 [ -d "$out/run/model" ] ||
   "$retouch" train --model "$1" --data "$2" --size "$4" --objective lpl --steps "${STEPS:-2000}" --output "$out/run"
 average=$(find "$out/run" -maxdepth 1 -name 'model-average-*' | head -1)

@@ -82,7 +82,7 @@ public sealed class OptimiserTests
                 Power = power,
             }
         );
-        var schedule = new LearningRateSchedule { WarmupSteps = warmup };
+        var schedule = new LearningRateSchedule { Shape = LearningRateShape.Constant, WarmupSteps = warmup };
         var losses = new List<double>();
         var rates = new List<double>();
         var norms = new List<double>();

@@ -118,11 +118,12 @@ internal static class InspectCommand
 
     private static void Write(TrainingMemory training, TextWriter writer)
     {
-        writer.WriteLine($"training {training.Trained} with AdamW, batch size {training.Batch}:");
+        writer.WriteLine($"training {training.Trained} with {training.OptimiserName}, batch size {training.Batch}:");
         void Line(string name, long bytes, string more = "") => writer.WriteLine($"  {name, -14}{Figures.Bytes(bytes), 12}{more}");
-        Line("weights", training.Weights, "  all networks, float32");
+        Line("weights", training.Weights, "  all networks");
         Line("gradients", training.Gradients);
-        Line("optimiser", training.Optimiser, "  two moments");
+        var others = training.OptimiserStates.Where(s => s.Value != training.Optimiser).OrderBy(static s => s.Value);
+        Line("optimiser", training.Optimiser, $"  ({string.Join(", ", others.Select(static s => $"{s.Key} {Figures.Bytes(s.Value)}"))})");
         Line("average", training.Averages);
         var recomputed = training.EstimatedRecomputed is { } less ? $" ({Figures.Bytes(less)} with model.checkpointActivations)" : "";
         Line("activations", training.EstimatedActivations, $"  estimated from layer sizes{recomputed}; measured by train --dry-run");

@@ -85,9 +85,9 @@ public sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep, 
 /// <summary>Memory for training, in bytes.</summary>
 /// <param name="Trained">Name of the trained network.</param>
 /// <param name="Batch">Batch size.</param>
-/// <param name="Weights">Weights of all networks, float32.</param>
-/// <param name="Gradients">Gradients of the trained network, float32.</param>
-/// <param name="Optimiser">AdamW's two moments, float32.</param>
+/// <param name="Weights">Weights of all networks, float32; of a run, trained ones in their type.</param>
+/// <param name="Gradients">Gradients of the trained network, in the type of its weights.</param>
+/// <param name="Optimiser">State of the optimiser.</param>
 /// <param name="Averages">One weight average, float32.</param>
 /// <param name="EstimatedActivations">
 /// Estimate from layer sizes: peak of forward and backward pass of the trained network and of the decoder of the latent perceptual loss.
@@ -99,6 +99,8 @@ public sealed record RunReport(IReadOnlyList<long> Checkpoints, long? LastStep, 
 /// <param name="AvailableGpuMemory">Free memory of the first GPU; null without one.</param>
 /// <param name="FitsMainMemory">Whether training fits into main memory.</param>
 /// <param name="FitsGpu">Whether training fits into the memory of the first GPU; null without one.</param>
+/// <param name="OptimiserName">Name of the optimiser: that of a run, else AdamW.</param>
+/// <param name="OptimiserStates">State of each optimiser, by its name in options (<c>optimiser.kind</c>).</param>
 public sealed record TrainingMemory(
     string Trained,
     int Batch,
@@ -112,5 +114,7 @@ public sealed record TrainingMemory(
     long? AvailableMainMemory,
     long? AvailableGpuMemory,
     bool? FitsMainMemory,
-    bool? FitsGpu
+    bool? FitsGpu,
+    string OptimiserName,
+    IReadOnlyDictionary<string, long> OptimiserStates
 );

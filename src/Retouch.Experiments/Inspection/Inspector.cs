@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
 using Retouch.Core.Errors;
+using Retouch.Core.Formatting;
 using Retouch.Core.Json;
 using Retouch.Denoisers;
 using Retouch.Diffusion;
@@ -10,7 +11,9 @@ using Retouch.Pipelines.Lora;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Io;
+using Retouch.Torch.Optim;
 using Retouch.Training;
+using Retouch.Training.Options;
 using Retouch.Training.State;
 using Retouch.Training.Telemetry;
 
@@ -72,7 +75,7 @@ public sealed class Inspector(int batch, string? variant)
         );
     }
 
-    private InspectReport InspectPipeline(string folder, string kind, RunReport? run)
+    private InspectReport InspectPipeline(string folder, string kind, RunReport? run, OptimiserOptions? optimiser = null)
     {
         var index = ConfigDocument.Read(Path.Combine(folder, PipelineLayout.IndexName)).Json;
         var reports = new List<ComponentReport>();
@@ -111,7 +114,7 @@ public sealed class Inspector(int batch, string? variant)
                 null,
                 File.Exists(scheduler) ? ReadScheduler(scheduler) : null,
                 run,
-                Memory(summaries)
+                Memory(summaries, optimiser)
             );
         }
         finally
@@ -168,7 +171,7 @@ public sealed class Inspector(int batch, string? variant)
         );
         var model = run.ModelFolder(null);
         if (File.Exists(Path.Combine(model, PipelineLayout.IndexName)))
-            return InspectPipeline(model, "training run", report) with { Path = folder, BytesOnDisk = SizeOf(folder) };
+            return InspectPipeline(model, "training run", report, Optimiser(run)) with { Path = folder, BytesOnDisk = SizeOf(folder) };
         if (AdapterFolder.IsAt(model))
             return InspectAdapters(model) with { Path = folder, Kind = "training run", BytesOnDisk = SizeOf(folder), Run = report };
         if (!File.Exists(Path.Combine(model, "config.json")))
@@ -182,9 +185,12 @@ public sealed class Inspector(int batch, string? variant)
             null,
             null,
             report,
-            Memory([summary])
+            Memory([summary], Optimiser(run))
         );
     }
+
+    private static OptimiserOptions Optimiser(RunFolder run) =>
+        OptionsFile.Bind<TrainingOptions>(OptionsFile.Read(run.OptionsFile), run.OptionsFile).Optimiser;
 
     private static ComponentReport Report(string name, ComponentSummary summary) =>
         new(
@@ -208,8 +214,11 @@ public sealed class Inspector(int batch, string? variant)
     }
 
     /// <summary>Trained network: the denoiser, or an autoencoder with a posterior; null for others.</summary>
-    private TrainingMemory? Memory(IReadOnlyList<ComponentSummary> summaries)
+    /// <param name="summaries">Networks of the folder.</param>
+    /// <param name="optimiser">Optimiser of a run; null for AdamW.</param>
+    private TrainingMemory? Memory(IReadOnlyList<ComponentSummary> summaries, OptimiserOptions? optimiser = null)
     {
+        optimiser ??= new();
         var denoiser = summaries.FirstOrDefault(static s => s.Network is IDenoiser);
         var autoencoder = summaries.FirstOrDefault(static s => s.Network is IAutoencoder);
         if ((denoiser ?? summaries.FirstOrDefault(static s => s.Network is KlAutoencoder)) is not { } trained)
@@ -224,24 +233,28 @@ public sealed class Inspector(int batch, string? variant)
             ? Step(denoising, checkpoint: false)
             : ActivationEstimate.OfAutoencoder((IAutoencoder)trained.Network, Side, batch, frozen: false);
         long? recomputed = trained.Network is IDenoiser recomputing ? Step(recomputing, checkpoint: true) : null;
-        var weights = summaries.Sum(static s => s.Parameters.Count) * sizeof(float);
-        var own = trained.Parameters.Count * sizeof(float);
-        var total = weights + (4 * own) + activations;
+        var average = trained.Parameters.Count * sizeof(float);
+        var own = optimiser.WeightBytes(trained.Parameters.Trained);
+        var weights = (summaries.Sum(static s => s.Parameters.Count) * sizeof(float)) - average + own;
+        long State(OptimiserKind kind) => (optimiser with { Kind = kind }).StateBytes(trained.Parameters.Trained);
+        var total = weights + own + State(optimiser.Kind) + average + activations;
         var (main, gpu) = (MachineChecks.AvailableBytes(), CudaStatus.Read().Devices > 0 ? DeviceMemory.Of(Device.Cuda())?.Free : null);
         return new TrainingMemory(
             trained.ClassName,
             batch,
             weights,
             own,
-            2 * own,
-            own,
+            State(optimiser.Kind),
+            average,
             activations,
             recomputed,
             total,
             main,
             gpu,
             main is null ? null : total <= main,
-            gpu is null ? null : total <= gpu
+            gpu is null ? null : total <= gpu,
+            OptimiserOptions.NameOf(optimiser.Kind),
+            Enum.GetValues<OptimiserKind>().ToDictionary(OptionValue.Of, State, StringComparer.Ordinal)
         );
     }
 

@@ -113,7 +113,8 @@ public static class RunReport
             )
             + string.Create(
                 CultureInfo.InvariantCulture,
-                $"batch {options.Batch.Size * options.Batch.Accumulate}, learning rate {options.Optimiser.LearningRate:G}, "
+                $"batch {options.Batch.Size * options.Batch.Accumulate}, {OptimiserOptions.NameOf(options.Optimiser.Kind)}, "
+                    + $"learning rate {options.Optimiser.LearningRate:G}, "
                     + $"{options.Precision}"
             );
     }

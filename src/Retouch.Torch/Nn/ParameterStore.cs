@@ -65,7 +65,7 @@ public sealed class ParameterStore : IDisposable
 
     /// <summary>
     /// Keeps the weights of linear and convolution layers in a narrower type, from the next initialisation, loading or copying on. Existing
-    /// weights are converted. For networks that are not trained.
+    /// weights are converted. Optimisers round trained ones stochastically.
     /// </summary>
     /// <param name="layers">Type and selection of the weights.</param>
     public void Narrow(NarrowLayers layers)

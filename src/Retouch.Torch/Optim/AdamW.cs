@@ -51,198 +51,172 @@ internal enum UpdateKernel
 
 /// <summary>
 /// AdamW (Loshchilov and Hutter 2019) with decoupled decay, and the weight averages: on the CPU by the shim's kernel in a single pass over
-/// memory, on GPUs by libtorch's fused operator, elsewhere and with older versions by its foreach operators. Parameters, moments and
-/// averages are float32 (or float64) master copies.
+/// memory, on GPUs by libtorch's fused operator, elsewhere and with older versions by its foreach operators. The moments are float32 (or
+/// float64).
 /// </summary>
-public sealed class AdamW : IDisposable
+public sealed class AdamW : Optimiser
 {
-    private readonly IReadOnlyList<Parameter> _parameters;
     private readonly AdamWOptions _options;
     private readonly Tensor[] _first;
     private readonly Tensor[] _second;
     private readonly UpdateKernel _kernel;
-    private readonly IReadOnlyList<(int[] Parameters, double Decay)> _groups;
+    private readonly DecayGroups _groups;
 
     /// <param name="parameters">Trained parameters; each must have a value.</param>
     /// <param name="options">Options.</param>
-    public AdamW(IEnumerable<Parameter> parameters, AdamWOptions options)
-        : this(parameters, options, null) { }
+    /// <param name="roundingSeeds">Seed of the stochastic rounding of a step; see <see cref="Optimiser"/>.</param>
+    public AdamW(IEnumerable<Parameter> parameters, AdamWOptions options, Func<long, ulong>? roundingSeeds = null)
+        : this(parameters, options, null, roundingSeeds) { }
 
     /// <param name="parameters">Trained parameters.</param>
     /// <param name="options">Options.</param>
     /// <param name="kernel">Implementation; null: the fastest that the device has.</param>
-    internal AdamW(IEnumerable<Parameter> parameters, AdamWOptions options, UpdateKernel? kernel)
+    /// <param name="roundingSeeds">Seed of the stochastic rounding of a step.</param>
+    internal AdamW(IEnumerable<Parameter> parameters, AdamWOptions options, UpdateKernel? kernel, Func<long, ulong>? roundingSeeds = null)
+        : base(parameters, roundingSeeds)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _parameters = [.. parameters];
         _options = options;
         _kernel =
             kernel
             ?? (
-                _parameters.All(static p => p.Value.Device.Type == DeviceType.Cpu) ? UpdateKernel.Shim
-                : _parameters.All(static p => p.Value.Device.Type == DeviceType.Cuda) && HasFused ? UpdateKernel.Fused
+                Parameters.All(static p => p.Value.Device.Type == DeviceType.Cpu) ? UpdateKernel.Shim
+                : Parameters.All(static p => p.Value.Device.Type == DeviceType.Cuda) && HasFused ? UpdateKernel.Fused
                 : UpdateKernel.Lists
             );
         using var quiet = Autograd.NoGrad();
-        _first = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
-        _second = [.. _parameters.Select(static p => p.Value.ZerosLike().Escape())];
-        var decayed = Enumerable
-            .Range(0, _parameters.Count)
-            .ToLookup(k => options.DecayOn == DecayedParameters.All || _parameters[k] is { Shape.Length: > 1, IsTable: false });
-        _groups =
-            options.WeightDecay == 0 || decayed.Count == 1
-                ? [([.. Enumerable.Range(0, _parameters.Count)], decayed[true].Any() ? options.WeightDecay : 0)]
-                : [([.. decayed[true]], options.WeightDecay), ([.. decayed[false]], 0)];
+        _first = [.. Parameters.Select(Zeros)];
+        _second = [.. Parameters.Select(Zeros)];
+        _groups = new DecayGroups(Parameters, options.WeightDecay, options.DecayOn);
     }
 
     /// <summary>Whether libtorch has the fused operator: on GPUs since 2.0, on the CPU since 2.4.</summary>
     internal static bool HasFused => TorchRuntime.HasOperator("aten::_fused_adamw_");
 
-    /// <summary>Number of steps taken.</summary>
-    public long Steps { get; private set; }
-
-    /// <summary>Global L2 norm of the gradients, in float64; missing gradients count as zero.</summary>
-    public double GradientNorm()
+    /// <summary>Bytes of the state of a parameter: two moments in float32.</summary>
+    public static long BytesOf(Parameter parameter)
     {
-        using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
-        var gradients = _parameters.Select(static p => p.Value.Grad).OfType<Tensor>().Select(static g => g.Contiguous()).ToArray();
-        return gradients.Length == 0 ? 0 : Norm(gradients);
-    }
-
-    /// <summary>Whether all weights and moments are finite.</summary>
-    public bool IsFinite()
-    {
-        using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
-        return double.IsFinite(Norm([.. _parameters.Select(static p => p.Value.Detach().Contiguous()), .. _first, .. _second]));
-    }
-
-    /// <summary>Performs an update from the accumulated gradients and updates the averages in the same pass.</summary>
-    /// <param name="learningRate">Current learning rate.</param>
-    /// <param name="gradientScale">Multiplies every gradient, for clipping or averaging over accumulated batches.</param>
-    /// <param name="averages">Averages of the same parameters.</param>
-    public void Step(double learningRate, double gradientScale, IReadOnlyList<WeightAverage> averages)
-    {
-        ArgumentNullException.ThrowIfNull(averages);
-        using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
-        Steps++;
-        var values = _parameters.Select(static p => p.Value).ToArray();
-        // Missing gradients are zero, as in PyTorch after zero_grad(set_to_none=False): moments decay and weight decay applies.
-        var gradients = _parameters.Select(static p => (p.Value.Grad ?? p.Value.ZerosLike()).Contiguous()).ToArray();
-        var decays = averages.Select(a => a.NextDecay()).ToArray();
-        if (_kernel == UpdateKernel.Shim)
-        {
-            foreach (var (group, decay) in _groups)
-            {
-                Tensor[] Of(IReadOnlyList<Tensor> all) => [.. group.Select(k => all[k])];
-                Ops.AdamwEmaInPlace(
-                    Of(values),
-                    Of(gradients),
-                    Of(_first),
-                    Of(_second),
-                    [.. averages.SelectMany(a => Of(a.Shadows))],
-                    decays,
-                    learningRate,
-                    _options.Beta1,
-                    _options.Beta2,
-                    _options.Epsilon,
-                    decay,
-                    Steps,
-                    gradientScale
-                );
-            }
-
-            return;
-        }
-
-        if (gradientScale != 1)
-            Ops.ForeachMulInPlace(gradients, gradientScale);
-        if (_kernel == UpdateKernel.Fused)
-            StepFused(values, gradients, learningRate);
-        else
-            StepByLists(values, gradients, learningRate);
-        for (var a = 0; a < averages.Count; a++)
-            averages[a].Follow(values, decays[a]);
-    }
-
-    /// <summary>Clears all gradients.</summary>
-    public void ZeroGrad()
-    {
-        foreach (var parameter in _parameters)
-            parameter.Value.Grad = null;
-    }
-
-    /// <summary>Moments by key, for checkpoints. They stay owned by the optimiser.</summary>
-    public IEnumerable<KeyValuePair<string, Tensor>> State()
-    {
-        for (var k = 0; k < _parameters.Count; k++)
-        {
-            yield return new($"exp_avg.{_parameters[k].Name}", _first[k]);
-            yield return new($"exp_avg_sq.{_parameters[k].Name}", _second[k]);
-        }
-    }
-
-    /// <summary>Restores the state from a checkpoint.</summary>
-    /// <param name="source">Tensors with the keys of <see cref="State"/>.</param>
-    /// <param name="steps">Number of steps at the checkpoint.</param>
-    public void LoadState(ITensorSource source, long steps)
-    {
-        State().CopyFrom(source);
-        Steps = steps;
+        ArgumentNullException.ThrowIfNull(parameter);
+        return 2 * sizeof(float) * parameter.Count;
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public override IEnumerable<KeyValuePair<string, Tensor>> State()
     {
-        foreach (var (_, tensor) in State())
-            tensor.Dispose();
-    }
-
-    private double Norm(Tensor[] tensors) =>
-        _kernel == UpdateKernel.Shim
-            ? Ops.GlobalNorm(tensors)
-            : Ops.Stack(Ops.ForeachNorm(tensors, 2)).To(DType.Float64).Square().Sum().Sqrt().Item();
-
-    private void StepFused(Tensor[] values, Tensor[] gradients, double rate)
-    {
-        // The operator takes the number of steps per parameter, as a tensor of the device.
-        var steps = Ops.Full([], Steps, dtype: DType.Float32, device: values[0].Device);
-        foreach (var (group, decay) in _groups.Where(static g => g.Parameters.Length > 0))
+        for (var k = 0; k < Parameters.Count; k++)
         {
-            Tensor[] Of(Tensor[] all) => [.. group.Select(k => all[k])];
-            Ops.FusedAdamwInPlace(
-                Of(values),
-                Of(gradients),
-                Of(_first),
-                Of(_second),
-                [],
-                [.. group.Select(_ => steps)],
-                lr: rate,
-                beta1: _options.Beta1,
-                beta2: _options.Beta2,
-                weightDecay: decay,
-                eps: _options.Epsilon,
-                amsgrad: false,
-                maximize: false
-            );
+            yield return new($"exp_avg.{Parameters[k].Name}", _first[k]);
+            yield return new($"exp_avg_sq.{Parameters[k].Name}", _second[k]);
         }
     }
 
-    private void StepByLists(Tensor[] values, Tensor[] gradients, double rate)
+    // Without temporary tensors there is no need for portions.
+    private protected override long PortionElements => _kernel == UpdateKernel.Lists || HasNarrow ? base.PortionElements : long.MaxValue;
+
+    private protected override bool UpdateWith(IReadOnlyList<WeightAverage> averages, double[] decays, double rate, double scale)
     {
-        var bias1 = 1 - Math.Pow(_options.Beta1, Steps);
-        var bias2 = 1 - Math.Pow(_options.Beta2, Steps);
-        foreach (var (group, decay) in _groups.Where(static g => g.Decay != 0 && g.Parameters.Length > 0))
-            Ops.ForeachMulInPlace([.. group.Select(k => values[k])], 1 - (rate * decay));
-        Ops.ForeachMulInPlace(_first, _options.Beta1);
-        Ops.ForeachAddInPlace(_first, gradients, 1 - _options.Beta1);
-        Ops.ForeachMulInPlace(_second, _options.Beta2);
-        Ops.ForeachAddcmulInPlace(_second, gradients, gradients, 1 - _options.Beta2);
-        var roots = Ops.ForeachSqrt(_second);
+        if (_kernel != UpdateKernel.Shim || HasNarrow)
+            return false;
+        Tensor[] values = [.. Parameters.Select(static p => p.Value)];
+        var gradients = Gradients();
+        foreach (var (group, decay) in _groups.Of([.. Enumerable.Range(0, values.Length)]))
+            Shim(
+                Of(group, values),
+                Of(group, gradients),
+                group,
+                [.. averages.SelectMany(a => Of(group, a.Shadows))],
+                decays,
+                Steps,
+                rate,
+                decay,
+                scale
+            );
+        return true;
+    }
+
+    private protected override void Update(int[] indices, Tensor[] values, Tensor[] gradients, double rate) =>
+        Apply(indices, values, gradients, rate, Steps);
+
+    /// <summary>Updates some parameters.</summary>
+    /// <param name="indices">Their indices.</param>
+    /// <param name="values">Their values.</param>
+    /// <param name="gradients">Their gradients.</param>
+    /// <param name="rate">Learning rate.</param>
+    /// <param name="step">Number of this update, from 1.</param>
+    internal void Apply(int[] indices, Tensor[] values, Tensor[] gradients, double rate, long step)
+    {
+        if (_kernel == UpdateKernel.Lists)
+        {
+            ByLists(indices, values, gradients, rate, step);
+            return;
+        }
+
+        // The operator takes the number of steps per parameter, as a tensor of the device.
+        var steps = Ops.Full([], step, dtype: DType.Float32, device: values[0].Device);
+        foreach (var (places, decay) in _groups.Of(indices, places: true))
+        {
+            var (group, some, slopes) = (Array.ConvertAll(places, k => indices[k]), Of(places, values), Of(places, gradients));
+            if (_kernel == UpdateKernel.Shim)
+                Shim(some, slopes, group, [], [], step, rate, decay, 1);
+            else
+                Ops.FusedAdamwInPlace(
+                    some,
+                    slopes,
+                    Of(group, _first),
+                    Of(group, _second),
+                    [],
+                    [.. group.Select(_ => steps)],
+                    lr: rate,
+                    beta1: _options.Beta1,
+                    beta2: _options.Beta2,
+                    weightDecay: decay,
+                    eps: _options.Epsilon,
+                    amsgrad: false,
+                    maximize: false
+                );
+        }
+    }
+
+    private void Shim(
+        Tensor[] values,
+        Tensor[] gradients,
+        int[] group,
+        Tensor[] shadows,
+        double[] decays,
+        long step,
+        double rate,
+        double decay,
+        double scale
+    ) =>
+        Ops.AdamwEmaInPlace(
+            values,
+            gradients,
+            Of(group, _first),
+            Of(group, _second),
+            shadows,
+            decays,
+            rate,
+            _options.Beta1,
+            _options.Beta2,
+            _options.Epsilon,
+            decay,
+            step,
+            scale
+        );
+
+    private void ByLists(int[] indices, Tensor[] values, Tensor[] gradients, double rate, long step)
+    {
+        var bias1 = 1 - Math.Pow(_options.Beta1, step);
+        var bias2 = 1 - Math.Pow(_options.Beta2, step);
+        var (first, second) = (Of(indices, _first), Of(indices, _second));
+        _groups.Decay(indices, values, rate);
+        Ops.ForeachMulInPlace(first, _options.Beta1);
+        Ops.ForeachAddInPlace(first, gradients, 1 - _options.Beta1);
+        Ops.ForeachMulInPlace(second, _options.Beta2);
+        Ops.ForeachAddcmulInPlace(second, gradients, gradients, 1 - _options.Beta2);
+        var roots = Ops.ForeachSqrt(second);
         Ops.ForeachDivInPlace(roots, Math.Sqrt(bias2));
         Ops.ForeachAddInPlace(roots, _options.Epsilon);
-        Ops.ForeachAddcdivInPlace(values, _first, roots, -rate / bias1);
+        Ops.ForeachAddcdivInPlace(values, first, roots, -rate / bias1);
     }
 }

@@ -21,8 +21,14 @@ public enum LearningRateShape
 /// <summary>Learning-rate schedule: multiplier of the base rate per step.</summary>
 public sealed record LearningRateSchedule
 {
-    /// <summary>Schedule after warm-up.</summary>
-    public LearningRateShape Shape { get; init; } = LearningRateShape.Constant;
+    /// <summary>
+    /// Schedule after warm-up: constant, linear, cosine or polynomial. Default: cosine, which decays to zero over the run (evidence in
+    /// docs/results/lpl.md); constant with a schedule-free optimiser.
+    /// </summary>
+    public LearningRateShape? Shape { get; init; }
+
+    /// <summary>The schedule; cosine by default.</summary>
+    public LearningRateShape ShapeOrDefault => Shape ?? LearningRateShape.Cosine;
 
     /// <summary>Number of steps of linear warm-up from zero.</summary>
     [Bounds(AtLeast = 0)]
@@ -42,7 +48,7 @@ public sealed record LearningRateSchedule
             return (double)step / Math.Max(1, WarmupSteps);
         var progress = (double)(step - WarmupSteps) / Math.Max(1, totalSteps - WarmupSteps);
         const double End = 1e-7;
-        return Shape switch
+        return ShapeOrDefault switch
         {
             LearningRateShape.Linear => Math.Max(0, 1 - progress),
             LearningRateShape.Cosine => Math.Max(0, 0.5 * (1 + Math.Cos(Math.PI * progress))),

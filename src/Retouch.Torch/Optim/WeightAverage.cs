@@ -53,11 +53,12 @@ public sealed record WeightAverageOptions
 
 /// <summary>
 /// Exponential moving average of weights: shadow ← shadow + (1 − decay)·(weight − shadow). A training can have several with different
-/// decays ([LPL] found 0.99975 best, while 0.9999 is usual).
+/// decays ([LPL] found 0.99975 best, while 0.9999 is usual). Averages of bfloat16 weights are float32.
 /// </summary>
 public sealed class WeightAverage : IDisposable
 {
     private readonly IReadOnlyList<Parameter> _parameters;
+    private readonly Tensor?[] _held;
 
     /// <param name="parameters">Averaged parameters; the average starts at their values.</param>
     /// <param name="options">Options.</param>
@@ -65,9 +66,15 @@ public sealed class WeightAverage : IDisposable
     {
         _parameters = [.. parameters];
         Options = options;
+        _held = new Tensor?[_parameters.Count];
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        Shadows = [.. _parameters.Select(static p => p.Value.Detach().Clone().Escape())];
+        Shadows =
+        [
+            .. _parameters.Select(static p =>
+                (StochasticRounding.IsNarrow(p.Value) ? p.Value.Detach().To(DType.Float32) : p.Value.Detach().Clone()).Escape()
+            ),
+        ];
     }
 
     /// <summary>Options.</summary>
@@ -109,17 +116,23 @@ public sealed class WeightAverage : IDisposable
 
     internal double NextDecay() => DecayAt(++Steps);
 
-    internal void Follow(Tensor[] values, double decay)
+    /// <summary>Follows the values of some parameters.</summary>
+    /// <param name="indices">Indices of the parameters.</param>
+    /// <param name="values">Their values.</param>
+    /// <param name="decay">Decay of this update.</param>
+    internal void Follow(int[] indices, Tensor[] values, double decay)
     {
+        var shadows = Array.ConvertAll(indices, k => Shadows[k]);
+        values = Array.ConvertAll(values, StochasticRounding.Widen);
         // Since libtorch 2.0.
         if (TorchRuntime.HasOperator("aten::_foreach_lerp_", "Scalar"))
         {
-            Ops.ForeachLerpInPlace(Shadows, values, 1 - decay);
+            Ops.ForeachLerpInPlace(shadows, values, 1 - decay);
             return;
         }
 
-        for (var k = 0; k < Shadows.Length; k++)
-            Shadows[k].LerpInPlace(values[k], 1 - decay);
+        for (var k = 0; k < shadows.Length; k++)
+            shadows[k].LerpInPlace(values[k], 1 - decay);
     }
 
     private void Exchange()
@@ -128,10 +141,33 @@ public sealed class WeightAverage : IDisposable
         for (var k = 0; k < Shadows.Length; k++)
         {
             using var scope = TensorScope.Enter();
-            var current = _parameters[k].Value.Detach().Clone();
-            _parameters[k].Value.CopyInPlace(Shadows[k]);
+            var value = _parameters[k].Value;
+            if (StochasticRounding.IsNarrow(value))
+            {
+                // In the weights' type the average would lose digits.
+                Hold(k, value);
+                continue;
+            }
+
+            var current = value.Detach().Clone();
+            value.CopyInPlace(Shadows[k]);
             Shadows[k].CopyInPlace(current);
         }
+    }
+
+    /// <summary>Replaces weights by their average and keeps them, or restores the kept ones.</summary>
+    private void Hold(int k, Tensor value)
+    {
+        if (_held[k] is { } held)
+        {
+            value.CopyInPlace(held);
+            held.Dispose();
+            _held[k] = null;
+            return;
+        }
+
+        _held[k] = value.Detach().Clone().Escape();
+        value.CopyInPlace(Shadows[k]);
     }
 
     /// <summary>Restores the trained weights when disposed.</summary>

@@ -12,7 +12,8 @@ internal static class LowFrequencies
     /// <param name="estimate">Latents [batch, channels, height, width].</param>
     /// <param name="target">Latents of the same shape.</param>
     /// <param name="count">Frequencies per side, from 0: 1 is the mean only; a side's length and above are all of that side.</param>
-    public static Tensor Replace(Tensor estimate, Tensor target, int count)
+    /// <param name="mask">With 1 frequency: weights of the pixels in the mean; null if all are 1.</param>
+    public static Tensor Replace(Tensor estimate, Tensor target, int count, LossMask? mask = null)
     {
         using var scope = TensorScope.Enter();
         // Low precision in the products would blur the border between both bands.
@@ -20,11 +21,19 @@ internal static class LowFrequencies
         var difference = target - estimate;
         var low =
             count == 1
-                ? difference.Mean([2L, 3], keepdim: true)
+                ? Mean(difference, mask)
                 : Projection(difference, difference.Shape[2], count)
                     .Matmul(difference)
                     .Matmul(Projection(difference, difference.Shape[3], count));
         return scope.Keep(estimate + low);
+    }
+
+    private static Tensor Mean(Tensor x, LossMask? mask)
+    {
+        if (mask is null)
+            return x.Mean([2L, 3], keepdim: true);
+        var weights = mask.At(x.Shape[2], x.Shape[3], x.DType);
+        return (x * weights).Sum([2L, 3], keepdim: true) / LossMask.Positive(weights.Sum([2L, 3], keepdim: true));
     }
 
     /// <summary>Symmetric projection [side, side] onto the lowest cosines cos(π(n + ½)k/side).</summary>

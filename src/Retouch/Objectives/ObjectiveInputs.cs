@@ -85,7 +85,7 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     }
 
     private Tensor WithTarget(Tensor estimate, DecodeNeed need) =>
-        need.TargetFrequencies > 0 ? LowFrequencies.Replace(estimate, Noisy.Clean.Value, need.TargetFrequencies) : estimate;
+        need.TargetFrequencies > 0 ? LowFrequencies.Replace(estimate, Noisy.Clean.Value, need.TargetFrequencies, Mask) : estimate;
 
     /// <summary>
     /// The reference model's latents of a source, [batch, channels, height, width]; only for sources that depend on a prediction.

@@ -1,5 +1,6 @@
 using Retouch.Core.Errors;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 
 namespace Retouch.Training;
@@ -8,7 +9,8 @@ namespace Retouch.Training;
 /// <remarks>
 /// Adapters, and all weights of text-conditional denoisers: as in the examples of diffusers' training scripts. Classes: the rate of the
 /// evaluation of the latent perceptual loss (docs/results/lpl.md), also that of DiT's training from scratch (Peebles and Xie, 2023). A
-/// tenth for preferences: their losses depend on differences between almost equal errors.
+/// tenth for preferences: their losses depend on differences between almost equal errors. Prodigy estimates the step, and Adafactor's
+/// relative step has the rate of its paper.
 /// </remarks>
 public static class LearningRates
 {
@@ -20,6 +22,10 @@ public static class LearningRates
     public static double Of(TrainingOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (options.Optimiser is { Kind: OptimiserKind.Prodigy })
+            return 1;
+        if (options.Optimiser is { Kind: OptimiserKind.Adafactor, Adafactor.RelativeStep: true })
+            return 1e-2;
         var all = options switch
         {
             { Model.Path: null } or { Lora: not null } => Usual,

@@ -3,6 +3,7 @@ using Retouch.Core.Formatting;
 using Retouch.Denoisers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
+using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 
@@ -66,13 +67,17 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         string[] others = [.. Others()];
         return new OutOfDeviceMemoryException(
             failure.Cause,
-            $"{char.ToUpperInvariant(reading.Name[0])}{reading.Name[1..]} is {Figures.Bytes(reading.Limit)}; weights, gradients, moments "
-                + $"and averages of this run take {Figures.Bytes(Trained * (4 + options.Averages.Count) * sizeof(float))}."
+            $"{char.ToUpperInvariant(reading.Name[0])}{reading.Name[1..]} is {Figures.Bytes(reading.Limit)}; weights, gradients, states of "
+                + $"the optimiser and averages of this run take {Figures.Bytes((2 * Weights) + State + Averages)}."
                 + (others.Length == 0 ? "" : $" Less memory: {string.Join(", ", others)}.")
         );
     }
 
-    private long Trained => task.Network.Count;
+    private long Weights => options.Optimiser.WeightBytes(task.Network.Trained);
+
+    private long State => options.Optimiser.StateBytes(task.Network.Trained);
+
+    private long Averages => task.Network.Count * sizeof(float) * options.Averages.Count;
 
     private IDenoiser? Network =>
         task switch
@@ -97,11 +102,17 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
         if (options.Precision == DType.Float32.Name())
             yield return "--precision bfloat16";
-        var state = Trained * sizeof(float);
+        if (options.Optimiser.Kind == OptimiserKind.Adamw)
+        {
+            var smaller = options.Optimiser with { Kind = OptimiserKind.Adamw8bit };
+            if (State - smaller.StateBytes(task.Network.Trained) is > 0 and var less)
+                yield return $"--set optimiser.kind=adamw8bit ({Figures.Bytes(less)} less)";
+        }
+
         if (Network is not null && options.Lora is null && options.Model.Path is not null)
-            yield return $"--lora-rank 16 ({Figures.Bytes(state * (3 + options.Averages.Count))} of gradients, moments and averages less)";
+            yield return $"--lora-rank 16 ({Figures.Bytes(Weights + State + Averages)} of gradients, states and averages less)";
         else if (options.Averages.Count > 0)
-            yield return $"--set averages=[] ({Figures.Bytes(state * options.Averages.Count)} less)";
+            yield return $"--set averages=[] ({Figures.Bytes(Averages)} less)";
     }
 
     private string Micro(int size)

@@ -56,10 +56,10 @@ internal static class OptionChanges
         var planned = step < before.Steps ? Of(before, step) : (double?)null;
         if (before == now || planned == next || (planned is null && last == next))
             return null;
-        var shape = OptionValue.Of(now.Optimiser.Schedule.Shape);
+        var shape = OptionValue.Of(now.Optimiser.Schedule.ShapeOrDefault);
         var instead = planned is { } p ? $" instead of {p:0.###e+0}" : "";
         var jump =
-            next > MostJump * last && planned is null
+            next > MostJump * last && last > now.Optimiser.BaseRate / 100 && planned is null
                 ? " To continue at the current rate: --accept-changes --set optimiser.schedule.shape=constant "
                     + $"--learning-rate {last:0.##e+0}."
                 : "";

@@ -101,10 +101,12 @@ internal static class RunSummary
         var accumulated = options.Batch.Accumulate > 1 ? $" ({options.Batch.Accumulate} × {options.Batch.Size})" : "";
         var epochs = (double)options.Steps * batch / data.Source.Count;
         var schedule = options.Optimiser.Schedule;
-        var shape = schedule.Shape == Torch.Optim.LearningRateShape.Constant ? "constant" : $"{OptionValue.Of(schedule.Shape)} decay";
+        var (kind, constant) = (schedule.ShapeOrDefault, Torch.Optim.LearningRateShape.Constant);
+        var shape = kind == constant ? "constant" : $"{OptionValue.Of(kind)} decay";
         var warmup = schedule.WarmupSteps > 0 ? $" after {Figures.Count(schedule.WarmupSteps, "step")} of warm-up" : "";
         return string.Create(CultureInfo.InvariantCulture, $"{Figures.Count(options.Steps)} of {batch} samples{accumulated}, ")
-            + string.Create(CultureInfo.InvariantCulture, $"{epochs:0.##} {(epochs == 1 ? "epoch" : "epochs")}; AdamW, learning rate ")
+            + string.Create(CultureInfo.InvariantCulture, $"{epochs:0.##} {(epochs == 1 ? "epoch" : "epochs")}; ")
+            + $"{OptimiserOptions.NameOf(options.Optimiser.Kind)}, learning rate "
             + string.Create(CultureInfo.InvariantCulture, $"{options.Optimiser.BaseRate:G}, {shape}{warmup}");
     }
 

@@ -128,7 +128,7 @@ public static class StepBenchmark
         var conditions = new MadeUpConditions(pipeline.Denoiser, networks.Tokens, options.Seed, device);
         using var task = new DenoiserTask(pipeline, options, device, precision, clock, conditions);
         task.Network.RequireGrad(true);
-        using var optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
+        using var optimiser = options.Optimiser.Create(task.Network.Trained, options.Seed);
         WeightAverage[] averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
         using var data = new MadeUpBatches(options, pipeline, device);
         var runner = new StepRunner(task, options, optimiser, averages, precision == DType.Float16 ? new LossScaler() : null, clock);
@@ -225,7 +225,7 @@ public static class StepBenchmark
         var autoencoder = Create<IAutoencoder>(networks.Autoencoder, "autoencoder");
         autoencoder.Parameters.Initialise(generator, device);
         var denoiser = Create<IDenoiser>(networks.Denoiser, "denoiser");
-        if (options.Lora is not null && FrozenParts.Layers(precision) is { } layers)
+        if ((options.Lora is null ? options.Optimiser.TrainedLayers : FrozenParts.Layers(precision)) is { } layers)
             denoiser.Parameters.Narrow(layers);
         denoiser.Parameters.Initialise(generator, device);
         FrozenParts.NarrowDecoder(autoencoder, precision);

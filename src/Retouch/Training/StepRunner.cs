@@ -22,7 +22,7 @@ namespace Retouch.Training;
 internal sealed class StepRunner(
     ITrainingTask task,
     TrainingOptions options,
-    AdamW optimiser,
+    Optimiser optimiser,
     IReadOnlyList<WeightAverage> averages,
     LossScaler? scaler = null,
     PhaseClock? clock = null,
@@ -140,6 +140,7 @@ internal sealed class StepRunner(
         scaler?.Took();
         record.Values.Add(new("gradient/clip", scale));
         record.Values.Add(new("learning_rate", rate));
+        record.Values.AddRange(optimiser.Figures);
         Log(record);
     }
 

@@ -28,7 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly RunFolder _run;
     private readonly Func<DataCursor, IBatchSource> _data;
     private readonly TimeProvider _time;
-    private readonly AdamW _optimiser;
+    private readonly Optimiser _optimiser;
     private readonly bool _scales;
     private readonly List<WeightAverage> _averages;
     private readonly CheckpointStore _checkpoints;
@@ -61,7 +61,7 @@ public sealed class Trainer : IDisposable
         _data = data;
         _time = time;
         task.Network.RequireGrad(true);
-        _optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
+        _optimiser = options.Optimiser.Create(task.Network.Trained, options.Seed);
         _averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
         _scales = DTypes.Precisions[options.Precision] == DType.Float16;
         _scaler = _scales ? new LossScaler() : null;
@@ -102,10 +102,10 @@ public sealed class Trainer : IDisposable
         _scaler = _scales ? new LossScaler(state: state.Scaler) : null;
         var taken = state.Step - (_scaler?.Skipped ?? 0);
         using (var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors")))
-            _task.Network.Load(weights, _task.Network.All[0].Value.Device, null, weights.FilePath);
+            _task.Network.Load(weights, _task.Network.All[0].Value.Device, DType.Float32, weights.FilePath);
         _task.Network.RequireGrad(true);
-        using (var moments = SafetensorsFile.Open(Path.Combine(folder, "optimiser.safetensors")))
-            _optimiser.LoadState(moments, taken);
+        using (var states = SafetensorsFile.Open(Path.Combine(folder, "optimiser.safetensors")))
+            OptimiserState.Restore(_optimiser, _options.Optimiser.Kind, states, taken, _run.Path);
         foreach (var average in _averages)
         {
             using var shadows = SafetensorsFile.Open(Path.Combine(folder, AverageFile(average)));
@@ -276,7 +276,7 @@ public sealed class Trainer : IDisposable
         void Count(int done, int all) => progress.Report(new TrainingProgress(done, all) { Unit = "held-out batch" });
         try
         {
-            log.Append(_step, validator.Run(_step, _averages, Count, cancellation));
+            log.Append(_step, validator.Run(_step, _averages, Count, cancellation, _optimiser));
         }
         catch (OperationCanceledException)
         {
@@ -291,6 +291,7 @@ public sealed class Trainer : IDisposable
     {
         if (_averages.Count == 0)
         {
+            using var evaluated = _optimiser.Evaluate();
             action();
             return;
         }
@@ -340,7 +341,8 @@ public sealed class Trainer : IDisposable
     {
         if (World is { IsMain: false })
             return;
-        _task.Save(_run.ModelFolder(null));
+        using (_optimiser.Evaluate())
+            _task.Save(_run.ModelFolder(null));
         foreach (var average in _averages)
         {
             using (average.Apply())

@@ -4,6 +4,7 @@ using Retouch.Data;
 using Retouch.Denoisers;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
 using Retouch.Training.Conditions;
 using Retouch.Training.Options;
 
@@ -57,12 +58,15 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
 
     private DType Precision => DTypes.Precisions[options.Precision];
 
+    /// <summary>Storage of the denoiser's layer weights: frozen beside adapters, or trained.</summary>
+    private NarrowLayers? Layers => options.Lora is null ? options.Optimiser.TrainedLayers : FrozenParts.Layers(Precision);
+
     private LatentDiffusionPipeline ReadOrMake(IReadOnlyList<string> classes)
     {
         var model = options.Model;
         if (model.Path is { } path)
         {
-            var loaded = LatentDiffusionPipeline.Load(path, device, layers: options.Lora is null ? null : FrozenParts.Layers(Precision));
+            var loaded = LatentDiffusionPipeline.Load(path, device, layers: Layers);
             if (model.Scheduler is { } scheduler)
                 loaded.SchedulerConfig = scheduler.DeepClone().AsObject();
             return loaded;
@@ -71,6 +75,8 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
         const string Origin = "model.config";
         if (ComponentRegistry.Find(model.Config!, Origin).Create(model.Config!, Origin) is not IDenoiser denoiser)
             throw new UsageException("model.config is not a denoiser, but task is denoiser.");
+        if (Layers is { } layers)
+            denoiser.Parameters.Narrow(layers);
         Initialise(denoiser.Parameters);
         var autoencoder = ComponentFolder.Load(model.Autoencoder!, device);
         if (autoencoder.Network is not IAutoencoder)
@@ -84,7 +90,7 @@ internal sealed class TrainingNetworks(TrainingOptions options, Device device)
         );
     }
 
-    private void Initialise(Torch.Nn.ParameterStore store)
+    private void Initialise(ParameterStore store)
     {
         using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(options.Seed, WeightsPurpose));
         store.Initialise(generator, device);

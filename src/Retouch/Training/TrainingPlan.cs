@@ -16,7 +16,7 @@ namespace Retouch.Training;
 /// <param name="StepsLeft">Remaining steps; fewer than <paramref name="Steps"/> for a resumed run.</param>
 /// <param name="SecondsPerStep">Median of the measured steps.</param>
 /// <param name="EstimatedSeconds">Remaining steps times seconds per step; without sampling, validation and checkpoints.</param>
-/// <param name="StateBytes">Memory proportional to the trained network: weights, gradients, two moments, averages.</param>
+/// <param name="StateBytes">Memory proportional to the trained network: weights, gradients, states of the optimiser, averages.</param>
 /// <param name="PeakBytes">Peak main memory of the process while measuring: networks, data and libraries included, sampling
 /// excluded.</param>
 /// <param name="CheckpointBytes">Disk space of one checkpoint.</param>
@@ -67,7 +67,7 @@ public sealed record TrainingPlan(
                 + (FrozenParameters is { } frozen ? $" (adapters; the denoiser's {Figures.Count(frozen)} are frozen)" : "")
         );
         Line("pictures", $"{Figures.Count(Pictures)} ({StepsPerEpoch.ToString("0.#", CultureInfo.InvariantCulture)} steps per epoch)");
-        Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, moments, averages)");
+        Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, optimiser, averages)");
         Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps, without sampling)");
         Line("disk", $"{Figures.Bytes(DiskBytes)} at most (one checkpoint:  {Figures.Bytes(CheckpointBytes)})");
         if (EncodingSeconds is { } encoding)
@@ -100,7 +100,7 @@ public sealed record TrainingPlan(
         const int Measured = StepsTaken - 1;
         using var owned = data;
         task.Network.RequireGrad(true);
-        using var optimiser = new AdamW(task.Network.Trained, options.Optimiser.AdamW);
+        using var optimiser = options.Optimiser.Create(task.Network.Trained, options.Seed);
         var averages = options.Averages.Select(a => new WeightAverage(task.Network.Trained, a)).ToArray();
         ProcessMemory.ResetPeak();
         var seconds = new List<double>();
@@ -124,8 +124,9 @@ public sealed record TrainingPlan(
             var median = seconds[Measured / 2];
             var left = Math.Max(0, options.Steps - done);
             var parameters = task.Network.Count;
-            var checkpoint = parameters * sizeof(float) * (3 + averages.Length);
-            var models = parameters * sizeof(float) * (1 + averages.Length);
+            var weights = options.Optimiser.WeightBytes(task.Network.Trained);
+            var checkpoint = weights + optimiser.StateBytes + (parameters * sizeof(float) * averages.Length);
+            var models = weights * (1 + averages.Length);
             var batches = source.Count < options.Batch.Size ? (double)source.Count / options.Batch.Size : source.Count / options.Batch.Size;
             return new TrainingPlan(
                 parameters,
@@ -135,7 +136,7 @@ public sealed record TrainingPlan(
                 left,
                 median,
                 median * left,
-                parameters * sizeof(float) * (4 + averages.Length),
+                checkpoint + weights,
                 ProcessMemory.Peak(),
                 checkpoint,
                 (checkpoint * (options.Checkpoints.Keep + 1)) + models

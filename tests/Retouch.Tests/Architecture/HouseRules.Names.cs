@@ -8,6 +8,7 @@ internal static partial class HouseRules
     /// <summary>Words with a capital letter inside.</summary>
     private static readonly string[] ProperNouns =
     [
+        "AdamW",
         "BFloat16",
         "BradleyTerry",
         "DiTs",

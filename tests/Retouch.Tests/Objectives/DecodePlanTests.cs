@@ -60,7 +60,13 @@ public sealed class DecodePlanTests
         using var decoder = new ScriptedDecoder();
         var step = new Step(Times);
         var inputs = step.Inputs();
-        new ObjectiveSet(new() { Perceptual = new() { Weight = 3 } }, decoder).Evaluate(inputs);
+        new ObjectiveSet(
+            new()
+            {
+                Perceptual = new() { Weight = 3, TargetFrequencies = 0 },
+            },
+            decoder
+        ).Evaluate(inputs);
         Assert.Equal([3L, 3L], decoder.Calls.Select(static c => c.Samples));
         Assert.Equal([false, true], decoder.Calls.Select(static c => c.Recorded));
         double[] First(Tensor x) => x.Detach().Reshape([5L, -1]).Select(1, 0).ToArray<double>();
@@ -122,7 +128,12 @@ public sealed class DecodePlanTests
         using var decoder = new ScriptedDecoder();
         var options = new ObjectiveOptions
         {
-            Perceptual = new() { Weight = 3, Gate = GateKind.None },
+            Perceptual = new()
+            {
+                Weight = 3,
+                TargetFrequencies = 0,
+                Gate = GateKind.None,
+            },
             Pixel = new()
             {
                 Weight = 2,
@@ -151,7 +162,7 @@ public sealed class DecodePlanTests
         new ObjectiveSet(
             new()
             {
-                Perceptual = new() { Weight = 3 },
+                Perceptual = new() { Weight = 3, TargetFrequencies = 0 },
                 Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0 },
             },
             decoder
@@ -176,6 +187,7 @@ public sealed class DecodePlanTests
                 Weight = 1,
                 Taps = [],
                 Rgb = true,
+                TargetFrequencies = 0,
                 Normalisation = Normalisation.None,
                 Mask = false,
                 Gate = GateKind.None,

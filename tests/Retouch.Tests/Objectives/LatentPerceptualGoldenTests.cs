@@ -41,6 +41,7 @@ public sealed class LatentPerceptualGoldenTests
         var options = new LatentPerceptualOptions
         {
             Weight = 1,
+            TargetFrequencies = 0,
             Taps = AllTaps,
             Statistics = normalisation == "shared" ? StatisticsSource.Estimate : StatisticsSource.Own,
             StatisticsGradient = detached ? 0 : 1,

@@ -65,6 +65,7 @@ public sealed class LossMaskTests
             Perceptual = new()
             {
                 Weight = 3,
+                TargetFrequencies = 0,
                 Gate = GateKind.None,
                 Normalisation = Normalisation.None,
                 Mask = false,

@@ -75,6 +75,17 @@ public sealed class LowFrequenciesTests
     }
 
     [Fact]
+    public void With_a_mask_the_mean_is_that_of_the_masked_part()
+    {
+        using var scope = TensorScope.Enter();
+        var target = Tensor.From([1.0, 2, 3, 10], 1, 1, 2, 2);
+        var estimate = Tensor.From([5.0, 8, 3, 4], 1, 1, 2, 2);
+        // Left half: means 2 and 4.
+        var mask = new LossMask(Tensor.From([1f, 0, 1, 0], 1, 1, 2, 2), Normalise: true);
+        Assert.Equal([3, 6, 1, 2], LowFrequencies.Replace(estimate, target, 1, mask).ToArray<double>());
+    }
+
+    [Fact]
     public void Terms_with_and_without_target_frequencies_add_up()
     {
         using var scope = TensorScope.Enter();

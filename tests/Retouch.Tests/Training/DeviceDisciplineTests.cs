@@ -26,9 +26,9 @@ public sealed class DeviceDisciplineTests
 {
     /// <summary>
     /// Types that may read from the device in a step, each in one transfer after the computation of the loss: losses, weights, health
-    /// metrics; and the gradient norm before the update.
+    /// metrics; and before the update the gradient norm, and terms of an estimated step size.
     /// </summary>
-    private static readonly string[] Reading = ["AdamW", "GradientNorms", "HealthLog", "ObjectiveSet"];
+    private static readonly string[] Reading = ["Optimiser", "Prodigy", "GradientNorms", "HealthLog", "ObjectiveSet"];
 
     private const int Batch = 3;
 
@@ -61,10 +61,35 @@ public sealed class DeviceDisciplineTests
         AssertSame(expected, found, 1e-4);
     }
 
+    [Theory]
+    [InlineData("""{ "kind": "adamw8bit", "eightBit": { "block": 64, "smallest": 100 } }""")]
+    [InlineData("""{ "kind": "adafactor", "adafactor": { "relativeStep": true } }""")]
+    [InlineData("""{ "kind": "prodigy", "prodigy": { "start": 1e-3 } }""")]
+    [InlineData("""{ "kind": "schedule-free" }""")]
+    [InlineData("""{ "kind": "muon" }""")]
+    public void A_step_of_every_optimiser_has_only_permitted_reads(string optimiser)
+    {
+        var expected = Run("dit", "{}", Device.Cpu, optimiser);
+        using var transfers = PretendedDevice.Watch(Reading);
+        var found = Run("dit", "{}", PretendedDevice.Device, optimiser);
+        Assert.Subset(Reading.ToHashSet(StringComparer.Ordinal), transfers.Reads);
+        Assert.Equal(optimiser.Contains("prodigy", StringComparison.Ordinal), transfers.Reads.Contains("Prodigy"));
+        AssertSame(expected, found, 1e-4);
+    }
+
     [CudaTheory]
     [MemberData(nameof(Steps))]
     public void A_step_on_a_GPU_equals_the_cpu(string kind, string objective) =>
         AssertSame(Run(kind, objective, Device.Cpu), Run(kind, objective, Device.Cuda()), 1e-3);
+
+    [CudaTheory]
+    [InlineData("""{ "kind": "adamw8bit", "eightBit": { "block": 64, "smallest": 100 } }""", 1e-3)]
+    [InlineData("""{ "kind": "adafactor", "adafactor": { "relativeStep": true } }""", 1e-3)]
+    [InlineData("""{ "kind": "prodigy", "prodigy": { "start": 1e-3 } }""", 1e-3)]
+    [InlineData("""{ "kind": "schedule-free" }""", 1e-3)]
+    [InlineData("""{ "kind": "muon" }""", 1e-2)] // bfloat16
+    public void A_step_of_every_optimiser_on_a_GPU_equals_the_cpu(string optimiser, double tolerance) =>
+        AssertSame(Run("dit", "{}", Device.Cpu, optimiser), Run("dit", "{}", Device.Cuda(), optimiser), tolerance);
 
     [Fact]
     public void A_planted_read_is_caught()
@@ -123,7 +148,7 @@ public sealed class DeviceDisciplineTests
         TestTensors.Close(a.After, b.After, 30 * tolerance * Math.Abs(a.After), "the loss after three steps");
     }
 
-    private static (double Loss, double Norm, double After) Run(string kind, string objective, Device device)
+    private static (double Loss, double Norm, double After) Run(string kind, string objective, Device device, string optimised = "{}")
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 7);
@@ -136,14 +161,16 @@ public sealed class DeviceDisciplineTests
                 parameter.Value.AddInPlace((Ops.Randn(parameter.Shape, generator) * 0.05).To(device));
         }
 
-        var options = OptionsFile.Bind<TrainingOptions>(new JsonObject { ["objective"] = JsonNode.Parse(objective) }, "test").Objective!;
+        var json = new JsonObject { ["objective"] = JsonNode.Parse(objective), ["optimiser"] = JsonNode.Parse(optimised) };
+        var bound = OptionsFile.Bind<TrainingOptions>(json, "test");
+        var options = bound.Objective!;
         var scheduler = new JsonObject { ["_class_name"] = "DDIMScheduler", ["prediction_type"] = "v_prediction" };
         using var autoencoder = Autoencoder(network.LatentChannels, generator, device);
         autoencoder.Parameters.RequireGrad(false);
         network.Parameters.RequireGrad(true);
         network.CheckpointActivations = options.CheckpointDecoder;
         var objectives = new ObjectiveSet(options, autoencoder);
-        using var optimiser = new AdamW(network.Parameters.Trained, new AdamWOptions());
+        using var optimiser = bound.Optimiser.Create(network.Parameters.Trained, 1);
         using var average = new WeightAverage(network.Parameters.Trained, new WeightAverageOptions { Decay = 0.9 });
         var formulation = FormulationFactory.FromSchedulerConfig(scheduler);
         var model = new DenoiserModel(network, formulation);

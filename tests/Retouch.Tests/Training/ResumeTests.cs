@@ -180,10 +180,11 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public void A_finished_run_can_be_extended()
     {
-        Train(TinyRun.Denoiser(), "longer", null);
+        const string Constant = "\"optimiser.schedule.shape\": \"constant\"";
+        Train(TinyRun.Denoiser(set: $"{{ {Constant} }}"), "longer", null);
         using (var run = TrainingRun.Resume(_folder["longer"], 11, TimeProvider.System))
             Assert.Equal(11, run.Train(new ProgressProbe(), CancellationToken.None).Steps);
-        Train(TinyRun.Denoiser(set: """{ "steps": 11 }"""), "whole", null);
+        Train(TinyRun.Denoiser(set: $"{{ \"steps\": 11, {Constant} }}"), "whole", null);
         SameRun("whole", "longer", withCheckpointsOf: [11]);
         Assert.Equal(
             11,

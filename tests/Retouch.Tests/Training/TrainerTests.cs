@@ -39,7 +39,12 @@ public sealed class TrainerTests : IDisposable
         {
             Steps = steps,
             Batch = new() { Size = batch, Accumulate = accumulate },
-            Optimiser = new() { LearningRate = 0.01, ClipNorm = clip },
+            Optimiser = new()
+            {
+                LearningRate = 0.01,
+                ClipNorm = clip,
+                Schedule = new() { Shape = LearningRateShape.Constant },
+            },
             Averages = [.. averages.Select(static d => new WeightAverageOptions { Decay = d })],
             Checkpoints = new() { Every = 2, Keep = 2 },
             Log = new() { TensorBoard = false },

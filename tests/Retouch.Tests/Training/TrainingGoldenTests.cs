@@ -65,6 +65,7 @@ public sealed class TrainingGoldenTests
         var perceptual = new LatentPerceptualOptions
         {
             Weight = weight,
+            TargetFrequencies = 0,
             Threshold = threshold,
             DepthWeighting = DepthWeighting.Exponential,
             Statistics = StatisticsSource.Estimate,

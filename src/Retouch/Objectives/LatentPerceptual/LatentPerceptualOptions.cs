@@ -158,10 +158,11 @@ public sealed partial record LatentPerceptualOptions
 
     /// <summary>
     /// Low spatial frequencies per side that ẑ0 takes from z0 before decoding, from 0 (none); 1 is the mean of each channel only. The loss
-    /// then has no gradient at these frequencies, and their colours and layout are left to the diffusion loss.
+    /// then has no gradient at these frequencies, and the colours of a picture are left to the diffusion loss. 0 in [LPL];
+    /// at most 1 with data.masks, whose weights then apply to the mean. Default 1.
     /// </summary>
     [Bounds(AtLeast = 0)]
-    public int TargetFrequencies { get; init; }
+    public int TargetFrequencies { get; init; } = 1;
 
     /// <summary>Feature normalisation: standardise, channel-norm or none.</summary>
     public Normalisation Normalisation { get; init; } = Normalisation.Standardise;

@@ -10,12 +10,14 @@ public static class LatentPerceptualPresets
     public static LatentPerceptualOptions Default { get; } = new();
 
     /// <summary>
-    /// [LPL] as printed: statistics of the estimate with their gradient, no relative floor, ω_l = 2^(−r_l/r_1), σ ≤ 3, w = 3.
+    /// [LPL] as printed: statistics of the estimate with their gradient, no frequencies of the target, no relative floor,
+    /// ω_l = 2^(−r_l/r_1), σ ≤ 3, w = 3.
     /// </summary>
     public static LatentPerceptualOptions Paper { get; } =
         new()
         {
             Weight = 3,
+            TargetFrequencies = 0,
             Statistics = StatisticsSource.Estimate,
             StatisticsGradient = 1,
             VarianceFloor = 0,
@@ -33,6 +35,7 @@ public static class LatentPerceptualPresets
         {
             Weight = 1,
             LastTap = true,
+            TargetFrequencies = 0,
             Normalisation = Normalisation.ChannelNorm,
             Statistics = StatisticsSource.Target,
             MaskFromTap = 2,

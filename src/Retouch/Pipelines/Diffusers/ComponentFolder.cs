@@ -22,12 +22,12 @@ public sealed record Component(IDisposable Network, ConfigDocument Config) : IDi
     internal (string Folder, DType? Type, string? Variant)? Origin { get; init; }
 
     /// <summary>
-    /// The weights as they were loaded, for saving a network that keeps them in a narrower type: read again, and owned by the caller. Null
-    /// if those in memory are the same.
+    /// The weights as they were loaded, for saving a frozen network that keeps them in a narrower type: read again, and owned by the
+    /// caller. Null if those in memory are the same.
     /// </summary>
     /// <exception cref="InputException">The files no longer exist or have changed.</exception>
     internal Component? Reload() =>
-        Origin is var (folder, type, variant) && ComponentRegistry.Of(Network).Parameters(Network).NarrowLayers is not null
+        Origin is var (folder, type, variant) && ComponentRegistry.Of(Network).Parameters(Network).NarrowLayers is { IsTrained: false }
             ? ComponentFolder.Load(folder, Device.Cpu, type, variant)
             : null;
 
@@ -83,7 +83,7 @@ public static class ComponentFolder
     /// <param name="device">Device of the weights.</param>
     /// <param name="dtype">Type of the weights; null for the stored type.</param>
     /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
-    /// <param name="layers">Narrow storage of layer weights, for a network that is not trained; null for none.</param>
+    /// <param name="layers">Narrow storage of layer weights; null for none.</param>
     /// <exception cref="InputException">Files are missing or invalid, or keys do not match; the message lists all of them.</exception>
     public static Component Load(
         string folder,

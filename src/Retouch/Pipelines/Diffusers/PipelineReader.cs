@@ -20,7 +20,7 @@ internal static class PipelineReader
     /// <param name="dtype">Type of the denoiser's weights; null for the stored type.</param>
     /// <param name="variant">Variant of the weights; see <see cref="WeightFiles.Open"/>.</param>
     /// <param name="autoencoderType">Type of the autoencoder's weights; null for the stored type.</param>
-    /// <param name="layers">Narrow storage of the denoiser's layer weights, if it is not trained; null for none.</param>
+    /// <param name="layers">Narrow storage of the denoiser's layer weights; null for none.</param>
     /// <exception cref="InputException">Files are missing, invalid or do not fit each other; the message lists all missing
     /// parts.</exception>
     public static LatentDiffusionPipeline Load(

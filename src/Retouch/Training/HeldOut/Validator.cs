@@ -105,19 +105,23 @@ internal sealed class Validator : IDisposable
     /// <param name="averages">Weight averages; the first is watched.</param>
     /// <param name="progress">Receives completed and total forward passes.</param>
     /// <param name="cancellation">Stops between batches, without a change of the state.</param>
+    /// <param name="optimiser">Optimiser of the weights, whose method can evaluate others than it trains; null for the weights.</param>
     /// <returns>Values by log name.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public IReadOnlyList<KeyValuePair<string, double>> Run(
         long step,
         IReadOnlyList<WeightAverage> averages,
         Action<int, int>? progress,
-        CancellationToken cancellation
+        CancellationToken cancellation,
+        Optimiser? optimiser = null
     )
     {
         List<KeyValuePair<string, double>> values = [];
         var (done, all) = (0, Passes * (1 + averages.Count));
         void Count() => progress?.Invoke(++done, all);
-        var watched = Add(values, Weights, Evaluate(Count, cancellation));
+        double watched;
+        using (optimiser?.Evaluate())
+            watched = Add(values, Weights, Evaluate(Count, cancellation));
         for (var k = 0; k < averages.Count; k++)
         {
             using var swap = averages[k].Apply();

@@ -29,8 +29,8 @@ public sealed record TrainingOptions
     public string Device { get; init; } = Torch.Device.Auto;
 
     /// <summary>
-    /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Trained weights and statistics stay
-    /// float32.
+    /// Mixed precision: type of matrix products and convolutions, float32, bfloat16 or float16. Trained weights (unless
+    /// optimiser.weights says otherwise) and statistics stay float32.
     /// </summary>
     public string Precision { get; init; } = "float32";
 
@@ -122,7 +122,7 @@ public sealed record TrainingOptions
                 Prior = Data.Prior is { } prior ? prior with { Folder = Absolute(prior.Folder) } : null,
                 Size = NativeSize.FillIn(this).Data.Size,
             },
-            Optimiser = Optimiser with { LearningRate = Optimiser.LearningRate ?? LearningRates.Of(this) },
+            Optimiser = Optimiser.Resolve(Optimiser.LearningRate ?? LearningRates.Of(this)),
             Samples = Samples with { Every = Samples.Every ?? SampleOptions.Usual(Steps) },
             Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
             Validation = Validation is null ? null : Validation with { Folder = Absolute(Validation.Folder) },
@@ -142,6 +142,9 @@ public sealed record TrainingOptions
                     )
                     + string.Create(CultureInfo.InvariantCulture, $"a decay of {WeightAverageOptions.Fitting(Steps).Decay} fits this run.")
                 ),
+            .. Optimiser is { Kind: OptimiserKind.Prodigy, LearningRate: { } rate and < 0.1 }
+                ? [string.Create(CultureInfo.InvariantCulture, $"Prodigy multiplies its step by the learning rate, {rate:G}; 1 is usual.")]
+                : Array.Empty<string>(),
         ];
 
     private static string? Absolute(string? path) => path is null ? null : System.IO.Path.GetFullPath(path);
@@ -160,6 +163,7 @@ public sealed record TrainingOptions
         ValidateDevice(check);
         Data.Validate(check.Under(nameof(Data)));
         Optimiser.Validate(check.Under(nameof(Optimiser)));
+        ValidateWeights(check);
         Samples.Validate(check.Under(nameof(Samples)));
         Model.Validate(Task, check.Under(nameof(Model)));
         ValidatePairs(check);
@@ -185,6 +189,16 @@ public sealed record TrainingOptions
                 "and inverseGamma have no effect unless warmup is power; leave them out"
             );
         }
+    }
+
+    private void ValidateWeights(Requirements check)
+    {
+        if (Optimiser.Weights == TrainedWeights.Float32)
+            return;
+        const string Member = "optimiser.weights";
+        check.That(Precision == "bfloat16", $"{Member} bfloat16 needs precision bfloat16, not {Precision}");
+        check.That(Task == TrainingTaskKind.Denoiser, $"{Member} bfloat16 is for denoisers; leave it out");
+        check.That(Lora is null, $"{Member} has no effect with lora, whose adapters are small and stay float32; leave it out");
     }
 
     private void ValidateDevice(Requirements check)
@@ -225,6 +239,11 @@ public sealed record TrainingOptions
             Lora is null || Model.Config is null,
             nameof(Lora),
             "needs an existing denoiser (model.path); with model.config there is no model for its adapters to belong to"
+        );
+        check.That(
+            Data.Masks is null || Objective?.Perceptual is not { TargetFrequencies: > 1 },
+            "objective.perceptual.targetFrequencies",
+            "must be 0 or 1 with data.masks"
         );
     }
 
