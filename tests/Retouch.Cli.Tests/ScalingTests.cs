@@ -30,6 +30,7 @@ public sealed partial class ScalingTests : IDisposable
                 "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"],
                 "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
               "data": { "sceneCount": 23, "size": 16, "flip": 0.5 }, "batch": { "size": 2, "accumulate": 4 },
+              "optimiser": { "schedule": { "shape": "constant" } },
               "checkpoints": { "every": 3, "keep": 2 }, "log": { "tensorBoard": false } }
             """
         );

@@ -142,11 +142,8 @@ public sealed class Trainer : IDisposable
             WriteSamples(log, cancellation);
         // Before the first step, and after a resume if the validation of the checkpoint's step was interrupted.
         Validate(log, progress, cancellation);
-        while (true)
+        while (DataParallel.Agreed(parallel, _step, HasEnded, cancellation) is (false, var interrupted))
         {
-            var (ended, interrupted) = DataParallel.Agreed(parallel, _step, HasEnded, cancellation);
-            if (ended)
-                break;
             if (interrupted)
             {
                 if (_step != _saved && _step > 0)
