@@ -28,6 +28,7 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
     public List<KeyValuePair<string, Tensor>> Run(ObjectiveOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        options = options with { Perceptual = options.Perceptual?.OfWholeEstimate() };
         using var recorded = Autograd.WithGrad();
         var clean = Scaled(tensors.Input("z0").To(DType.Float32));
         var leaf = tensors.Input("z0_hat").To(DType.Float32).Clone();

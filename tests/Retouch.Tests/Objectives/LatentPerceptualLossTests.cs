@@ -86,6 +86,7 @@ public sealed class LatentPerceptualLossTests
         var options = new LatentPerceptualOptions
         {
             Weight = 3,
+            TargetFrequencies = 1,
             Threshold = 2,
             SampleReduction = reduction,
         };

@@ -86,6 +86,31 @@ public sealed class LowFrequenciesTests
     }
 
     [Fact]
+    public void The_default_is_the_mean_in_training_and_none_between_given_latents()
+    {
+        using var scope = TensorScope.Enter();
+        using var decoder = new ScriptedDecoder();
+        var step = new Step(Times);
+        ObjectiveSet Set(int? count) =>
+            new(
+                new()
+                {
+                    Perceptual = new() { Weight = 3, TargetFrequencies = count },
+                },
+                decoder
+            );
+        Assert.Equal(step.Differentiate(Set(1)).Gradient, step.Differentiate(Set(null)).Gradient);
+        Assert.NotEqual(step.Differentiate(Set(0)).Total, step.Differentiate(Set(null)).Total);
+        var inputs = step.Inputs();
+        double Between(int? count) =>
+            LatentPerceptualLoss
+                .Between(decoder, inputs.Noisy.Clean, inputs.Estimate.Z0, new() { Weight = 1, TargetFrequencies = count })
+                .Item();
+        Assert.Equal(Between(0), Between(null));
+        Assert.NotEqual(Between(1), Between(null));
+    }
+
+    [Fact]
     public void Terms_with_and_without_target_frequencies_add_up()
     {
         using var scope = TensorScope.Enter();

@@ -73,7 +73,7 @@ public static class LatentPerceptualLoss
         ArgumentNullException.ThrowIfNull(estimate);
         var (z, zHat) = (target.Value, estimate.Value);
         Check(autoencoder, z, zHat, options, level);
-        var objective = new LatentPerceptualObjective(options, autoencoder, path: "");
+        var objective = new LatentPerceptualObjective(options.OfWholeEstimate(), autoencoder, path: "");
         using var scope = TensorScope.Enter();
         var batch = checked((int)z.Shape[0]);
         long[] active =

@@ -57,12 +57,12 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
         ArgumentNullException.ThrowIfNull(inputs);
         return new DecodeNeed(Active(inputs.Noisy.Level), DecodeSource.Estimate, DecodeSource.Clean, _plan.Taps, _plan.Rgb)
         {
-            TargetFrequencies = _options.TargetFrequencies,
+            TargetFrequencies = TargetFrequencies,
         };
     }
 
     /// <summary>Low spatial frequencies that the estimate takes from the target.</summary>
-    internal int TargetFrequencies => _options.TargetFrequencies;
+    internal int TargetFrequencies => _options.TargetFrequencies ?? LatentPerceptualOptions.DefaultTargetFrequencies;
 
     /// <summary>Taps of target and estimate.</summary>
     internal TapRequest Request => new(_plan.Taps, _plan.Rgb);

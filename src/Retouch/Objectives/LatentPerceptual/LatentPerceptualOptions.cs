@@ -138,6 +138,9 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>Default gradient ratio of the weight; evidence in docs/results/lpl.md.</summary>
     public const double DefaultGradientRatio = 1;
 
+    /// <summary>Default number of the target's frequencies in training; evidence in docs/results/lpl.md.</summary>
+    internal const int DefaultTargetFrequencies = 1;
+
     /// <summary>Default source of the statistics; evidence in docs/results/lpl.md.</summary>
     internal const StatisticsSource DefaultStatistics = StatisticsSource.Target;
 
@@ -159,10 +162,11 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>
     /// Low spatial frequencies per side that ẑ0 takes from z0 before decoding, from 0 (none); 1 is the mean of each channel only. The loss
     /// then has no gradient at these frequencies, and the colours of a picture are left to the diffusion loss. 0 in [LPL];
-    /// at most 1 with data.masks, whose weights then apply to the mean. Default 1.
+    /// at most 1 with data.masks, whose weights then apply to the mean. Default 1 in training, 0 for preferences
+    /// and for a loss between given latents.
     /// </summary>
     [Bounds(AtLeast = 0)]
-    public int TargetFrequencies { get; init; } = 1;
+    public int? TargetFrequencies { get; init; }
 
     /// <summary>Feature normalisation: standardise, channel-norm or none.</summary>
     public Normalisation Normalisation { get; init; } = Normalisation.Standardise;
@@ -259,6 +263,9 @@ public sealed partial record LatentPerceptualOptions
 
     /// <summary>Divisor of the sum over samples: batch or active (samples that pass the gate).</summary>
     public SampleReduction SampleReduction { get; init; } = SampleReduction.Batch;
+
+    /// <summary>These options with 0 as the default of <see cref="TargetFrequencies"/>.</summary>
+    public LatentPerceptualOptions OfWholeEstimate() => this with { TargetFrequencies = TargetFrequencies ?? 0 };
 
     /// <summary>Warm-up factor of the weight at a step, in [0, 1].</summary>
     /// <param name="step">Optimiser steps completed before this one.</param>

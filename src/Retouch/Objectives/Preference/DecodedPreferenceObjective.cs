@@ -61,7 +61,7 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
     {
         ArgumentNullException.ThrowIfNull(options);
         var error = new LatentPerceptualObjective(
-            options.Features ?? new(),
+            (options.Features ?? new()).OfWholeEstimate(),
             autoencoder,
             "preference_features",
             resolution,

@@ -308,7 +308,12 @@ public sealed class PreferenceObjectiveTests
         // Both compare ẑ0 with z0: the preference with the reference, the latent perceptual loss for winners and single samples.
         var options = new ObjectiveOptions
         {
-            Perceptual = new() { Weight = 3, Gate = GateKind.None },
+            Perceptual = new()
+            {
+                Weight = 3,
+                TargetFrequencies = 0,
+                Gate = GateKind.None,
+            },
             Preference = new()
             {
                 Space = PreferenceSpace.Features,
