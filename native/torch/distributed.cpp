@@ -112,6 +112,7 @@ int rt_store_new(const char* host, int32_t port, int32_t serves, const char* pre
     options.isServer = serves != 0;
     options.waitWorkers = false;
     options.timeout = Milliseconds(timeout_ms);
+    retouch::serve_without_libuv(options, 0);
     auto handle = std::make_unique<StoreHandle>();
     handle->base = c10::make_intrusive<c10d::TCPStore>(host, options);
     handle->store = handle->base;

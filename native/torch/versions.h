@@ -37,6 +37,19 @@ namespace retouch {
 using CommunicationGroup = c10d::ProcessGroup;
 }
 #endif
+
+namespace retouch {
+
+// Newer versions of the store can use libuv, and do by default even if they were built without it, as Debian's.
+template <typename Options>
+auto serve_without_libuv(Options& options, int) -> decltype(options.useLibUV, void()) {
+  options.useLibUV = false;
+}
+
+template <typename Options>
+void serve_without_libuv(Options&, long) {}
+
+}  // namespace retouch
 #endif
 
 namespace retouch {
