@@ -1,11 +1,19 @@
-"""Low frequencies of samples and of estimates, with NumPy, Pillow and 'retouch probe'.
+"""Low frequencies and colours of samples and of estimates, with NumPy, Pillow and 'retouch probe'.
 
     python3 bench/low-frequencies.py exchange LOW HIGH OUTPUT [SIGMA]
         pictures with the frequencies of those in LOW below a Gaussian of SIGMA pixels (default: 8) and those of the pictures of the same
         name in HIGH above it
     python3 bench/low-frequencies.py bias AUTOENCODER PICTURES MODEL...
         mean error of the estimates of class-conditional models with a DDPM schedule, by noise level and latent channel, on 200 pictures in
-        subfolders by class; AUTOENCODER is an AutoencoderTiny, RETOUCH the launcher (default: ./retouch)
+        subfolders by class
+    python3 bench/low-frequencies.py switch AUTOENCODER BELOW ABOVE OUTPUT [SIGMA]
+        250 samples (50 DDIM steps, guidance 1.5) of two such models that predict noise: ABOVE at noise levels from SIGMA (default: 3),
+        then BELOW
+    python3 bench/low-frequencies.py detail AUTOENCODER PICTURES
+        saturation of 200 decoded pictures when the high frequencies of their latents (from 2 of the DCT) are scaled, or have random
+        signs, and the standard deviation of these frequencies, by channel
+
+AUTOENCODER is an AutoencoderTiny, RETOUCH the launcher (default: ./retouch).
 """
 import json
 import os
@@ -77,8 +85,13 @@ def probe(model, inputs):
 
 
 def pictures(folder, random):
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-    files = [(os.path.join(folder, c, f), k) for k, c in enumerate(classes) for f in sorted(os.listdir(os.path.join(folder, c)))]
+    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) or ["."]
+    files = [
+        (os.path.join(folder, c, f), k)
+        for k, c in enumerate(classes)
+        for f in sorted(os.listdir(os.path.join(folder, c)))
+        if f.endswith((".png", ".jpg"))
+    ]
     images, labels = [], []
     for k in random.choice(len(files), COUNT, replace=False):
         image = Image.open(files[k][0]).convert("RGB")
@@ -114,11 +127,86 @@ def bias(autoencoder, folder, models):
             print(f"| {b / a:.2f} | {model} | {means} | {(error ** 2).mean():.4f} |", flush=True)
 
 
+def predicted_noise(model, noisy, step, labels, guidance):
+    with open(os.path.join(model, "transformer", "config.json"), encoding="utf-8") as file:
+        unconditional = np.full_like(labels, json.load(file)["num_embeds_ada_norm"])
+    outputs = probe(
+        os.path.join(model, "transformer"),
+        {
+            "sample": np.concatenate([noisy, noisy]),
+            "timestep": np.full(2 * len(labels), step, np.int64),
+            "class_labels": np.concatenate([labels, unconditional]),
+        },
+    )
+    noise = next(v for k, v in outputs.items() if k.startswith("out."))[:, : noisy.shape[1]]
+    with_class, without = np.split(noise, 2)
+    return without + np.float32(guidance) * (with_class - without)
+
+
+def switch(autoencoder, below, above, output, sigma):
+    count, steps, guidance = 250, 50, 1.5
+    with open(os.path.join(below, "scheduler", "scheduler_config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    with open(os.path.join(below, "transformer", "config.json"), encoding="utf-8") as file:
+        network = json.load(file)
+    side, channels, train = network["sample_size"], network["in_channels"], config["num_train_timesteps"]
+    kept = np.cumprod(1 - np.linspace(config["beta_start"] ** 0.5, config["beta_end"] ** 0.5, train) ** 2)
+    x = np.random.default_rng(7).standard_normal((count, channels, side, side), dtype=np.float32)
+    labels = np.arange(count, dtype=np.int64) % network["num_embeds_ada_norm"]
+    stride = train // steps
+    for step in range((steps - 1) * stride + 1, 0, -stride):
+        a, previous = kept[step], kept[max(step - stride, 0)]
+        model = below if ((1 - a) / a) ** 0.5 < sigma else above
+        noise = predicted_noise(model, x, step, labels, guidance)
+        estimate = (x - (1 - a) ** 0.5 * noise) / a**0.5
+        x = (previous**0.5 * estimate + (1 - previous) ** 0.5 * noise).astype(np.float32)
+    os.makedirs(output)
+    decoded = probe(autoencoder, {"latent": x})["out.decoded"].transpose(0, 2, 3, 1)
+    for k, image in enumerate(((decoded / 2 + 0.5).clip(0, 1) * 255).round().astype(np.uint8)):
+        Image.fromarray(image).save(os.path.join(output, f"{k:06d}.png"))
+
+
+def cosines(n):
+    k, x = np.arange(n)[:, None], np.arange(n)[None]
+    basis = np.sqrt(2 / n) * np.cos(np.pi * (2 * x + 1) * k / (2 * n))
+    basis[0] /= np.sqrt(2)
+    return basis
+
+
+def saturation(decoded):
+    image = (decoded / 2 + 0.5).clip(0, 1)
+    mean = image.mean((2, 3))
+    return (image.max(1) - image.min(1)).mean(), (mean.max(1) - mean.min(1)).mean()
+
+
+def detail(autoencoder, folder):
+    random = np.random.default_rng(0)
+    images, _ = pictures(folder, random)
+    clean = probe(autoencoder, {"image": images})["out.latents"]
+    basis = cosines(clean.shape[2])
+    frequencies = np.einsum("ki,ncij,lj->nckl", basis, clean, basis)
+    order = np.arange(clean.shape[2])
+    high = np.maximum(order[:, None], order[None]) >= 2
+    signs = random.integers(0, 2, clean.shape) * 2 - 1
+    print("standard deviation of the high frequencies:", *(f"{d:.3f}" for d in frequencies[..., high].std((0, 2))))
+    print("| high frequencies | scale | saturation | saturation of the mean colour |\n|---|---|---|---|")
+    for name, factor in (("as they are", np.ones(clean.shape)), ("random signs", signs)):
+        for scale in (0, 0.5, 0.75, 1, 1.15):
+            changed = np.where(high, scale * factor * frequencies, frequencies)
+            latent = np.einsum("ki,nckl,lj->ncij", basis, changed, basis).astype(np.float32)
+            both = saturation(probe(autoencoder, {"latent": latent})["out.decoded"])
+            print(f"| {name} | {scale} | {both[0]:.4f} | {both[1]:.4f} |", flush=True)
+
+
 if __name__ == "__main__":
     arguments = sys.argv[2:]
     if sys.argv[1:2] == ["exchange"] and len(arguments) in (3, 4):
         exchange(*arguments[:3], float(arguments[3]) if len(arguments) == 4 else 8.0)
     elif sys.argv[1:2] == ["bias"] and len(arguments) >= 3:
         bias(arguments[0], arguments[1], arguments[2:])
+    elif sys.argv[1:2] == ["switch"] and len(arguments) in (4, 5):
+        switch(*arguments[:4], float(arguments[4]) if len(arguments) == 5 else 3.0)
+    elif sys.argv[1:2] == ["detail"] and len(arguments) == 2:
+        detail(*arguments)
     else:
         sys.exit(__doc__)
