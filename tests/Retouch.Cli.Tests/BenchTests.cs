@@ -115,6 +115,8 @@ public sealed class BenchTests
             "--json",
         ];
         var whole = Step(arguments);
+        var windows = Step([.. arguments, "--side", "128", "--decode-crop", "64", "--decode-halo", "16"]);
+        Assert.Equal((long)whole["denoiserParameters"]!, (long)windows["denoiserParameters"]!);
         var adapters = Step([.. arguments, "--lora-rank", "2", "--checkpoint-activations", "--precision", "bf16", "--side", "128"]);
         Assert.True((long)adapters["denoiserParameters"]! < (long)whole["denoiserParameters"]! / 10);
         Assert.Equal((long)whole["autoencoderParameters"]!, (long)adapters["autoencoderParameters"]!);

@@ -67,6 +67,41 @@ public sealed class ObjectiveProbeTests : IDisposable
         Near(Decode(folder, estimate, difference * (2.0 / difference.Count)).Gradient!, gradient);
     }
 
+    /// <summary>A window without a halo has the values of a probe of the cropped latents.</summary>
+    [Fact]
+    public void A_window_without_a_halo_is_a_small_picture()
+    {
+        using var scope = TensorScope.Enter();
+        var folder = ProbeTests.GoldenFolder("lpl_clean");
+        using var golden = SafetensorsFile.Open(Path.Combine(folder, "io.safetensors"));
+        var (clean, estimate) = (golden.Read("in.z0"), golden.Read("in.z0_hat"));
+        var (samples, side, f) = (clean.Shape[0], clean.Shape[2], 8);
+        var time = ("in.time", Tensor.From([.. Enumerable.Range(1, (int)samples).Select(static k => 0.1f * k)]));
+        Tensor Cut(Tensor x) => x.Narrow(2, side / 2, side / 2).Narrow(3, 0, side / 2).Contiguous();
+        Probe(folder, Write(("in.z0", Cut(clean)), ("in.z0_hat", Cut(estimate)), time), "lpl", "rgb=true");
+        Tensor loss,
+            layers,
+            gradient;
+        using (var small = SafetensorsFile.Open(Results))
+            (loss, layers, gradient) = (small.Read("out.loss"), small.Read("out.per_layer"), small.Read("grad.z0_hat"));
+        long[] places = [.. Enumerable.Range(0, (int)samples).SelectMany(_ => (long[])[side / 2 * f, 0])];
+        var inputs = Write(("in.z0", clean), ("in.z0_hat", estimate), time, ("in.window", Tensor.From(places, samples, 2)));
+        var outcome = RetouchInProcess.Run([
+            .. (string[])["probe", "--model", folder, "--inputs", inputs, "--output", Results, "--objective", "lpl"],
+            .. (string[])["--set", "objective.perceptual.rgb=true", "--set", $"objective.decodeCrop={side / 2 * f}"],
+            .. (string[])["--set", "objective.decodeHalo=0"],
+        ]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using var actual = SafetensorsFile.Open(Results);
+        Near(loss, actual.Read("out.loss"));
+        Near(layers, actual.Read("out.per_layer"));
+        Near(gradient, Cut(actual.Read("grad.z0_hat")));
+        Refused(3, "in.window has no effect", folder, inputs, "lpl");
+        Refused(3, "needs in.window", folder, Write(("in.z0", clean), ("in.z0_hat", estimate), time), "lpl", "objective.decodeCrop=16");
+        var wrong = Write(("in.z0", clean), ("in.z0_hat", estimate), time, ("in.window", Tensor.From(places, samples, 2) + 4));
+        Refused(3, "it must be a multiple of 8 from 0 to", folder, wrong, "lpl", "objective.decodeCrop=16");
+    }
+
     /// <summary>DPO in latent space by its formula: −log σ(−β·½·[(w − w_ref) − (l − l_ref)]) of mean squared errors of ε.</summary>
     [Fact]
     public void Dpo_equals_its_formula()

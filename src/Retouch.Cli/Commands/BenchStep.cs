@@ -82,6 +82,14 @@ internal sealed class BenchStep
     {
         Description = "Samples decoded at a time; all by default.",
     }.Within(new() { AtLeast = 1 });
+    private readonly Option<int?> _crop = new Option<int?>("--decode-crop")
+    {
+        Description = "Decode a random window with this side in pixels; whole pictures by default.",
+    }.Within(new() { AtLeast = 2 });
+    private readonly Option<int?> _halo = new Option<int?>("--decode-halo")
+    {
+        Description = "With --decode-crop: pixels on each side that are decoded, but not compared.",
+    }.Within(new() { AtLeast = 0 });
     private readonly Option<string> _precision = SharedOptions.Precision();
     private readonly Option<ulong> _seed = new("--seed") { Description = "Seed of weights, latents and noise." };
 
@@ -106,6 +114,8 @@ internal sealed class BenchStep
             _checkpoint,
             _batch,
             _decodeBatch,
+            _crop,
+            _halo,
             SharedOptions.Device,
             _precision,
             _seed,
@@ -158,6 +168,8 @@ internal sealed class BenchStep
                 Perceptual = name == "lpl" ? new() : null,
                 Pixel = name == "pixel" ? new() : null,
                 DecodeBatch = parsed.GetValue(_decodeBatch),
+                DecodeCrop = parsed.GetValue(_crop),
+                DecodeHalo = parsed.GetValue(_halo),
                 CheckpointDecoder = decodes && parsed.GetValue(_checkpoint),
             },
         };

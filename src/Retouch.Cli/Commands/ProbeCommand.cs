@@ -40,7 +40,8 @@ internal static class ProbeCommand
         Description =
             "Evaluate a term of the loss instead, with weight 1, through the autoencoder in --model: lpl, pixel, dpo or simpo, with "
             + "default options. Inputs: in.z0, in.z0_hat (raw latents), in.sigma (noise level) or in.time (of a flow); in.noise for all "
-            + "but lpl, in.images if they are the target, in.z0_hat_reference for dpo (winners first, then their losers).",
+            + "but lpl, in.images if they are the target, in.z0_hat_reference for dpo (winners first, then their losers), "
+            + "in.window with objective.decodeCrop.",
     };
 
     /// <summary>Tensor of the result.</summary>

@@ -3,6 +3,7 @@ using Retouch.Cli.Diagnosis;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Reports;
+using Retouch.Evaluation.Studies;
 using Retouch.Experiments.Machine;
 using Retouch.Experiments.Studies;
 
@@ -16,12 +17,13 @@ internal static class StudyCommand
         Description =
             "latents: effect of interpolation on pictures and on latents. features: maps of the decoder's taps with marked outliers. "
             + "taps: magnitude and outliers of each tap, accuracy of the "
-            + "estimate by noise level, and proposed options for the latent perceptual loss.",
+            + "estimate by noise level, and proposed options for the latent perceptual loss. windows: gradients of decoded windows "
+            + "(objective.decodeCrop) against those of whole pictures.",
     };
 
     private static readonly Option<string?> Model = new("--model")
     {
-        Description = "A pipeline (diffusers layout); default: the small bundled one. latents and features need only its vae/.",
+        Description = "A pipeline (diffusers layout); default: the small bundled one. latents, features and windows need only its vae/.",
     };
     private static readonly Option<int> Channels = new Option<int>("--channels")
     {
@@ -34,6 +36,22 @@ internal static class StudyCommand
         AllowMultipleArgumentsPerToken = true,
         DefaultValueFactory = static _ => [1.3, 2, 4],
     };
+    private static readonly Option<int[]> Crops = new("--crop")
+    {
+        Description = "For windows: sides in pixels. Default: half of the size.",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    private static readonly Option<int[]> Halos = new("--halo")
+    {
+        Description = "For windows: halos in pixels.",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = static _ => [0, 16, 32],
+    };
+    private static readonly Option<double> Time = new Option<double>("--time")
+    {
+        Description = "For windows: timestep of the estimates, between 0 and 1.",
+        DefaultValueFactory = static _ => 0.3,
+    }.Within(new() { AtLeast = 0.001, AtMost = 0.999 });
     private static readonly StudyOptions Looks = new("");
     private static readonly Option<string?> Lpips = new("--lpips")
     {
@@ -52,6 +70,9 @@ internal static class StudyCommand
             Model,
             Channels,
             Factors,
+            Crops,
+            Halos,
+            Time,
             Lpips,
             LpipsNetwork,
         };
@@ -76,6 +97,9 @@ internal static class StudyCommand
                 (Looks.Levels, "taps"),
                 (Channels, "features"),
                 (Factors, "latents"),
+                (Crops, "windows"),
+                (Halos, "windows"),
+                (Time, "windows"),
                 (Lpips, "latents"),
                 (LpipsNetwork, "latents"),
             }
@@ -104,8 +128,11 @@ internal static class StudyCommand
             case "features":
                 Write(parsed, FeatureStudy.Build(material, parsed.GetValue(Channels)), folder, load);
                 break;
+            case "windows":
+                Write(parsed, Windows(parsed, material, cancellation), folder, load);
+                break;
             default:
-                throw new UsageException($"Unknown study '{name}'; known: latents, features and taps.");
+                throw new UsageException($"Unknown study '{name}'; known: latents, features, taps and windows.");
         }
     }
 
@@ -146,6 +173,19 @@ internal static class StudyCommand
                     writer.WriteLine($"report: {files.Html}");
                 }
             );
+    }
+
+    private static (ReportDocument Document, IReadOnlyList<WindowFacts> Result, Action<TextWriter> Text) Windows(
+        ParseResult parsed,
+        StudyMaterial material,
+        CancellationToken cancellation
+    )
+    {
+        var crops = parsed.GetValue(Crops) is { Length: > 0 } given ? given : [(int)material.Images.Shape[3] / 2];
+        var halos = parsed.GetValue(Halos)!;
+        if (crops.Concat(halos).FirstOrDefault(static p => p < 0) is < 0 and var negative)
+            throw new UsageException($"{negative} pixels for --crop or --halo; they must not be negative.");
+        return WindowStudy.Build(material, crops, halos, parsed.GetValue(Time), Looks.Seed(parsed), cancellation);
     }
 
     private static (ReportDocument Document, IReadOnlyList<LatentStudy.Row> Result, Action<TextWriter> Text) Latents(

@@ -11,8 +11,8 @@ namespace Retouch.Experiments.Probing;
 /// <summary>
 /// One term of the loss on given latents: value, contribution of each layer, health figures, and gradient with respect to the estimate.
 /// Inputs are <c>in.z0</c> and <c>in.z0_hat</c> (raw, as for an autoencoder's <c>decode</c>), the noise level as <c>in.sigma</c>
-/// (variance-preserving process) or <c>in.time</c> (rectified flow, 0 to 1), and, depending on the term, <c>in.noise</c>,
-/// <c>in.images</c> and, for pairs, <c>in.z0_hat_reference</c>.
+/// (variance-preserving process) or <c>in.time</c> (rectified flow, 0 to 1), and, depending on the options, <c>in.noise</c>,
+/// <c>in.images</c>, <c>in.window</c> and, for pairs, <c>in.z0_hat_reference</c>.
 /// </summary>
 /// <param name="autoencoder">Autoencoder whose decoder is used.</param>
 /// <param name="tensors">Inputs.</param>
@@ -38,8 +38,9 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
                     + "channels, height, width]."
             );
         leaf.RequiresGrad = true;
-        var inputs = InputsOf(options, clean, Scaled(leaf));
-        var terms = new ObjectiveSet(options, autoencoder).Evaluate(inputs);
+        var set = new ObjectiveSet(options, autoencoder);
+        var inputs = InputsOf(options, clean, Scaled(leaf)) with { Windows = Windows(set.Crop, clean) };
+        var terms = set.Evaluate(inputs);
         var gradient = Autograd.Grad([terms.Total], [leaf])[0] ?? Ops.ZerosLike(leaf);
         List<KeyValuePair<string, Tensor>> results = [new("out.loss", terms.Total.Detach())];
         if (options.Perceptual is { } perceptual)
@@ -57,8 +58,8 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
         var need = objective.Need(inputs);
         var request = new TapRequest(need.Taps, need.Rgb);
         var decoded = new DecodedSamples(
-            autoencoder.DecodeWithTaps(new Latent(inputs.EstimateOf(need)), request),
-            autoencoder.DecodeWithTaps(inputs.Noisy.Clean, request),
+            DecodeWindows.Decode(autoencoder, inputs.EstimateOf(need), request, inputs.Windows),
+            DecodeWindows.Decode(autoencoder, inputs.Noisy.Clean.Value, request, inputs.Windows),
             inputs.Images
         );
         return scope.Keep(Ops.Stack(objective.PerLayer(decoded, new HealthLog(scope))));
@@ -80,6 +81,34 @@ internal sealed class ObjectiveProbe(IAutoencoder autoencoder, ProbeTensors tens
         {
             Pairs = Pairs(options, formulation, noisy),
         };
+    }
+
+    private DecodeWindows? Windows(DecodeCrop? crop, Tensor clean)
+    {
+        const string Name = "window";
+        if (crop is null)
+            return !tensors.Has(Name) ? null : throw new InputException("in.window has no effect without objective.decodeCrop.");
+        if (!tensors.Has(Name))
+            throw new InputException("objective.decodeCrop needs in.window: the first row and column of each sample's window, in pixels.");
+        var places = tensors.Input(Name).To(Device.Cpu).To(DType.Int64);
+        var (samples, height, width) = ((int)clean.Shape[0], (int)clean.Shape[2], (int)clean.Shape[3]);
+        if (!places.Shape.SequenceEqual([(long)samples, 2]))
+            throw new InputException(
+                $"in.window is [{string.Join(", ", places.Shape)}], not [{samples}, 2]: a row and a column per sample."
+            );
+        var pixels = places.ToArray<long>();
+        long Most(int k) => (k % 2 == 0 ? height : width) - crop.Side;
+        for (var k = 0; k < pixels.Length; k++)
+        {
+            if (pixels[k] % crop.Downsampling != 0 || pixels[k] < 0 || pixels[k] / crop.Downsampling > Most(k))
+                throw new InputException(
+                    $"in.window [{k / 2}, {k % 2}] is {pixels[k]}; it must be a multiple of {crop.Downsampling} from 0 to "
+                        + $"{Most(k) * crop.Downsampling}."
+                );
+        }
+
+        int At(int k) => (int)(pixels[k] / crop.Downsampling);
+        return new DecodeWindows(crop, height, width, [.. Enumerable.Range(0, samples).Select(k => (At(2 * k), At((2 * k) + 1)))]);
     }
 
     private PairedSamples? Pairs(ObjectiveOptions options, Formulation formulation, NoisedLatent noisy)

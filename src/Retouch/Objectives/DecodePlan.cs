@@ -9,12 +9,18 @@ namespace Retouch.Objectives;
 /// <param name="Losses">Losses [batch], in the graph of the latents.</param>
 /// <param name="Source">Latents that require grad, [batch, channels, height, width].</param>
 /// <param name="Gradient">Gradient of each sample's loss with respect to its latents, of their shape; null without autograd.</param>
-internal sealed record DecodedLoss(SampleLosses Losses, Tensor Source, Tensor? Gradient);
+internal sealed record DecodedLoss(SampleLosses Losses, Tensor Source, Tensor? Gradient)
+{
+    /// <summary>Part of the pictures' area that was decoded. The squared norm of the whole pictures' gradient is about this part of that
+    /// of a window's, which is zero outside the window.</summary>
+    public double Share { get; init; } = 1;
+}
 
 /// <summary>
 /// Decodes once for all objectives: active samples only, up to the deepest requested tap, in micro-batches. The loss of a sample depends
 /// only on its own latents, so each micro-batch is differentiated immediately, down to its latents; its decoder activations are freed, and
-/// the main graph receives the stored gradient. Values and gradients equal those of a single graph over the batch.
+/// the main graph receives the stored gradient. Values and gradients equal those of a single graph over the batch. With
+/// <see cref="ObjectiveInputs.Windows"/> only windows of the latents are decoded, the same of target and estimate.
 /// </summary>
 /// <param name="autoencoder">Provides the decoder.</param>
 /// <param name="decodeBatch">Samples per decoder call; 0 for all.</param>
@@ -36,7 +42,10 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
             foreach (var (samples, active) in Groups(inputs.Batch, members, needs))
                 Decode(inputs, main, samples, [.. active.Select(k => new Member(objectives[k], needs[k], sinks[k]))], health);
             foreach (var k in members)
-                results[k] = sinks[k].Finish(needs[k].Active, inputs.CountOf(objectives[k].Role), scope);
+                results[k] = sinks[k].Finish(needs[k].Active, inputs.CountOf(objectives[k].Role), scope) with
+                {
+                    Share = inputs.Windows?.Share ?? 1,
+                };
             scope.Keep(main);
         }
 
@@ -77,6 +86,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     {
         using var scope = TensorScope.Enter();
         var index = Tensor.From(Array.ConvertAll(samples, static i => (long)i)).To(main.Device);
+        var windows = inputs.Windows?.Of(samples);
         var targets = new Dictionary<DecodeSource, Decoded>();
         foreach (var group in members.Where(static m => m.Need.Target is not null).GroupBy(static m => m.Need.Target!.Value))
         {
@@ -86,20 +96,23 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
                 autoencoder,
                 Pick(inputs.LatentsOf(group.Key).Detach(), index),
                 [.. group.Select(static m => m.Need)],
+                windows,
                 checkpoint: false
             );
         }
 
         var images = inputs.Images is null ? null : Pick(inputs.Images, index);
         var mask = inputs.Mask?.Of(index);
-        var references = References(inputs, index, images, members, targets);
+        if (windows is not null)
+            (images, mask) = (images is null ? null : windows.Pixels(images), mask?.In(windows));
+        var references = References(inputs, index, images, members, targets, windows);
         var differentiate = members[0].Sink.Gradient is not null;
         var leaf = Pick(main.Detach(), index);
         leaf.RequiresGrad = differentiate;
         using var mode = differentiate ? Autograd.WithGrad() : Autograd.NoGrad();
         Decoded estimate;
         using (clock?.Enter(DecodePhases.Estimate))
-            estimate = Decoded.Run(autoencoder, leaf, [.. members.Select(static m => m.Need)], checkpoint && differentiate);
+            estimate = Decoded.Run(autoencoder, leaf, [.. members.Select(static m => m.Need)], windows, checkpoint && differentiate);
         Tensor[] losses;
         using (clock?.Enter(DecodePhases.Features))
         {
@@ -110,6 +123,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
                         new DecodedSamples(estimate.For(m.Need), m.Need.Target is { } t ? targets[t].For(m.Need) : null, images)
                         {
                             Mask = mask,
+                            Windows = windows,
                         },
                         health
                     )
@@ -134,7 +148,8 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         Tensor index,
         Tensor? images,
         Member[] members,
-        Dictionary<DecodeSource, Decoded> targets
+        Dictionary<DecodeSource, Decoded> targets,
+        DecodeWindows? windows
     )
     {
         var losses = new Tensor?[members.Length];
@@ -147,7 +162,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         using (clock?.Enter(DecodePhases.Reference))
         {
             var latents = Pick(inputs.ReferenceEstimateOf(comparing[0].Need).Detach(), index);
-            decoded = Decoded.Run(autoencoder, latents, [.. comparing.Select(static m => m.Need)], checkpoint: false);
+            decoded = Decoded.Run(autoencoder, latents, [.. comparing.Select(static m => m.Need)], windows, checkpoint: false);
         }
 
         using var phase = clock?.Enter(DecodePhases.Features);
@@ -158,7 +173,10 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
             if (members[k] is { Need: { Reference: true } need, Objective: var objective })
                 losses[k] = scope.Keep(
                     objective.PerSample(
-                        new DecodedSamples(decoded.For(need), need.Target is { } t ? targets[t].For(need) : null, images),
+                        new DecodedSamples(decoded.For(need), need.Target is { } t ? targets[t].For(need) : null, images)
+                        {
+                            Windows = windows,
+                        },
                         discarded
                     )
                 );
@@ -174,11 +192,11 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
     /// <summary>Result of one decoder call, shared by all members.</summary>
     private sealed record Decoded(int[] Taps, DecodedTaps Result)
     {
-        public static Decoded Run(IAutoencoder autoencoder, Tensor latents, DecodeNeed[] needs, bool checkpoint)
+        public static Decoded Run(IAutoencoder autoencoder, Tensor latents, DecodeNeed[] needs, DecodeWindows? windows, bool checkpoint)
         {
             int[] taps = [.. needs.SelectMany(static n => n.Taps).Distinct().Order()];
             var request = new TapRequest(taps, needs.Any(static n => n.Rgb), checkpoint);
-            return new Decoded(taps, autoencoder.DecodeWithTaps(new Latent(latents), request));
+            return new Decoded(taps, DecodeWindows.Decode(autoencoder, latents, request, windows));
         }
 
         public DecodedTaps For(DecodeNeed need) =>

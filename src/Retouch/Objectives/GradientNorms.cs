@@ -5,7 +5,8 @@ namespace Retouch.Objectives;
 
 /// <summary>
 /// Gradient norms of the terms at the network's output. Gradients of decoded terms with respect to the latents are already available; the
-/// path from the latents to the output is elementwise, so the cost is negligible.
+/// path from the latents to the output is elementwise, so the cost is negligible. Of windows, the norm is that of the whole pictures'
+/// gradient, which the windows' is on average, as far as different parts of a picture are independent.
 /// </summary>
 internal static class GradientNorms
 {
@@ -23,7 +24,7 @@ internal static class GradientNorms
         for (var k = 0; k < terms.Count; k++)
         {
             if (AtPrediction(terms[k], prediction) is { } gradient)
-                squares.Add((k, gradient.To(DType.Float64).Square().Sum()));
+                squares.Add((k, gradient.To(DType.Float64).Square().Sum() * (terms[k].Decoded?.Share ?? 1)));
         }
 
         if (squares.Count == 0)

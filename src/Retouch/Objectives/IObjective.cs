@@ -120,4 +120,7 @@ public sealed record DecodedSamples(DecodedTaps Estimate, DecodedTaps? Target, T
 {
     /// <summary>Weights of these samples' pixels in the loss; null if all are 1.</summary>
     public LossMask? Mask { get; init; }
+
+    /// <summary>Windows of the pictures that all other members are parts of; null for whole pictures.</summary>
+    public DecodeWindows? Windows { get; init; }
 }

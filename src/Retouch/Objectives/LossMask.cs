@@ -36,6 +36,22 @@ public sealed record LossMask(Tensor Weights, bool Normalise)
     /// <param name="index">Indices in the batch, [samples].</param>
     public LossMask Of(Tensor index) => this with { Weights = Weights.IndexSelect(0, index) };
 
+    /// <summary>
+    /// The mask in windows of these samples, in the current scope. It is not normalised again, but by its mean over the whole picture: the
+    /// loss of a window without masked pixels is 0, and the mean over windows that of the picture.
+    /// </summary>
+    /// <param name="windows">One window per sample.</param>
+    public LossMask In(DecodeWindows windows)
+    {
+        ArgumentNullException.ThrowIfNull(windows);
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var weights = windows.Pixels(Weights);
+        if (Normalise)
+            weights = weights / Positive(Weights.Mean([1L, 2, 3], keepdim: true));
+        return new LossMask(scope.Keep(weights.Share()), Normalise: false);
+    }
+
     /// <summary>A divisor for sums of weights: at least a tiny positive number.</summary>
     internal static Tensor Positive(Tensor sum) => sum.ClampMin(LeastWeight);
 }

@@ -16,6 +16,9 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
     /// <summary>Weights of the pixels in the loss; null if all are 1. Not with pairs.</summary>
     public LossMask? Mask { get; init; }
 
+    /// <summary>Windows to decode, one per sample; null for whole latents.</summary>
+    public DecodeWindows? Windows { get; init; }
+
     /// <summary>
     /// Number of prior samples, the last of the batch: only <see cref="PriorObjective"/> applies to them. 0 with pairs.
     /// </summary>

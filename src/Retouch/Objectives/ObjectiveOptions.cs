@@ -38,6 +38,19 @@ public sealed record ObjectiveOptions
     [Bounds(AtLeast = 1)]
     public int? DecodeBatch { get; init; }
 
+    /// <summary>
+    /// Decode a random square window of each picture with this side in pixels, the same of target and estimate: less time and memory,
+    /// noisier gradients. A multiple of the pixels per latent. Default: whole pictures.
+    /// </summary>
+    [Bounds(AtLeast = 2)]
+    public int? DecodeCrop { get; init; }
+
+    /// <summary>
+    /// With decodeCrop: pixels on each side of the window that are decoded with it, but not compared. Default: 4 latents.
+    /// </summary>
+    [Bounds(AtLeast = 0)]
+    public int? DecodeHalo { get; init; }
+
     /// <summary>Activation checkpointing in the decoder: less memory, one more forward pass.</summary>
     public bool CheckpointDecoder { get; init; }
 
@@ -80,6 +93,8 @@ public sealed record ObjectiveOptions
             "has no effect unless latentWeighting is min-snr"
         );
         check.That(DecodeBatch is null || NeedsDecoder, nameof(DecodeBatch), "has no effect while no objective decodes");
+        check.That(DecodeCrop is null || NeedsDecoder, nameof(DecodeCrop), "has no effect while no objective decodes");
+        check.That(DecodeHalo is null || DecodeCrop is not null, nameof(DecodeHalo), "has no effect without decodeCrop");
         check.That(!CheckpointDecoder || NeedsDecoder, nameof(CheckpointDecoder), "has no effect while no objective decodes");
         ValidateWeights(check);
         Perceptual?.Validate(check.Under(nameof(Perceptual)));

@@ -67,12 +67,16 @@ public sealed class ObjectiveSet
 
         (_latent, _decoded, _all) = (latent, decoded, [.. latent, .. decoded]);
         _plan = decoded.Count > 0 ? new DecodePlan(autoencoder!, options.DecodeBatch ?? 0, options.CheckpointDecoder, clock) : null;
+        Crop = decoded.Count > 0 ? DecodeCrop.Of(options, autoencoder!) : null;
         var shares = _all.Sum(static o => o.Weight.Share ?? 0);
         foreach (var objective in _all.Where(static o => o.Weight.Fixed is null))
             _measured[objective.Name] = MeasuredWeight.Of(objective.Weight, shares);
         _anchor = GradientNorms.Anchor(_all);
         _average = average ?? (static x => x);
     }
+
+    /// <summary>Size of the windows that <see cref="ObjectiveInputs.Windows"/> must have; null for whole latents.</summary>
+    public DecodeCrop? Crop { get; }
 
     /// <summary>State of the measured weights, by term: saved with a checkpoint and restored on resume.</summary>
     public IReadOnlyDictionary<string, AutoWeightState> State
@@ -103,6 +107,8 @@ public sealed class ObjectiveSet
     public LossTerms Evaluate(ObjectiveInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
+        if (Crop is not null && inputs.Windows is null)
+            throw new ArgumentException("The objective decodes windows, but the inputs have none.", nameof(inputs));
         using var scope = TensorScope.Enter();
         var health = new HealthLog(scope);
         var (terms, raw) = TermsOf(inputs, health);
@@ -123,7 +129,7 @@ public sealed class ObjectiveSet
 
     /// <summary>
     /// Unweighted terms and health metrics of a batch as sums, without gradient: the values of several batches add up to those of all
-    /// their samples. Measured weights are not changed, and terms count from the first step.
+    /// their samples. Measured weights are not changed, terms count from the first step, and whole latents are decoded.
     /// </summary>
     /// <param name="inputs">Inputs of the batch; its position is ignored.</param>
     public (IReadOnlyDictionary<string, HealthFigure> Terms, IReadOnlyDictionary<string, HealthFigure> Health) Measure(
@@ -134,7 +140,7 @@ public sealed class ObjectiveSet
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
         var health = new HealthLog(scope);
-        var (terms, raw) = TermsOf(inputs with { Position = new(long.MaxValue / 2, 0, 1), StepLevels = null }, health);
+        var (terms, raw) = TermsOf(inputs with { Position = new(long.MaxValue / 2, 0, 1), StepLevels = null, Windows = null }, health);
         return (
             terms
                 .Select((t, k) => (t.Objective.Name, Raw: raw[k], Count: DivisorOf(t, inputs)))

@@ -73,6 +73,8 @@ public sealed class PixelObjective : IDecodedObjective
                     + $"the images must have the size that was encoded."
             );
         var errors = (estimate - target).Square();
+        if (decoded.Windows?.Weights(errors) is { } evenly)
+            errors *= evenly;
         var loss = decoded.Mask?.MeanOf(errors) ?? errors.Mean([1L, 2, 3]);
         using var quiet = Autograd.NoGrad();
         health.Total($"{Name}/nonfinite", loss.Isfinite().LogicalNot().Sum());

@@ -96,6 +96,8 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
                 yield return "--set objective.decodeBatch=1";
             if (!objective.CheckpointDecoder)
                 yield return "--set objective.checkpointDecoder=true";
+            if (objective.DecodeCrop is null && options.Data.Size is { } side and >= 128)
+                yield return $"--set objective.decodeCrop={side / 2 / 64 * 64} (random windows, noisier gradients)";
             if (objective.Perceptual is not null)
                 yield return "fewer objective.perceptual.taps";
         }

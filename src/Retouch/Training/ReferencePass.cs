@@ -71,7 +71,7 @@ internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options
         static JsonNode? Json<T>(T part) => JsonNode.Parse(OptionsFile.Write(part));
         var encoders = pipeline.PromptFolder is { } prompts ? PromptEncoders.FoldersOf(prompts).Select(ComponentHash.Of) : [];
         var usual = new PreferenceOptions();
-        return new JsonObject
+        var key = new JsonObject
         {
             ["kind"] = "reference errors",
             ["denoiser"] = ComponentHash.OfNetwork(pipeline.Denoiser),
@@ -109,6 +109,9 @@ internal sealed class ReferencePass(PreferenceTask task, TrainingOptions options
                 }
             ),
         };
+        if (options.Objective.DecodeCrop is { } crop)
+            key["windows"] = new JsonArray(crop, options.Objective.DecodeHalo);
+        return key;
     }
 
     /// <summary>SHA-256 over the metadata of every pair and the stamps of its files.</summary>

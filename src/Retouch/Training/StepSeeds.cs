@@ -17,6 +17,9 @@ public enum RandomPurpose
 
     /// <summary>Sample of the encoder's posterior.</summary>
     Posterior = 4,
+
+    /// <summary>Windows that are decoded.</summary>
+    Windows = 5,
 }
 
 /// <summary>

@@ -75,8 +75,41 @@ public sealed class StudyCommandTests : IDisposable
 
     [Theory]
     [Trait("speed", "slow")]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Windows_compares_gradients_with_those_of_whole_pictures(bool denoiser)
+    {
+        var model = denoiser ? In("tiny") : In("tiny", "vae");
+        var outcome = Run("windows", "--model", model, "--count", "2", "--crop", "16", "32", "--halo", "0", "16");
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using var json = JsonDocument.Parse(outcome.Out);
+        var rows = json.RootElement.EnumerateArray().ToArray();
+        Assert.Equal(8, rows.Length);
+        foreach (var row in rows)
+        {
+            double Of(string name) => row.GetProperty(name).GetDouble();
+            var whole = Of("crop") == 32;
+            Assert.Equal(whole ? 1 : 0.25, Of("area"), 1e-12);
+            Assert.Equal(whole || Of("halo") == 16 ? 1 : 0.25, Of("decoded"), 1e-12);
+            string[] ratios = ["loss", "cosine", "norm", "windowCosine", "estimatedNorm"];
+            // A single window is the whole picture.
+            if (whole)
+                Assert.All(ratios, name => Assert.Equal(1, Of(name), 1e-5));
+            // Whole pictures are decoded, and compared in parts: a pixel loss is unbiased.
+            else if (Of("halo") == 16 && row.GetProperty("term").GetString() == "pixel")
+                Assert.All(ratios[..3], name => Assert.Equal(1, Of(name), 1e-4));
+            if (!whole)
+                Assert.True(Of("variance") > 0.5 && Of("windowCosine") < Of("cosine"));
+        }
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
     [InlineData("taps", "--factors 2", "--factors has an effect only")]
     [InlineData("other", "--count 4", "Unknown study 'other'")]
+    [InlineData("taps", "--crop 16", "--crop has an effect only")]
+    [InlineData("windows", "--crop 64", "A window of 64 pixels is larger than the pictures, 32 x 32")]
+    [InlineData("windows", "--crop 15", "decodeCrop is 15; it must be a multiple of")]
     [InlineData("latents", "--factors 1", "cannot be downsampled by 1")]
     [InlineData("taps", "--count 0", "--count is 0; it must lie in [1, 4096]")]
     public void Invalid_inputs_are_rejected(string name, string given, string message)

@@ -243,6 +243,11 @@ public sealed class ObjectiveOptionsTests
     public void An_unused_decoder_needs_no_options()
     {
         Assert.Equal(2, Problems("o", new ObjectiveOptions { DecodeBatch = 4, CheckpointDecoder = true }).Count);
+        Assert.Equal(2, Problems("o", new ObjectiveOptions { DecodeCrop = 64, DecodeBatch = 4 }).Count);
+        Assert.Equal(
+            ["o.decodeHalo has no effect without decodeCrop"],
+            Problems("o", new ObjectiveOptions { Pixel = new(), DecodeHalo = 8 })
+        );
         Assert.Single(Problems("o", new ObjectiveOptions { LatentWeight = 0 }));
         Assert.Single(
             Problems(

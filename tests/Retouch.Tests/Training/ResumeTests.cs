@@ -18,6 +18,8 @@ public sealed class ResumeTests : IDisposable
         }
         """;
 
+    private const string Windows = """{ "perceptual": {}, "pixel": {}, "decodeBatch": 3, "decodeCrop": 8, "decodeHalo": 4 }""";
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -28,6 +30,7 @@ public sealed class ResumeTests : IDisposable
     [InlineData(Auto, false, 4)] // at a checkpoint
     [InlineData(Auto, true, 6)]
     [InlineData(PixelAuto, false, 7)]
+    [InlineData(Windows, false, 5)]
     public void A_resumed_run_ends_with_the_same_bytes(string objective, bool cacheLatents, int stopAfter)
     {
         var options = TinyRun.Denoiser(objective, cacheLatents);

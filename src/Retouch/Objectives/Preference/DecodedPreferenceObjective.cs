@@ -85,7 +85,8 @@ public sealed class DecodedPreferenceObjective : IDecodedObjective
         if (_options.Reduction != ErrorReduction.Sum)
             return errors;
         var image = decoded.Estimate.Rgb!;
-        return errors * (double)(image.Count / image.Shape[0]);
+        // Of the whole picture, of which a window is a part.
+        return errors * (image.Count / image.Shape[0] / (decoded.Windows?.Share ?? 1));
     }
 
     /// <inheritdoc/>

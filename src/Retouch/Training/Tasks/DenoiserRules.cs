@@ -53,7 +53,22 @@ internal static class DenoiserRules
                 + "text encoders as model.promptsFrom"
         );
         check.That(!prompts || classes is null, "the denoiser takes both classes and prompts, which training does not support");
+        CheckWindows(options, check);
         check.Throw("Invalid options for this model");
+    }
+
+    private static void CheckWindows(TrainingOptions options, Requirements check)
+    {
+        if (options.Objective!.DecodeCrop is not { } side)
+            return;
+        const string Member = "objective.decodeCrop";
+        var sizes = options.Data.Buckets?.Sizes(options.Data.Side) ?? [new(options.Data.Side, options.Data.Side)];
+        var least = sizes.Min(static s => Math.Min(s.Width, s.Height));
+        check.That(
+            side <= least,
+            $"{Member} is {side}, more than the {(options.Data.Buckets is null ? "side" : "shortest side of the buckets")}, {least}"
+        );
+        check.That(sizes.Count > 1 || side != least, $"{Member} is {side}, the whole picture; leave it out");
     }
 
     /// <summary>Note on the scaling of the perceptual loss for a training size other than the model's native size, or null.</summary>

@@ -129,7 +129,15 @@ public sealed class DenoiserTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(batch);
         var noisy = AddNoise(Encode(batch, seeds), seeds);
         var place = PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, s));
-        return Evaluate(noisy, Conditions.Of(batch, seeds), batch.Images, place, mask: MaskOf(batch), prior: batch.Prior);
+        return Evaluate(
+            noisy,
+            Conditions.Of(batch, seeds),
+            batch.Images,
+            place,
+            mask: MaskOf(batch),
+            prior: batch.Prior,
+            windows: WindowsOf(noisy, seeds)
+        );
     }
 
     /// <inheritdoc/>
@@ -191,6 +199,19 @@ public sealed class DenoiserTask : ITrainingTask
                 : [.. Enumerable.Range(0, _accumulate).Select(m => m == seeds.Micro ? noisy.Level : levels(seeds with { Micro = m }))]
         );
 
+    /// <summary>Windows to decode, from a separate random stream; null for whole latents.</summary>
+    /// <param name="noisy">Noisy latents of the batch.</param>
+    /// <param name="seeds">Seeds of the batch.</param>
+    /// <param name="pairs">Number of pairs, whose samples share a window.</param>
+    internal DecodeWindows? WindowsOf(NoisedLatent noisy, StepSeeds seeds, int pairs = 0)
+    {
+        if (_objectives.Crop is not { } crop)
+            return null;
+        using var generator = seeds.For(RandomPurpose.Windows);
+        var shape = noisy.Value.Shape;
+        return crop.Draw((int)shape[0] - pairs, shape[2], shape[3], generator).Spread(pairs);
+    }
+
     /// <summary>Loss of noised samples.</summary>
     /// <param name="noisy">Noised samples.</param>
     /// <param name="condition">Their condition.</param>
@@ -199,6 +220,7 @@ public sealed class DenoiserTask : ITrainingTask
     /// <param name="pairs">Pair layout; null without pairs.</param>
     /// <param name="mask">Weights of the pixels in the loss; null if all are 1.</param>
     /// <param name="prior">Number of prior samples, the last of the batch.</param>
+    /// <param name="windows">Windows to decode; null for whole latents.</param>
     internal StepLoss Evaluate(
         NoisedLatent noisy,
         Condition condition,
@@ -206,7 +228,8 @@ public sealed class DenoiserTask : ITrainingTask
         StepPlace? place = null,
         PairedSamples? pairs = null,
         LossMask? mask = null,
-        int prior = 0
+        int prior = 0,
+        DecodeWindows? windows = null
     )
     {
         Denoised denoised;
@@ -219,6 +242,7 @@ public sealed class DenoiserTask : ITrainingTask
             Pairs = pairs,
             Mask = mask,
             Prior = prior,
+            Windows = windows,
             Position = place?.Position ?? new(0, 0, 1),
             StepLevels = place?.Levels,
         };

@@ -91,7 +91,8 @@ public sealed class PreferenceTask : ITrainingTask
         ArgumentNullException.ThrowIfNull(batch);
         var (noisy, condition) = Draw(batch, seeds);
         var place = _inner.PlaceOf(noisy, seeds, s => LevelsOf(batch.Count, batch.Pairs, s));
-        return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds), place);
+        var windows = _inner.WindowsOf(noisy, seeds, batch.Pairs);
+        return Evaluate(noisy, condition, batch.Images, batch.Pairs, Reference?.Of(batch, seeds), place, windows);
     }
 
     /// <summary>Loss of noised samples.</summary>
@@ -101,20 +102,22 @@ public sealed class PreferenceTask : ITrainingTask
     /// <param name="pairs">Number of pairs.</param>
     /// <param name="known">Precomputed errors of the reference model, or null.</param>
     /// <param name="place">Position in the run; null for a step of one batch.</param>
+    /// <param name="windows">Windows to decode; null for whole latents.</param>
     internal StepLoss Evaluate(
         NoisedLatent noisy,
         Condition condition,
         Tensor? images,
         int pairs,
         IReadOnlyDictionary<PreferenceSpace, Tensor>? known = null,
-        StepPlace? place = null
+        StepPlace? place = null,
+        DecodeWindows? windows = null
     )
     {
         PairedSamples paired;
         using (_inner.Clock?.Enter(StepPhases.Reference))
         using (Autocast.Enter(_inner.Device, _inner.Precision))
             paired = Compare(noisy, condition, pairs, known);
-        return _inner.Evaluate(noisy, condition, images, place, paired);
+        return _inner.Evaluate(noisy, condition, images, place, paired, windows: windows);
     }
 
     /// <inheritdoc/>
@@ -165,7 +168,11 @@ public sealed class PreferenceTask : ITrainingTask
             denoised = _inner.Model.At(noisy.Value, noisy.Level, condition);
         using var cast = Autocast.Enter(_inner.Device, _inner.DecoderPrecision);
         return _errors!.Of(
-            new ObjectiveInputs(_inner.Formulation, noisy, denoised, batch.Images) { Pairs = new PairedSamples(batch.Pairs) }
+            new ObjectiveInputs(_inner.Formulation, noisy, denoised, batch.Images)
+            {
+                Pairs = new PairedSamples(batch.Pairs),
+                Windows = _inner.WindowsOf(noisy, seeds, batch.Pairs),
+            }
         );
     }
 

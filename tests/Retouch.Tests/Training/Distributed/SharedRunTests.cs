@@ -15,6 +15,8 @@ public sealed class SharedRunTests : IDisposable
     private const string Measured = """{ "perceptual": { "weight": { "gradientRatio": 0.5, "warmUp": 5 } }, "decodeBatch": 2 }""";
     private const string Share = """{ "perceptual": { "weight": { "share": 0.2, "warmUp": 5 } }, "decodeBatch": 2 }""";
 
+    private const string Windows = """{ "perceptual": { "weight": 3 }, "pixel": { "weight": 1 }, "decodeCrop": 8, "decodeHalo": 4 }""";
+
     // Few samples pass this gate, so that it is often open in one process only; the divisor counts them over all processes.
     private const string Gated = """
         { "perceptual": { "weight": 3, "gate": "timestep", "threshold": 350, "sampleReduction": "active" }, "decodeBatch": 2 }
@@ -136,6 +138,7 @@ public sealed class SharedRunTests : IDisposable
     [InlineData(Share, 2, false)]
     [InlineData(Measured, 4, false)]
     [InlineData(Gated, 2, false)]
+    [InlineData(Windows, 2, false)]
     [InlineData(Gated, 4, true)]
     public void Losses_and_weights_are_those_of_one_process(string objective, int processes, bool cacheLatents)
     {

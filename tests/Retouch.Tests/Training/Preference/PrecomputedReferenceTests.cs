@@ -41,6 +41,12 @@ public sealed class PrecomputedReferenceTests : IDisposable
             { """{ "beta": 500 }""", "{}", 0, null },
             { """{ "beta": 500, "space": "both", "noise": "separate", "reduction": "sum" }""", """{ "decodeBatch": 3 }""", 0, null },
             { """{ "beta": 500, "space": "pixel", "estimate": "x0" }""", "{}", 0, null },
+            {
+                """{ "beta": 500, "space": "both", "reduction": "sum" }""",
+                """{ "latentWeight": 0.3, "decodeCrop": 8, "decodeHalo": 0, "perceptual": {} }""",
+                2,
+                null
+            },
             { """{ "beta": 50, "space": "features", "link": "ipo" }""", """{ "latentWeight": 0.3 }""", 3, null },
             { """{ "beta": 500 }""", "{}", 0, Lora },
         };
