@@ -128,7 +128,7 @@ public sealed class Trainer : IDisposable
     {
         using var parallel = _world is null ? null : DataParallel.Begin(_world, _step, _task.Network.Trained, _share, _time);
         var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler, parallel: parallel);
-        using var log = _world is { IsMain: false } ? null : new RunLog(_run, _step, _options, _time);
+        using var log = _world is { IsMain: false } ? null : new RunLog(_run, _saved, _options, _time);
         using var data = _data(_cursor);
         var start = _time.GetTimestamp();
         var device = _task.Network.All[0].Value.Device;
