@@ -67,6 +67,7 @@ class Buckets {
     for (auto& bucket : buckets_) {
       bucket.work->wait();
       bucket.work.reset();
+      bucket.flat = bucket.flat.to(parameters_[bucket.members[0]].scalar_type());
       int64_t offset = 0;
       for (const auto k : bucket.members) {
         auto& parameter = parameters_[k];
@@ -100,6 +101,8 @@ class Buckets {
       parts.push_back(gradient.defined() ? gradient.reshape({-1}) : at::zeros({parameter.numel()}, parameter.options()));
     }
     bucket.flat = at::cat(parts);
+    // Older versions of Gloo have no sums in bfloat16.
+    if (bucket.flat.scalar_type() == at::kBFloat16 && group_->getBackendName() == "gloo") bucket.flat = bucket.flat.to(at::kFloat);
     bucket.work = start_sum(*group_, bucket.flat);
   }
 

@@ -57,7 +57,7 @@ public sealed class DoctorTests : IDisposable
     {
         var outcome = RetouchProcess.Run(["doctor"]);
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Error));
-        foreach (var name in (string[])[".NET", "Memory", "BLAS", "Threads", "GPU", "Cache"])
+        foreach (var name in (string[])[".NET", "Memory", "BLAS", "Threads", "GPU", "Processes", "Cache"])
             Assert.Matches($@"(?m)^(ok|slow)\s+{name.Replace(".", @"\.")}\s", outcome.Out);
         Assert.EndsWith("Retouch can run here.\n", outcome.Out);
     }

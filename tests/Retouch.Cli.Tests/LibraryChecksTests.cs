@@ -31,6 +31,21 @@ public class LibraryChecksTests
         );
 
     [Fact]
+    public void The_communication_of_several_processes_is_stated()
+    {
+        Assert.Equal("Gloo and NCCL are compiled in", Of(Good, "Processes").Detail);
+        var without = Good with { NcclReason = "the native library was compiled without NCCL" };
+        Assert.Equal(CheckState.Ok, Of(without, "Processes").State);
+        Assert.Contains("NCCL, for several GPUs, is not", Of(without, "Processes").Detail);
+        var gpus = Of(without with { Cuda = new(true, 2, "", "") }, "Processes");
+        Assert.Equal(CheckState.Slow, gpus.State);
+        Assert.Equal("For NCCL: the native library was compiled without NCCL (docs/scaling.md).", gpus.Remedy);
+        var alone = Of(Good with { GlooReason = "this libtorch was built without torch.distributed and Gloo" }, "Processes");
+        Assert.Equal(CheckState.Slow, alone.State);
+        Assert.Equal("For several processes: this libtorch was built without torch.distributed and Gloo.", alone.Remedy);
+    }
+
+    [Fact]
     public void Reference_blas_is_always_slow()
     {
         var check = Of(Good with { Blas = "reference BLAS" }, "BLAS");

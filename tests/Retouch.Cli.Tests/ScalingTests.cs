@@ -18,7 +18,7 @@ public sealed partial class ScalingTests : IDisposable
     private string At(string name) => Path.Combine(_folder, name);
 
     /// <summary>Options of a small autoencoder: 4 micro-batches of 2 pictures per step.</summary>
-    private string Options(int steps)
+    private string Options(int steps, string shard = "none")
     {
         var path = At($"options-{steps}.json");
         File.WriteAllText(
@@ -31,7 +31,7 @@ public sealed partial class ScalingTests : IDisposable
                 "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4 } },
               "data": { "sceneCount": 23, "size": 16, "flip": 0.5 }, "batch": { "size": 2, "accumulate": 4 },
               "optimiser": { "schedule": { "shape": "constant" } },
-              "checkpoints": { "every": 3, "keep": 2 }, "log": { "tensorBoard": false } }
+              "checkpoints": { "every": 3, "keep": 2 }, "log": { "tensorBoard": false }, "distributed": { "shard": "{{shard}}" } }
             """
         );
         return path;
@@ -97,9 +97,12 @@ public sealed partial class ScalingTests : IDisposable
 
     /// <summary>Starts a run of two processes, sends a signal to one of them (or to the launcher) after a checkpoint and a number of steps,
     /// and waits for the end.</summary>
-    private (int ExitCode, string Error) Interrupted(string run, int? rank, int signal, int after)
+    private (int ExitCode, string Error) Interrupted(string run, int? rank, int signal, int after, string shard = "none")
     {
-        using var process = RetouchProcess.Start(["train", "--options", Options(2000), "--output", At(run), .. Processes(2)], OneThread);
+        using var process = RetouchProcess.Start(
+            ["train", "--options", Options(2000, shard), "--output", At(run), .. Processes(2)],
+            OneThread
+        );
         var error = process.StandardError.ReadToEndAsync();
         Dictionary<int, int> ranks = [];
         WaitFor(() => process.HasExited || (ranks = RanksOf(process.Id)).Count == 2);
@@ -147,11 +150,11 @@ public sealed partial class ScalingTests : IDisposable
 
     [Theory]
     [Trait("speed", "slow")]
-    [InlineData(0, 4)]
-    [InlineData(1, 6)]
-    public void The_end_of_a_killed_rank_ends_all_and_the_run_resumes_to_the_same_bytes(int rank, int after)
+    [InlineData(0, 4, "none")]
+    [InlineData(1, 6, "states")]
+    public void The_end_of_a_killed_rank_ends_all_and_the_run_resumes_to_the_same_bytes(int rank, int after, string shard)
     {
-        var (code, error) = Interrupted("killed", rank, Killed, after);
+        var (code, error) = Interrupted("killed", rank, Killed, after, shard);
         Assert.Equal(4, code);
         Assert.Contains($"error: Rank {rank} was killed (signal 9).", error);
         Assert.Contains("is kept; --resume ", error);
@@ -160,7 +163,7 @@ public sealed partial class ScalingTests : IDisposable
         var resumed = RetouchProcess.Run(["train", "--resume", At("killed"), .. steps, .. Processes(2)], OneThread);
         Assert.Equal((0, ""), (resumed.ExitCode, resumed.ExitCode == 0 ? "" : resumed.Error));
         var whole = RetouchProcess.Run(
-            ["train", "--options", Options(2000), "--output", At("whole"), .. steps, .. Processes(2)],
+            ["train", "--options", Options(2000, shard), "--output", At("whole"), .. steps, .. Processes(2)],
             OneThread
         );
         Assert.Equal((0, ""), (whole.ExitCode, whole.ExitCode == 0 ? "" : whole.Error));

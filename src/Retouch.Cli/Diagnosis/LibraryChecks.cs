@@ -61,7 +61,25 @@ internal static class LibraryChecks
                 ),
             ];
 
-        return [Libtorch(facts), Blas(facts), Threads(facts), GpuChecks.Cuda(facts), GpuChecks.Card(facts)];
+        return [Libtorch(facts), Blas(facts), Threads(facts), GpuChecks.Cuda(facts), GpuChecks.Card(facts), Processes(facts)];
+    }
+
+    /// <summary>Communication of several processes.</summary>
+    internal static Check Processes(TorchFacts facts)
+    {
+        const string Name = "Processes";
+        if (facts.GlooReason is { } reason)
+            return new(Name, CheckState.Slow, "neither Gloo nor NCCL: a single process trains", $"For several processes: {reason}.");
+        if (facts.NcclReason is not { } without)
+            return new(Name, CheckState.Ok, "Gloo and NCCL are compiled in");
+        return facts.Cuda.Devices > 1
+            ? new(
+                Name,
+                CheckState.Slow,
+                "Gloo is compiled in, NCCL is not: the GPUs sum gradients through the CPU",
+                $"For NCCL: {without} (docs/scaling.md)."
+            )
+            : new(Name, CheckState.Ok, "Gloo is compiled in; NCCL, for several GPUs, is not");
     }
 
     /// <summary>libvips and its file formats. HEIC is optional: the libvips of this program has no decoder for it.</summary>

@@ -1,5 +1,6 @@
 using Retouch.Torch;
 using Retouch.Torch.Devices;
+using Retouch.Torch.Distributed;
 
 namespace Retouch.Cli.Diagnosis;
 
@@ -17,6 +18,8 @@ namespace Retouch.Cli.Diagnosis;
 /// <param name="CudaFreeBytes">Free memory of the first GPU; null without one.</param>
 /// <param name="CudaBuild">Version of CUDA that libtorch was built for; null without CUDA.</param>
 /// <param name="KernelFailure">Why the first GPU has no compiled kernels; null if it has, and without a GPU.</param>
+/// <param name="GlooReason">Why several processes cannot train together; null if they can.</param>
+/// <param name="NcclReason">Why several GPUs communicate through the CPU; null if they do not.</param>
 internal sealed record TorchFacts(
     string BuiltFor,
     string Library,
@@ -30,7 +33,9 @@ internal sealed record TorchFacts(
     long? CudaTotalBytes,
     long? CudaFreeBytes,
     string? CudaBuild = null,
-    string? KernelFailure = null
+    string? KernelFailure = null,
+    string? GlooReason = null,
+    string? NcclReason = null
 )
 {
     private const int MatrixSide = 1024;
@@ -56,7 +61,9 @@ internal sealed record TorchFacts(
             memory?.Total,
             memory?.Free,
             GpuChecks.BuildOf(TorchRuntime.Configuration),
-            cuda.Devices > 0 ? DeviceKernels.Prepare(Device.Cuda()) : null
+            cuda.Devices > 0 ? DeviceKernels.Prepare(Device.Cuda()) : null,
+            CommunicationBackends.ReasonWithout(CommunicationBackend.Gloo),
+            CommunicationBackends.ReasonWithout(CommunicationBackend.Nccl)
         );
     }
 

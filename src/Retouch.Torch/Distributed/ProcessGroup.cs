@@ -68,6 +68,9 @@ public sealed unsafe class ProcessGroup : IDisposable
     /// <exception cref="TorchException">As in <see cref="AllReduce"/>.</exception>
     public Tensor[] AllGather(Tensor tensor)
     {
+        // Gloo has no bfloat16: its bits are sent as those of the other type of this size.
+        if (tensor.DType == DType.BFloat16)
+            return Array.ConvertAll(AllGather(tensor.View(DType.Float16)), static t => t.View(DType.BFloat16));
         var all = Enumerable.Range(0, Size).Select(_ => tensor.ZerosLike()).ToArray();
         fixed (nint* outputs = Array.ConvertAll(all, static t => t.Handle))
             Check(Native.GroupAllGather(Handle, tensor.Handle, outputs, Size), "all-gather");

@@ -12,9 +12,11 @@ public abstract class Optimiser : IDisposable
     /// <summary>Elements whose temporary tensors exist at the same time; one tensor can be larger.</summary>
     private const long Portion = 1 << 24;
 
+    // Weyl sequence of the golden ratio: seeds of a step's parameters that differ in all bits.
+    private const ulong BetweenParameters = 0x9E3779B97F4A7C15;
+
     private readonly Func<long, ulong> _roundingSeeds;
     private Generator? _rounding;
-    private long _rounded = -1;
 
     /// <param name="parameters">Trained parameters; each must have a value.</param>
     /// <param name="roundingSeeds">Seed of the stochastic rounding of a step, from its number; null for weights that are not rounded.
@@ -36,8 +38,17 @@ public abstract class Optimiser : IDisposable
     /// <summary>Values of the optimiser to log, such as an estimated step size; as of the last update.</summary>
     public virtual IReadOnlyList<KeyValuePair<string, double>> Figures => [];
 
-    /// <summary>Trained parameters.</summary>
+    /// <summary>
+    /// Share of this process, if the optimiser was created with <see cref="ParameterShare.Own"/>; null for all parameters. Weights that
+    /// other processes have updated arrive with <see cref="ParameterShare.Exchange"/>.
+    /// </summary>
+    public ParameterShare? Share { get; init; }
+
+    /// <summary>Parameters that are updated.</summary>
     private protected IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <summary>Trained parameters of the network.</summary>
+    private IReadOnlyList<Parameter> Whole => Share?.All ?? Parameters;
 
     /// <summary>Whether weights are rounded.</summary>
     private protected bool HasNarrow { get; }
@@ -45,15 +56,15 @@ public abstract class Optimiser : IDisposable
     /// <summary>Elements of the parameters that are updated at once.</summary>
     private protected virtual long PortionElements => Portion;
 
-    /// <summary>Global L2 norm of the gradients, summed in float64; missing gradients count as zero.</summary>
+    /// <summary>Global L2 norm of the gradients of all trained parameters, summed in float64; missing gradients count as zero.</summary>
     public double GradientNorm()
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return Norm([.. Parameters.Select(static p => p.Value.Grad).OfType<Tensor>()]);
+        return Norm([.. Whole.Select(static p => p.Value.Grad).OfType<Tensor>()]);
     }
 
-    /// <summary>Whether all weights and states are finite.</summary>
+    /// <summary>Whether all weights and states are finite; of a share, those of its parameters.</summary>
     public bool IsFinite()
     {
         using var scope = TensorScope.Enter();
@@ -87,7 +98,7 @@ public abstract class Optimiser : IDisposable
     /// <summary>Clears all gradients.</summary>
     public void ZeroGrad()
     {
-        foreach (var parameter in Parameters)
+        foreach (var parameter in Whole)
             parameter.Value.Grad = null;
     }
 
@@ -172,7 +183,7 @@ public abstract class Optimiser : IDisposable
         for (var k = 0; k < part.Length; k++)
         {
             if (!ReferenceEquals(stored[k], values[k]))
-                StochasticRounding.Store(values[k], stored[k], Rounding(stored[k].Device));
+                StochasticRounding.Store(values[k], stored[k], Rounding(part[k], stored[k].Device));
         }
 
         if (averages.Count == 0)
@@ -182,14 +193,15 @@ public abstract class Optimiser : IDisposable
             averages[a].Follow(part, followed, decays[a]);
     }
 
-    private Generator Rounding(Device device)
+    /// <summary>Random numbers that belong to a parameter and the step, whichever process updates it.</summary>
+    private Generator Rounding(int index, Device device)
     {
-        var seed = _roundingSeeds(Steps);
+        var place = (ulong)(Share is null ? index : Share.Places[index]);
+        var seed = unchecked(_roundingSeeds(Steps) + (place * BetweenParameters));
         if (_rounding is null)
             _rounding = Generator.Create(device, seed);
-        else if (_rounded != Steps)
+        else
             _rounding.Reseed(seed);
-        _rounded = Steps;
         return _rounding;
     }
 

@@ -45,8 +45,10 @@ public sealed class Prodigy : Optimiser
     // d, its largest estimate, and the numerator of the estimate; on the CPU.
     private readonly Tensor _scalars;
 
-    // Of the last step, on the device: terms of the numerator, and the denominator.
+    // Of the last step, on the device: each parameter's term of the numerator and of the denominator. Their sums do not depend on the
+    // processes that the parameters are divided among.
     private readonly Tensor _terms;
+    private double[] _joined = [];
     private double _d;
     private double _largest;
     private double _numerator;
@@ -71,7 +73,8 @@ public sealed class Prodigy : Optimiser
         _sums = [.. Parameters.Select(Zeros)];
         _start = [.. Parameters.Select(static p => p.Value.Detach().Clone().Escape())];
         _scalars = Ops.Zeros([3], dtype: DType.Float64).Escape();
-        _terms = Ops.Zeros([2], dtype: DType.Float64, device: Parameters.Count == 0 ? Device.Cpu : Parameters[0].Value.Device).Escape();
+        var device = Parameters.Count == 0 ? Device.Cpu : Parameters[0].Value.Device;
+        _terms = Ops.Zeros([2, Parameters.Count], dtype: DType.Float64, device: device).Escape();
         (_d, _largest, _used) = (prodigy.Start, prodigy.Start, prodigy.Start);
     }
 
@@ -118,7 +121,6 @@ public sealed class Prodigy : Optimiser
     private protected override void Begin(double rate)
     {
         Settle();
-        _terms.ZeroInPlace();
         // Relative to the first d, so that float32 does not underflow; only the ratio of both sums matters.
         (_used, _weight, _due) = (_d, _d / _prodigy.Start * Rate(rate), true);
     }
@@ -129,21 +131,24 @@ public sealed class Prodigy : Optimiser
         var sums = Of(indices, _sums);
         var distances = Ops.ForeachSub(Of(indices, _start), values);
         Ops.ForeachMulInPlace(distances, gradients);
-        var products = Ops.Stack(Array.ConvertAll(distances, static t => t.Sum(DType.Float64))).Sum();
+        var products = Ops.Stack(Array.ConvertAll(distances, static t => t.Sum(DType.Float64)));
         Ops.ForeachMulInPlace(first, _options.Beta1);
         Ops.ForeachAddInPlace(first, gradients, _d * (1 - _options.Beta1));
         Ops.ForeachMulInPlace(second, _options.Beta2);
         Ops.ForeachAddcmulInPlace(second, gradients, gradients, _d * _d * (1 - _options.Beta2));
         Ops.ForeachMulInPlace(sums, Beta3);
         Ops.ForeachAddInPlace(sums, gradients, _prodigy.SafeguardWarmup ? _d / _prodigy.Start * _d : _weight);
-        var norms = Ops.Stack(Ops.ForeachNorm(sums, 1)).To(DType.Float64).Sum();
-        _terms.AddInPlace(Ops.Stack([products, norms]));
+        var norms = Ops.Stack(Ops.ForeachNorm(sums, 1)).To(DType.Float64);
+        _terms.Narrow(1, indices[0], indices.Length).CopyInPlace(Ops.Stack([products, norms]));
         var step = Rate(rate);
         _groups.Decay(indices, values, step);
         var roots = Ops.ForeachSqrt(second);
         Ops.ForeachAddInPlace(roots, _d * _options.Epsilon);
         Ops.ForeachAddcdivInPlace(values, first, roots, -step);
     }
+
+    // At the end of the step, at which all processes take part; the state is read at any time.
+    private protected override void End() => _joined = Share is null ? [] : Share.Join(_terms).ToArray<double>();
 
     private double Beta3 => Math.Sqrt(_options.Beta2);
 
@@ -157,8 +162,8 @@ public sealed class Prodigy : Optimiser
         if (!_due)
             return;
         _due = false;
-        var terms = _terms.ToArray<double>();
-        var (products, norm) = (terms[0], terms[1]);
+        var terms = Share is null ? _terms.ToArray<double>() : _joined;
+        var (products, norm) = (terms[..(terms.Length / 2)].Sum(), terms[(terms.Length / 2)..].Sum());
         _numerator = (Beta3 * _numerator) + (_weight * products);
         if (norm <= 0)
             return;

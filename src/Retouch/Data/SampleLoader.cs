@@ -23,6 +23,7 @@ public sealed record LoadedSample(Sample Sample, FramedPicture Framed)
 public sealed class SampleLoader
 {
     private const int Attempts = 100;
+    private const ulong ReplacementPurpose = 0x7265706C616365;
 
     private readonly IPictureSource _source;
     private readonly BatchPlan _plan;
@@ -71,7 +72,7 @@ public sealed class SampleLoader
     public LoadedSample Load(PlannedSample planned)
     {
         var seed = _plan.SampleSeed(planned);
-        var random = new SplitMix64(SplitMix64.Derive(seed, 0x7265706C616365));
+        var random = new SplitMix64(SplitMix64.Derive(seed, ReplacementPurpose));
         var index = planned.Index;
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
@@ -84,6 +85,17 @@ public sealed class SampleLoader
             $"No replacement for '{_source[planned.Index].Id}' was found in {Attempts} attempts; nearly all pictures seem to be "
                 + $"unusable. Clean the data."
         );
+    }
+
+    /// <summary>Metadata of the sample that <see cref="Load"/> returns, from the unusable samples found so far.</summary>
+    public Sample Known(PlannedSample planned)
+    {
+        var seed = _plan.SampleSeed(planned);
+        var random = new SplitMix64(SplitMix64.Derive(seed, ReplacementPurpose));
+        var index = planned.Index;
+        while (Quarantine.Contains(index))
+            index = _plan.Another(planned.Index, ref random);
+        return _source[index].WithDrawnCaption(seed);
     }
 
     private LoadedSample? TryLoad(int index, Framing framing, ulong seed)

@@ -26,6 +26,7 @@ internal static class OptionChanges
         "data.cache",
         "data.maxBadShare",
         "device",
+        "distributed.",
         "objective.decodeBatch",
         "steps",
     ];

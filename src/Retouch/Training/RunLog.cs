@@ -14,7 +14,7 @@ internal sealed class RunLog : IDisposable
     private readonly TensorBoardWriter? _events;
 
     /// <param name="run">Folder of the run.</param>
-    /// <param name="step">Completed steps; later records of an earlier log are removed.</param>
+    /// <param name="step">Completed steps, −1 without a checkpoint; later records of an earlier log are removed.</param>
     /// <param name="options">Determines whether TensorBoard events are written.</param>
     /// <param name="time">Clock.</param>
     public RunLog(RunFolder run, long step, TrainingOptions options, TimeProvider time)

@@ -137,6 +137,7 @@ internal sealed class StepRunner(
         var scale = clip is { } bound ? Math.Min(1, bound / (norm + 1e-6)) : 1;
         var rate = options.Optimiser.BaseRate * options.Optimiser.Schedule.Multiplier(step, options.Steps, options.Optimiser.BaseRate);
         optimiser.Step(rate, scale / (scaler?.Scale ?? 1), averages);
+        parallel?.Exchange(record);
         scaler?.Took();
         record.Values.Add(new("gradient/clip", scale));
         record.Values.Add(new("learning_rate", rate));

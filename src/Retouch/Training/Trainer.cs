@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
@@ -6,7 +5,6 @@ using Retouch.Data;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Optim;
-using Retouch.Torch.Safetensors;
 using Retouch.Training.Distributed;
 using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
@@ -32,6 +30,10 @@ public sealed class Trainer : IDisposable
     private readonly bool _scales;
     private readonly List<WeightAverage> _averages;
     private readonly CheckpointStore _checkpoints;
+    private readonly CheckpointTensors _tensors;
+    private readonly World? _world;
+    private readonly ParameterShare? _share;
+    private readonly EvaluatedWeights _evaluated;
     private LossScaler? _scaler;
     private long _step;
     private long _saved = -1;
@@ -45,15 +47,18 @@ public sealed class Trainer : IDisposable
     /// <param name="run">Folder of the run.</param>
     /// <param name="data">Opens the data at a cursor.</param>
     /// <param name="time">Clock.</param>
+    /// <param name="world">Processes that train together; null for a single one. Rank 0 draws samples and writes logs and models.</param>
     public Trainer(
         ITrainingTask task,
         ISampleGrid samples,
         TrainingOptions options,
         RunFolder run,
         Func<DataCursor, IBatchSource> data,
-        TimeProvider time
+        TimeProvider time,
+        World? world = null
     )
     {
+        _world = world;
         _task = task;
         _samples = samples;
         _options = options;
@@ -61,11 +66,14 @@ public sealed class Trainer : IDisposable
         _data = data;
         _time = time;
         task.Network.RequireGrad(true);
-        _optimiser = options.Optimiser.Create(task.Network.Trained, options.Seed);
-        _averages = [.. options.Averages.Select(a => new WeightAverage(task.Network.Trained, a))];
+        _share = SharedRun.ShareOf(options, task.Network.Trained, world);
+        _evaluated = new EvaluatedWeights(_share);
+        _optimiser = options.Optimiser.Create(task.Network.Trained, options.Seed, _share);
+        _averages = [.. options.Averages.Select(a => new WeightAverage(_share?.Own ?? task.Network.Trained, a))];
         _scales = DTypes.Precisions[options.Precision] == DType.Float16;
         _scaler = _scales ? new LossScaler() : null;
         _checkpoints = new CheckpointStore(run.Path);
+        _tensors = new CheckpointTensors(task.Network, _optimiser, _averages, options);
     }
 
     /// <summary>Completed optimiser steps.</summary>
@@ -74,15 +82,12 @@ public sealed class Trainer : IDisposable
     /// <summary>Validation of the run, or null.</summary>
     internal Validator? Validator { get; init; }
 
-    /// <summary>Processes that train together; null for a single one. Rank 0 validates, draws samples and writes all files.</summary>
-    internal World? World { get; init; }
-
     private bool HasEnded => _step >= _options.Steps || Validator is { HasEnded: true };
 
     /// <summary>Raised after each checkpoint.</summary>
     public event Action? CheckpointWritten;
 
-    /// <summary>Weight averages, in the order of the options.</summary>
+    /// <summary>Weight averages, in the order of the options; with divided states, of this process's parameters.</summary>
     public IReadOnlyList<WeightAverage> Averages => _averages;
 
     /// <summary>Restores the newest intact checkpoint of the run.</summary>
@@ -101,17 +106,7 @@ public sealed class Trainer : IDisposable
             );
         _scaler = _scales ? new LossScaler(state: state.Scaler) : null;
         var taken = state.Step - (_scaler?.Skipped ?? 0);
-        using (var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors")))
-            _task.Network.Load(weights, _task.Network.All[0].Value.Device, DType.Float32, weights.FilePath);
-        _task.Network.RequireGrad(true);
-        using (var states = SafetensorsFile.Open(Path.Combine(folder, "optimiser.safetensors")))
-            OptimiserState.Restore(_optimiser, _options.Optimiser.Kind, states, taken, _run.Path);
-        foreach (var average in _averages)
-        {
-            using var shadows = SafetensorsFile.Open(Path.Combine(folder, AverageFile(average)));
-            average.LoadState(shadows, taken);
-        }
-
+        _tensors.Read(state, folder, taken, _run.Path);
         _task.LoadState(state.Task);
         if (Validator is not null)
             Validator.State = state.Validation ?? ValidationState.None;
@@ -131,9 +126,9 @@ public sealed class Trainer : IDisposable
     /// before that is kept.</exception>
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
-        using var parallel = World is null ? null : DataParallel.Begin(World, _step, _task.Network.Trained, _time);
+        using var parallel = _world is null ? null : DataParallel.Begin(_world, _step, _task.Network.Trained, _share, _time);
         var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler, parallel: parallel);
-        using var log = World is { IsMain: false } ? null : new RunLog(_run, _step, _options, _time);
+        using var log = _world is { IsMain: false } ? null : new RunLog(_run, _saved, _options, _time);
         using var data = _data(_cursor);
         var start = _time.GetTimestamp();
         var device = _task.Network.All[0].Value.Device;
@@ -221,9 +216,6 @@ public sealed class Trainer : IDisposable
         _averages.ForEach(static a => a.Dispose());
     }
 
-    private static string AverageFile(WeightAverage average) =>
-        string.Create(CultureInfo.InvariantCulture, $"average-{average.Options.Decay}.safetensors");
-
     private bool Due(long every) => every > 0 && _step % every == 0 && _step < _options.Steps;
 
     private string Kept()
@@ -244,12 +236,17 @@ public sealed class Trainer : IDisposable
 
     private void WriteSamples(RunLog? log, CancellationToken cancellation)
     {
-        if (cancellation.IsCancellationRequested || log is null)
+        if (IsLeftToMain(log) || IsInterrupted(_share is null ? null : _world, cancellation))
             return;
-        World?.Enter($"step {_step}, drawing samples");
+        _world?.Enter($"step {_step}, drawing samples");
+        _evaluated.With(_averages.Count == 0 ? _optimiser.Evaluate : () => _averages[0].Apply(), () => Draw(log, cancellation));
+    }
+
+    private void Draw(RunLog? log, CancellationToken cancellation)
+    {
         try
         {
-            WithBestWeights(() => log.AppendPicture(_step, "samples", _samples.Draw(cancellation)));
+            log?.AppendPicture(_step, "samples", _samples.Draw(cancellation));
         }
         catch (OperationCanceledException)
         {
@@ -267,13 +264,14 @@ public sealed class Trainer : IDisposable
 
     private void Validate(RunLog? log, IProgressLine progress, CancellationToken cancellation)
     {
-        if (log is null || Validator is not { } validator || !validator.IsDue(_step) || cancellation.IsCancellationRequested)
+        if (Validator is not { } validator || !validator.IsDue(_step) || IsInterrupted(_world, cancellation))
             return;
-        World?.Enter($"step {_step}, validating");
+        _world?.Enter($"step {_step}, validating");
         void Count(int done, int all) => progress.Report(new TrainingProgress(done, all) { Unit = "held-out batch" });
         try
         {
-            log.Append(_step, validator.Run(_step, _averages, Count, cancellation, _optimiser));
+            var values = validator.Run(_step, _averages, Count, cancellation, _optimiser, _evaluated);
+            log?.Append(_step, values);
         }
         catch (OperationCanceledException)
         {
@@ -284,32 +282,27 @@ public sealed class Trainer : IDisposable
         progress.Note($"Step {_step}: held-out {validator.Term} {Figures.Significant(validator.State.Latest)}");
     }
 
-    private void WithBestWeights(Action action)
-    {
-        if (_averages.Count == 0)
-        {
-            using var evaluated = _optimiser.Evaluate();
-            action();
-            return;
-        }
+    /// <summary>Whether this process has no part in what rank 0 does alone.</summary>
+    private bool IsLeftToMain(RunLog? log) => log is null && _share is null;
 
-        using (_averages[0].Apply())
-            action();
-    }
+    /// <summary>Whether this process, or any that has a part in what follows, is interrupted.</summary>
+    private static bool IsInterrupted(World? world, CancellationToken cancellation) =>
+        world?.Any("interruption", cancellation.IsCancellationRequested)[0] ?? cancellation.IsCancellationRequested;
 
     private void WriteCheckpoint(double seconds, RunLog? log)
     {
         // An update can overflow although its gradient is finite; such weights must not replace the last good checkpoint.
-        if (!_optimiser.IsFinite())
+        var isFinite = _optimiser.IsFinite();
+        if (!(_share is null ? isFinite : !_world!.Any("check the weights", !isFinite)[0]))
             throw new DivergedException(
                 $"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, clip the gradient with "
                     + $"optimiser.clipNorm, or train in float32."
             );
         (_saved, _owed) = (_step, false);
-        if (log is null)
+        if (IsLeftToMain(log))
             return;
-        World?.Enter($"step {_step}, writing a checkpoint");
-        log.FlushToDisk();
+        _world?.Enter($"step {_step}, writing a checkpoint");
+        log?.FlushToDisk();
         var state = new TrainingState
         {
             Step = _step,
@@ -320,30 +313,27 @@ public sealed class Trainer : IDisposable
             Validation = Validator?.State,
             Options = JsonNode.Parse(OptionsFile.Write(_options))!.AsObject(),
         };
-        _checkpoints.Write(
-            state,
-            _options.Checkpoints.Keep,
-            folder =>
-            {
-                SafetensorsWriter.Write(Path.Combine(folder, "weights.safetensors"), _task.Network.Tensors());
-                SafetensorsWriter.Write(Path.Combine(folder, "optimiser.safetensors"), _optimiser.State());
-                foreach (var average in _averages)
-                    SafetensorsWriter.Write(Path.Combine(folder, AverageFile(average)), average.Tensors());
-            }
-        );
-        CheckpointWritten?.Invoke();
+        if (_share is null)
+            _checkpoints.Write(state, _options.Checkpoints.Keep, folder => _tensors.Write(folder, null));
+        else
+            new SharedCheckpoints(_checkpoints, _world!).Write(state, _options.Checkpoints.Keep, _tensors);
+        if (log is not null)
+            CheckpointWritten?.Invoke();
     }
 
     private void WriteResult()
     {
-        if (World is { IsMain: false })
+        var isMain = _world is not { IsMain: false };
+        if (!isMain && _share is null)
             return;
-        using (_optimiser.Evaluate())
-            _task.Save(_run.ModelFolder(null));
-        foreach (var average in _averages)
+        void Save(double? decay)
         {
-            using (average.Apply())
-                _task.Save(_run.ModelFolder(average.Options.Decay));
+            if (isMain)
+                _task.Save(_run.ModelFolder(decay));
         }
+
+        _evaluated.With(_optimiser.Evaluate, () => Save(null));
+        foreach (var average in _averages)
+            _evaluated.With(() => average.Apply(), () => Save(average.Options.Decay));
     }
 }

@@ -58,10 +58,16 @@ public sealed partial class TrainingRun
 
     private IBatchSource OpenInTurn(DataCursor cursor, IProgressLine progress, CancellationToken cancellation)
     {
-        IBatchSource? opened = null;
-        var store = Store();
-        MainFirst("latents", () => opened = OpenData(_data, cursor, store, cancellation, Counted(progress, "picture")), store is not null);
-        return opened!;
+        RowStore? store = null;
+        void Open()
+        {
+            MaskStore()?.Dispose();
+            store = Store();
+        }
+
+        // Rank 0 creates the folders.
+        MainFirst("caches", Open, _options.Data.Cache is not null);
+        return OpenData(_data, cursor, store, cancellation, Counted(progress, "picture"));
     }
 
     private IBatchSource OpenData(
@@ -93,6 +99,7 @@ public sealed partial class TrainingRun
             Masks = store is null ? null : MaskStore(),
             Progress = encoded,
             BatchSize = atOnce,
+            World = _world,
         };
         return LatentCache.Encode(data.Source, data.Plan, encoding, cursor, cancellation);
     }

@@ -126,7 +126,8 @@ public sealed partial class TrainingRun : IDisposable
                     _device,
                     _options.Data.Pairs is null ? _encoder : null
                 ),
-                _options
+                _options,
+                _world
             );
 
     /// <summary>Training data and held-out samples.</summary>
@@ -254,10 +255,17 @@ public sealed partial class TrainingRun : IDisposable
         // The weights are still the reference model's: the checkpoint is restored later.
         if (PrecomputesReference)
             ComputeReference(folder, progress, cancellation);
-        using var trainer = new Trainer(_task, _samples, _options, folder, cursor => OpenInTurn(cursor, progress, cancellation), _time)
+        using var trainer = new Trainer(
+            _task,
+            _samples,
+            _options,
+            folder,
+            cursor => OpenInTurn(cursor, progress, cancellation),
+            _time,
+            _world
+        )
         {
             Validator = _validator,
-            World = _world,
         };
         if (_resumed)
             progress.Note(

@@ -18,7 +18,7 @@ public sealed class TensorSourceTests
             .Where(static t => t is { IsClass: true, IsAbstract: false } && t.IsAssignableTo(typeof(ITensorSource)))
             .ToList();
         Assert.Equal(
-            ["PickleFile", "RenamedTensors", "SafetensorsFile", "WeightFiles"],
+            ["JoinedTensors", "PickleFile", "RenamedTensors", "SafetensorsFile", "WeightFiles"],
             sources.Select(static t => t.Name).Order(StringComparer.Ordinal)
         );
         Assert.Empty(sources.Where(static t => !DeclaresReadOwned(t)).Select(static t => t.FullName));

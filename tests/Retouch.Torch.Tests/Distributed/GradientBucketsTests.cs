@@ -135,4 +135,23 @@ public sealed class GradientBucketsTests
                 HaveGradients(leaves, static k => k + 1);
             }
         );
+
+    [Fact]
+    public void Gradients_in_bfloat16_are_summed_in_float32() =>
+        Ranks.Run(
+            3,
+            group =>
+            {
+                var leaf = Ops.Ones([5L], dtype: DType.BFloat16);
+                leaf.RequiresGrad = true;
+                using var buckets = new GradientBuckets(group, [leaf]);
+                buckets.Arm();
+                Autograd.Backward((leaf * (group.Rank == 0 ? 256 : 1)).Sum());
+                buckets.Flush();
+                buckets.Finish();
+                // bfloat16 has 8 bits: 256 + 1 is 256, and 256 + 1 + 1 with one rounding 258.
+                Assert.Equal(DType.BFloat16, leaf.Grad!.DType);
+                Assert.All(leaf.Grad!.To(DType.Float64).ToArray<double>(), static v => Assert.Equal(258, v));
+            }
+        );
 }

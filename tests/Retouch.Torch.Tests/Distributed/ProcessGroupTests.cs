@@ -32,6 +32,21 @@ public sealed class ProcessGroupTests
         );
 
     [Fact]
+    public void Every_type_is_gathered_by_its_bits() =>
+        Ranks.Run(
+            2,
+            group =>
+            {
+                foreach (var type in (DType[])[DType.Float32, DType.Float64, DType.Float16, DType.BFloat16, DType.UInt8, DType.Int64])
+                {
+                    var all = group.AllGather(Ops.Full([3], 100 + group.Rank, dtype: type));
+                    Assert.Equal([type, type], all.Select(static t => t.DType));
+                    Assert.Equal([100, 101], all.Select(static t => t.To(DType.Float64).ToArray<double>()[2]));
+                }
+            }
+        );
+
+    [Fact]
     public void Texts_of_any_length_are_gathered() =>
         Ranks.Run(
             3,

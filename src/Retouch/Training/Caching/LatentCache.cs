@@ -1,9 +1,11 @@
 using System.Runtime.ExceptionServices;
 using System.Text.Json.Nodes;
 using Retouch.Autoencoders;
+using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Images;
 using Retouch.Torch;
+using Retouch.Training.Distributed;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Caching;
@@ -26,6 +28,9 @@ internal sealed record LatentEncoding(SampleLoader Loader, IAutoencoder Autoenco
 
     /// <summary>Receives the number of encoded pictures and the total.</summary>
     public Action<int, int>? Progress { get; init; }
+
+    /// <summary>Processes that divide the pictures among themselves, of which rank 0 writes the stores; null for a single one.</summary>
+    public World? World { get; init; }
 
     /// <summary>Pictures encoded at once.</summary>
     public int BatchSize { get; init; } = TrainingRun.EncodedAtOnce;
@@ -93,7 +98,9 @@ internal sealed class LatentCache : IBatchSource
     /// <param name="plan">Order of training.</param>
     /// <param name="encoding">Encoding settings.</param>
     /// <param name="start">Position of the first batch.</param>
-    /// <param name="cancellation">Stops between batches; rows written so far remain on disk.</param>
+    /// <param name="cancellation">Stops between batches, in all processes if it is cancelled in one; rows written so far remain on
+    /// disk.</param>
+    /// <exception cref="InputException">Too many pictures are unusable, or the processes do not share the store.</exception>
     public static LatentCache Encode(
         IPictureSource source,
         BatchPlan plan,
@@ -111,31 +118,49 @@ internal sealed class LatentCache : IBatchSource
         var masks = encoding.Loader.ReadsMasks ? new MaskCache(source, encoding.Loader.Framing, encoding.Masks) : null;
         bool Lacks(int k) => encoding.Store?.Has(rows[k]) != true;
         int[] missing = [.. Enumerable.Range(0, plan.Count).Where(k => Lacks(k) || masks?.Lacks(k) == true)];
+        var world = encoding.World;
+        var shared = world is null ? null : new SharedEncoding(world, encoding.Loader.Quarantine);
         foreach (var group in missing.Chunk(RowsPerFile))
         {
-            foreach (var chosen in group.Chunk(encoding.BatchSize))
+            foreach (var round in group.Chunk(encoding.BatchSize).Chunk(world?.Size ?? 1))
             {
-                cancellation.ThrowIfCancellationRequested();
+                if (world is null)
+                    cancellation.ThrowIfCancellationRequested();
                 using var inner = TensorScope.Enter();
-                var loaded = Read(encoding, chosen);
-                // A picture with an unusable mask is replaced, even if its latent is known.
-                int[] encoded =
-                [
-                    .. Enumerable.Range(0, chosen.Length).Where(k => Lacks(chosen[k]) || loaded[k].Sample.Id != source[chosen[k]].Id),
-                ];
-                AddMoments(encoding, [.. encoded.Select(k => loaded[k])], [.. encoded.Select(k => chosen[k])], memory);
-                for (var k = 0; k < chosen.Length; k++)
+                var rank = world?.Rank ?? 0;
+                var own = rank < round.Length ? Picked(source, encoding, round[rank], Lacks, masks is not null) : null;
+                foreach (var part in shared?.Exchange(own, cancellation) ?? [own!])
                 {
-                    (samples[chosen[k]], frames[chosen[k]]) = (loaded[k].Sample, loaded[k].Framed.Record);
-                    masks?.Add(chosen[k], loaded[k]);
+                    for (var k = 0; k < part.Chosen.Length; k++)
+                    {
+                        var index = part.Chosen[k];
+                        (samples[index], frames[index]) = (encoding.Loader.Known(new PlannedSample(index, 0)), part.Frames[k]);
+                        masks?.Add(index, samples[index], part.Masks[k]);
+                    }
+
+                    for (var k = 0; k < part.Encoded.Length; k++)
+                        memory[part.Encoded[k]] = part.Moments!.Narrow(0, k, 1).Clone().Escape();
                 }
 
-                encoding.Progress?.Invoke(plan.Count - missing.Length + Array.IndexOf(missing, chosen[^1]) + 1, plan.Count);
+                encoding.Progress?.Invoke(plan.Count - missing.Length + Array.IndexOf(missing, round[^1][^1]) + 1, plan.Count);
             }
 
-            int[] own = [.. group.Where(k => samples[k].Id == source[k].Id)];
-            Keep(encoding.Store, [.. own.Where(memory.ContainsKey)], rows, frames, memory);
-            masks?.Keep(own);
+            int[] kept = [.. group.Where(k => samples[k].Id == source[k].Id)];
+            Keep(encoding.Store, [.. kept.Where(memory.ContainsKey)], rows, frames, memory, world is not { IsMain: false });
+            masks?.Keep(kept, world is not { IsMain: false });
+        }
+
+        if (world is not null && missing.Length > 0 && encoding.Store is { } written)
+        {
+            world.Barrier("latents");
+            written.Refresh();
+            masks?.Refresh();
+            int[] unseen = [.. missing.Where(k => !memory.ContainsKey(k) && !written.Has(rows[k]))];
+            if (unseen.Length > 0)
+                throw new InputException(
+                    $"Rank {world.Rank} does not find the {unseen.Length} cached pictures that rank 0 has written to '{written.Folder}': "
+                        + "data.cache must be a folder on a file system that all processes share."
+                );
         }
 
         foreach (var known in Enumerable.Range(0, plan.Count).Except(missing).Chunk(RowsPerFile))
@@ -175,29 +200,53 @@ internal sealed class LatentCache : IBatchSource
         _masks?.Dispose();
     }
 
-    private static void AddMoments(LatentEncoding encoding, LoadedSample[] loaded, int[] chosen, Dictionary<int, Tensor> memory)
+    /// <summary>Reads pictures, and encodes those that are not cached.</summary>
+    private static EncodedPictures Picked(
+        IPictureSource source,
+        LatentEncoding encoding,
+        int[] chosen,
+        Func<int, bool> lacks,
+        bool withMasks
+    )
     {
-        if (loaded.Length == 0)
-            return;
-        var moments = encoding.Autoencoder.EncodeMoments(PicturesOf(loaded).To(encoding.Device)).To(Device.Cpu);
-        for (var k = 0; k < chosen.Length; k++)
-            memory[chosen[k]] = moments.Narrow(0, k, 1).Clone().Escape();
+        var loaded = Read(encoding, chosen);
+        // A picture with an unusable mask is replaced, even if its latent is known.
+        int[] places = [.. Enumerable.Range(0, chosen.Length).Where(k => lacks(chosen[k]) || loaded[k].Sample.Id != source[chosen[k]].Id)];
+        var moments =
+            places.Length == 0
+                ? null
+                : encoding.Autoencoder.EncodeMoments(PicturesOf([.. places.Select(k => loaded[k])]).To(encoding.Device)).To(Device.Cpu);
+        return new EncodedPictures(
+            chosen,
+            Array.ConvertAll(loaded, static l => l.Framed.Record),
+            Array.ConvertAll(places, k => chosen[k]),
+            moments,
+            withMasks ? Array.ConvertAll(loaded, static l => l.Mask is { } mask ? PictureTensors.LevelsOf(mask) : null) : []
+        );
     }
 
-    private static void Keep(RowStore? store, int[] chosen, string[] rows, FrameRecord[] frames, Dictionary<int, Tensor> memory)
+    private static void Keep(
+        RowStore? store,
+        int[] chosen,
+        string[] rows,
+        FrameRecord[] frames,
+        Dictionary<int, Tensor> memory,
+        bool writes
+    )
     {
         if (store is null || chosen.Length == 0)
             return;
         using var scope = TensorScope.Enter();
         long[] cuts = [.. chosen.Select(k => frames[k]).SelectMany(static f => (long[])[f.OriginalWidth, f.OriginalHeight, f.Left, f.Top])];
-        store.Append(
-            [.. chosen.Select(k => rows[k])],
-            new Dictionary<string, Tensor>(StringComparer.Ordinal)
-            {
-                [Moments] = Ops.Cat([.. chosen.Select(k => memory[k])]),
-                [Frame] = Tensor.From(cuts, chosen.Length, 4),
-            }
-        );
+        if (writes)
+            store.Append(
+                [.. chosen.Select(k => rows[k])],
+                new Dictionary<string, Tensor>(StringComparer.Ordinal)
+                {
+                    [Moments] = Ops.Cat([.. chosen.Select(k => memory[k])]),
+                    [Frame] = Tensor.From(cuts, chosen.Length, 4),
+                }
+            );
         foreach (var k in chosen)
         {
             memory[k].Dispose();

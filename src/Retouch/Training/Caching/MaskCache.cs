@@ -41,31 +41,39 @@ internal sealed class MaskCache(IPictureSource source, Framing framing, RowStore
     public bool Lacks(int index) => source.HasMask(index) && store?.Has(_rows[index]) != true && !_memory.ContainsKey(index);
 
     /// <summary>Adds the mask of a sample, or of its replacement.</summary>
-    public void Add(int index, LoadedSample loaded)
+    /// <param name="index">Index of the sample.</param>
+    /// <param name="sample">The sample, or its replacement.</param>
+    /// <param name="levels">Levels of its mask; null without one.</param>
+    public void Add(int index, Sample sample, byte[]? levels)
     {
-        if (Lacks(index) || loaded.Sample.Id != source[index].Id)
-            _memory[index] = loaded.Mask is { } mask ? PictureTensors.LevelsOf(mask) : null;
+        if (Lacks(index) || sample.Id != source[index].Id)
+            _memory[index] = levels;
     }
 
     /// <summary>Moves masks from memory to the store, if there is one.</summary>
     /// <param name="own">Samples that are not replaced.</param>
-    public void Keep(IReadOnlyList<int> own)
+    /// <param name="writes">Whether this process writes the store, rather than another one.</param>
+    public void Keep(IReadOnlyList<int> own, bool writes)
     {
         int[] chosen = [.. own.Where(k => _memory.GetValueOrDefault(k) is not null)];
         if (store is null || chosen.Length == 0)
             return;
         using var scope = TensorScope.Enter();
         byte[] levels = [.. chosen.SelectMany(k => _memory[k]!)];
-        store.Append(
-            [.. chosen.Select(k => _rows[k])],
-            new Dictionary<string, Tensor>(StringComparer.Ordinal)
-            {
-                [Mask] = Tensor.From(levels, chosen.Length, framing.Height, framing.Width),
-            }
-        );
+        if (writes)
+            store.Append(
+                [.. chosen.Select(k => _rows[k])],
+                new Dictionary<string, Tensor>(StringComparer.Ordinal)
+                {
+                    [Mask] = Tensor.From(levels, chosen.Length, framing.Height, framing.Width),
+                }
+            );
         foreach (var k in chosen)
             _memory.Remove(k);
     }
+
+    /// <summary>Reads what another process has written to the store.</summary>
+    public void Refresh() => store?.Refresh();
 
     /// <summary>Masks of samples, see <see cref="PictureTensors.OfLevels"/>.</summary>
     public Tensor? Of(IReadOnlyList<int> chosen) => PictureTensors.OfLevels([.. chosen.Select(LevelsOf)], framing.Width, framing.Height);

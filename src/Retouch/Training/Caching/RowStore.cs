@@ -19,10 +19,14 @@ internal sealed class RowStore : IDisposable
     private const string RowsMember = "rows";
 
     private readonly string _folder;
+    private readonly HashSet<string> _known = new(StringComparer.Ordinal);
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, (int File, int Row)> _places = new(StringComparer.Ordinal);
 
     private RowStore(string folder) => _folder = folder;
+
+    /// <summary>Folder of the store.</summary>
+    public string Folder => _folder;
 
     /// <summary>Number of rows.</summary>
     public int Count => _places.Count;
@@ -44,14 +48,24 @@ internal sealed class RowStore : IDisposable
         var store = new RowStore(folder);
         try
         {
-            foreach (var file in Directory.EnumerateFiles(folder, "*.safetensors").Order(StringComparer.Ordinal))
-                store.Add(file);
+            store.Refresh();
             return store;
         }
         catch
         {
             store.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Reads the files that another process has added.</summary>
+    /// <exception cref="InputException">A file is not one of a cache.</exception>
+    public void Refresh()
+    {
+        foreach (var file in Directory.EnumerateFiles(_folder, "*.safetensors").Order(StringComparer.Ordinal))
+        {
+            if (!_known.Contains(file))
+                Add(file);
         }
     }
 
@@ -123,6 +137,7 @@ internal sealed class RowStore : IDisposable
     {
         var opened = SafetensorsFile.Open(file);
         _files.Add(opened);
+        _known.Add(file);
         string[]? names = null;
         try
         {

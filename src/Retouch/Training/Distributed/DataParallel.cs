@@ -5,6 +5,8 @@ using Retouch.Core.Json;
 using Retouch.Torch;
 using Retouch.Torch.Distributed;
 using Retouch.Torch.Nn;
+using Retouch.Torch.Optim;
+using Retouch.Training.Options;
 
 namespace Retouch.Training.Distributed;
 
@@ -20,10 +22,15 @@ internal sealed class DataParallel : IDisposable
     /// <summary>Log name of the seconds of a step for the sum of gradients and metrics, apart from what backward hides.</summary>
     public const string CommunicationFigure = "time/communication";
 
+    /// <summary>Log name of the seconds of a step for the exchange of updated weights (<see cref="DividedParts.States"/>).</summary>
+    public const string ExchangeFigure = "time/weights";
+
     private readonly TimeProvider _time;
     private readonly GradientBuckets _buckets;
+    private readonly ParameterShare? _share;
 
-    private DataParallel(World world, GradientBuckets buckets, TimeProvider time) => (World, _buckets, _time) = (world, buckets, time);
+    private DataParallel(World world, GradientBuckets buckets, ParameterShare? share, TimeProvider time) =>
+        (World, _buckets, _share, _time) = (world, buckets, share, time);
 
     /// <summary>All processes.</summary>
     public World World { get; }
@@ -52,9 +59,10 @@ internal sealed class DataParallel : IDisposable
     /// <param name="world">All processes; not disposed here.</param>
     /// <param name="step">Completed steps.</param>
     /// <param name="trained">Parameters that are trained.</param>
+    /// <param name="share">Share of this process in the parameters; null if every process updates all.</param>
     /// <param name="time">Clock.</param>
     /// <exception cref="InputException">Steps or weights differ.</exception>
-    public static DataParallel Begin(World world, long step, IEnumerable<Parameter> trained, TimeProvider time)
+    public static DataParallel Begin(World world, long step, IEnumerable<Parameter> trained, ParameterShare? share, TimeProvider time)
     {
         Tensor[] parameters = [.. trained.Select(static p => p.Value)];
         var norm = parameters.Sum(Squared);
@@ -65,7 +73,7 @@ internal sealed class DataParallel : IDisposable
                 $"Rank {other} would begin with {all[other]}, rank 0 with {all[0]}: the processes read different models or checkpoints. "
                     + "Give all of them the same files, on a file system that they share."
             );
-        return new DataParallel(world, world.Buckets(parameters), time);
+        return new DataParallel(world, world.Buckets(parameters), share, time);
     }
 
     private static double Squared(Tensor parameter)
@@ -118,6 +126,17 @@ internal sealed class DataParallel : IDisposable
         record.Values.Add(new(WaitingFigure, waited.TotalSeconds));
         record.Values.Add(new(CommunicationFigure, _time.GetElapsedTime(start).TotalSeconds));
         return (record, [.. shares.SelectMany(static s => s.Suspects)]);
+    }
+
+    /// <summary>After an update of a share of the parameters: the weights that the other processes have updated.</summary>
+    /// <param name="record">Receives the duration.</param>
+    public void Exchange(StepRecord record)
+    {
+        if (_share is null)
+            return;
+        var start = _time.GetTimestamp();
+        _share.Exchange();
+        record.Values.Add(new(ExchangeFigure, _time.GetElapsedTime(start).TotalSeconds));
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,8 @@
 using Retouch.Core.Errors;
 using Retouch.Objectives;
 using Retouch.Torch;
+using Retouch.Torch.Nn;
+using Retouch.Torch.Optim;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.Distributed;
@@ -37,6 +39,12 @@ internal static class SharedRun
                     + "process."
             );
     }
+
+    /// <summary>Share of a process in the states and averages of trained parameters; null if it holds all.</summary>
+    public static ParameterShare? ShareOf(TrainingOptions options, IEnumerable<Parameter> trained, World? world) =>
+        world is null || options.Distributed.Shard == DividedParts.None
+            ? null
+            : new ParameterShare(trained, world.Rank, world.Size, tensor => world.Gather("exchange of weights", tensor));
 
     /// <summary>Device of a process: a separate GPU of its machine for each, unless the options name one.</summary>
     public static Device DeviceOf(TrainingOptions options, World? world)

@@ -78,11 +78,11 @@ public sealed class World : IDisposable
     public string[] Gather(string what, string text) => Together(what, () => _control.AllGather(text));
 
     /// <summary>Rank 0's text, in all processes.</summary>
-    /// <exception cref="EnvironmentException">As in <see cref="Gather"/>.</exception>
+    /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>
     public string OfMain(string what, string text) => Gather(what, IsMain ? text : "")[0];
 
     /// <summary>Sum of a number over all processes, added in the order of their ranks.</summary>
-    /// <exception cref="EnvironmentException">As in <see cref="Gather"/>.</exception>
+    /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>
     public double Sum(string what, double value) =>
         Together(
             what,
@@ -94,7 +94,7 @@ public sealed class World : IDisposable
         );
 
     /// <summary>Whether a condition holds in any process, for each condition.</summary>
-    /// <exception cref="EnvironmentException">As in <see cref="Gather"/>.</exception>
+    /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>
     public bool[] Any(string what, params bool[] conditions) =>
         Together(
             what,
@@ -108,7 +108,7 @@ public sealed class World : IDisposable
         );
 
     /// <summary>Waits for all processes.</summary>
-    /// <exception cref="EnvironmentException">As in <see cref="Gather"/>.</exception>
+    /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>
     public void Barrier(string what) => Together(what, _control.Barrier);
 
     /// <summary>Runs work that leaves files on rank 0 first, without a time limit, then on the others, which find the files.</summary>
@@ -136,12 +136,12 @@ public sealed class World : IDisposable
     }
 
     /// <summary>Buckets of gradients, over NCCL if the device has it.</summary>
-    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters)
-    {
-        if (parameters[0].Device.Type == DeviceType.Cuda && CommunicationBackends.ReasonWithout(CommunicationBackend.Nccl) is null)
-            _nccl ??= Group(CommunicationBackend.Nccl);
-        return Together("prepare the gradients", () => new GradientBuckets(_nccl ?? _control, parameters));
-    }
+    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters) =>
+        Together("prepare the gradients", () => new GradientBuckets(GroupOf(parameters[0].Device), parameters));
+
+    /// <summary>The tensors of all processes by rank, of the same shape and type, over NCCL if their device has it.</summary>
+    /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>
+    internal Tensor[] Gather(string what, Tensor tensor) => Together(what, () => GroupOf(tensor.Device).AllGather(tensor));
 
     /// <summary>Runs an operation of the group; a failure of libtorch becomes a message about the process at fault.</summary>
     internal T Together<T>(string what, Func<T> operation)
@@ -199,6 +199,11 @@ public sealed class World : IDisposable
         DisposeGroups();
         _store.Dispose();
     }
+
+    private ProcessGroup GroupOf(Device device) =>
+        device.Type == DeviceType.Cuda && CommunicationBackends.ReasonWithout(CommunicationBackend.Nccl) is null
+            ? _nccl ??= Group(CommunicationBackend.Nccl)
+            : _control;
 
     private ProcessGroup Group(CommunicationBackend backend) =>
         Together(

@@ -5,6 +5,7 @@ using Retouch.Data;
 using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Optim;
+using Retouch.Training.Distributed;
 using Retouch.Training.Options;
 using Retouch.Training.Tasks;
 
@@ -49,13 +50,16 @@ internal sealed class Validator : IDisposable
     private readonly long _last;
     private readonly int _parts;
     private readonly EarlyStopOptions? _stop;
+    private readonly World? _world;
 
     /// <param name="task">Training task; not disposed here.</param>
     /// <param name="data">Held-out samples; disposed with this object.</param>
     /// <param name="options">Validated options, with <see cref="TrainingOptions.Validation"/>.</param>
+    /// <param name="world">Processes that divide the batches among themselves; null for a single one.</param>
     /// <exception cref="UsageException">The watched term does not exist.</exception>
-    public Validator(ITrainingTask task, HeldOutBatches data, TrainingOptions options)
+    public Validator(ITrainingTask task, HeldOutBatches data, TrainingOptions options, World? world = null)
     {
+        _world = world;
         var validation = options.Validation!;
         (_task, _data, _seed, _stop) = (task, data, options.Seed, validation.Stop);
         (_every, _last) = (validation.Every, options.Steps);
@@ -106,6 +110,7 @@ internal sealed class Validator : IDisposable
     /// <param name="progress">Receives completed and total forward passes.</param>
     /// <param name="cancellation">Stops between batches, without a change of the state.</param>
     /// <param name="optimiser">Optimiser of the weights, whose method can evaluate others than it trains; null for the weights.</param>
+    /// <param name="evaluated">Puts weights into the network; null if this process has all of them.</param>
     /// <returns>Values by log name.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public IReadOnlyList<KeyValuePair<string, double>> Run(
@@ -113,23 +118,20 @@ internal sealed class Validator : IDisposable
         IReadOnlyList<WeightAverage> averages,
         Action<int, int>? progress,
         CancellationToken cancellation,
-        Optimiser? optimiser = null
+        Optimiser? optimiser = null,
+        EvaluatedWeights? evaluated = null
     )
     {
         List<KeyValuePair<string, double>> values = [];
         var (done, all) = (0, Passes * (1 + averages.Count));
-        void Count() => progress?.Invoke(++done, all);
-        double watched;
-        using (optimiser?.Evaluate())
-            watched = Add(values, Weights, Evaluate(Count, cancellation));
-        for (var k = 0; k < averages.Count; k++)
-        {
-            using var swap = averages[k].Apply();
-            var value = Add(values, NameOf(averages[k]), Evaluate(Count, cancellation));
-            watched = k == 0 ? value : watched;
-        }
-
-        Observe(step, watched);
+        void Count(int passes) => progress?.Invoke(done += passes, all);
+        List<double> watched = [];
+        void Measure(string name) => watched.Add(Add(values, name, Evaluate(Count, cancellation)));
+        evaluated ??= new EvaluatedWeights(null);
+        evaluated.With(() => optimiser?.Evaluate(), () => Measure(Weights));
+        foreach (var average in averages)
+            evaluated.With(() => average.Apply(), () => Measure(NameOf(average)));
+        Observe(step, watched[Math.Min(1, averages.Count)]);
         return values;
     }
 
@@ -149,28 +151,34 @@ internal sealed class Validator : IDisposable
         );
     }
 
-    /// <summary>Values of all terms, for each part of the schedule.</summary>
-    internal Dictionary<string, HealthFigure>[] Evaluate(Action? passed, CancellationToken cancellation)
+    /// <summary>Values of all terms, for each part of the schedule; equal in all processes.</summary>
+    /// <param name="passed">Receives the number of further forward passes, over all processes.</param>
+    /// <param name="cancellation">Stops between batches, in all processes if it is cancelled in one.</param>
+    internal Dictionary<string, HealthFigure>[] Evaluate(Action<int>? passed, CancellationToken cancellation)
     {
         using var quiet = Autograd.NoGrad();
-        var sums = new Dictionary<string, HealthFigure>[_parts];
-        for (var part = 0; part < _parts; part++)
+        var (rank, size) = (_world?.Rank ?? 0, _world?.Size ?? 1);
+        var rounds = HeldOutShares.Of(_parts, _data.Chunks.Count, size);
+        double[][] strata = [.. Enumerable.Range(0, _parts).Select(part => HeldOutDraws.Strata(_seed, _data.Source.Count, part, _parts))];
+        List<HeldOutPass> own = [];
+        foreach (var round in rounds)
         {
-            sums[part] = new(StringComparer.Ordinal);
-            var fractions = HeldOutDraws.Strata(_seed, _data.Source.Count, part, _parts);
-            for (var k = 0; k < _data.Chunks.Count; k++)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                using var scope = TensorScope.Enter();
-                var chunk = _data.Chunks[k];
-                var draws = new HeldOutDraws(_seed, chunk, part, [.. chunk.Select(i => fractions[i])]);
-                foreach (var (name, value) in _task.Validate(_data[k], draws))
-                    sums[part][name] = sums[part].TryGetValue(name, out var before) ? before.Plus(value) : value;
-                passed?.Invoke();
-            }
+            if (_world?.Any("validation", cancellation.IsCancellationRequested)[0] ?? cancellation.IsCancellationRequested)
+                throw new OperationCanceledException(cancellation);
+            if (rank < round.Length && round[rank] is var (part, chunk))
+                own.Add(Evaluate(part, chunk, strata[part]));
+            passed?.Invoke(round.Count(static r => r is not null));
         }
 
-        return sums;
+        return HeldOutShares.Sum(_parts, _world is null ? own : HeldOutShares.Gather(_world, own));
+    }
+
+    private HeldOutPass Evaluate(int part, int index, double[] fractions)
+    {
+        using var scope = TensorScope.Enter();
+        var chunk = _data.Chunks[index];
+        var draws = new HeldOutDraws(_seed, chunk, part, [.. chunk.Select(i => fractions[i])]);
+        return new HeldOutPass(part, index, _task.Validate(_data[index], draws));
     }
 
     /// <inheritdoc/>

@@ -89,19 +89,21 @@ public sealed record OptimiserOptions
         };
 
     /// <summary>The optimiser of parameters.</summary>
-    /// <param name="parameters">Trained parameters; each must have a value.</param>
+    /// <param name="all">Trained parameters; each must have a value.</param>
     /// <param name="seed">Seed of the run, for stochastic rounding.</param>
-    internal Optimiser Create(IEnumerable<Parameter> parameters, ulong seed)
+    /// <param name="share">Share of this process in the parameters; null for all.</param>
+    internal Optimiser Create(IEnumerable<Parameter> all, ulong seed, ParameterShare? share = null)
     {
+        var parameters = share?.Own ?? all;
         ulong Rounding(long step) => SplitMix64.Derive(seed, RoundingPurpose, (ulong)step);
         return Kind switch
         {
-            OptimiserKind.Adamw8bit => new AdamW8Bit(parameters, AdamW, EightBit ?? new(), Rounding),
-            OptimiserKind.Adafactor => new Adafactor(parameters, Adafactor ?? new(), Rounding),
-            OptimiserKind.Prodigy => new Prodigy(parameters, AdamW, Prodigy ?? new()),
-            OptimiserKind.ScheduleFree => new ScheduleFree(parameters, AdamW),
-            OptimiserKind.Muon => new Muon(parameters, AdamW, Muon ?? new()),
-            _ => new AdamW(parameters, AdamW, Rounding),
+            OptimiserKind.Adamw8bit => new AdamW8Bit(parameters, AdamW, EightBit ?? new(), Rounding) { Share = share },
+            OptimiserKind.Adafactor => new Adafactor(parameters, Adafactor ?? new(), Rounding) { Share = share },
+            OptimiserKind.Prodigy => new Prodigy(parameters, AdamW, Prodigy ?? new()) { Share = share },
+            OptimiserKind.ScheduleFree => new ScheduleFree(parameters, AdamW) { Share = share },
+            OptimiserKind.Muon => new Muon(parameters, AdamW, Muon ?? new()) { Share = share },
+            _ => new AdamW(parameters, AdamW, Rounding) { Share = share },
         };
     }
 

@@ -53,6 +53,9 @@ public sealed record TrainingOptions
     /// <summary>Optimiser and learning rate.</summary>
     public OptimiserOptions Optimiser { get; init; } = new();
 
+    /// <summary>Several processes.</summary>
+    public DistributedOptions Distributed { get; init; } = new();
+
     /// <summary>Weight averages (EMA); samples are drawn from the first. Default: one with a memory of a tenth of the steps.</summary>
     public IReadOnlyList<WeightAverageOptions> Averages
     {

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
 using Retouch.Core.Json;
+using Retouch.Training.Distributed;
 
 namespace Retouch.Training.State;
 
@@ -40,25 +41,25 @@ public sealed class CheckpointStore
     /// <summary>Writes a checkpoint, then deletes the oldest beyond <paramref name="keep"/>.</summary>
     /// <param name="state">State without <see cref="TrainingState.Files"/>, which are added here.</param>
     /// <param name="keep">Checkpoints to keep, at least 1.</param>
-    /// <param name="writeFiles">Writes the tensors into the given folder.</param>
+    /// <param name="writeFiles">Writes the tensors into the given folder; returns the hashes of its files, by name
+    /// (<see cref="Hash"/>).</param>
     /// <exception cref="EnvironmentException">The disk is full or not writable; earlier checkpoints are untouched.</exception>
-    public void Write(TrainingState state, int keep, Action<string> writeFiles)
+    public void Write(TrainingState state, int keep, Func<string, IReadOnlyDictionary<string, string>> writeFiles)
     {
         ArgumentNullException.ThrowIfNull(state);
         ArgumentNullException.ThrowIfNull(writeFiles);
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
-        try
+        void WriteAll()
         {
             DeleteTemporary();
             AtomicFolder.Write(
                 FolderOf(state.Step),
                 folder =>
                 {
-                    writeFiles(folder);
-                    var hashes = Directory
-                        .EnumerateFiles(folder)
-                        .Order(StringComparer.Ordinal)
-                        .ToDictionary(static f => Path.GetFileName(f), Hash, StringComparer.Ordinal);
+                    var hashes = new SortedDictionary<string, string>(
+                        writeFiles(folder).ToDictionary(StringComparer.Ordinal),
+                        StringComparer.Ordinal
+                    );
                     AtomicFile.WriteText(
                         Path.Combine(folder, StateFile),
                         JsonSerializer.Serialize(state with { Files = hashes }, JsonStyles.State)
@@ -69,10 +70,24 @@ public sealed class CheckpointStore
             foreach (var step in Steps.Where(s => s <= state.Step).SkipLast(keep).Concat(Steps.Where(s => s > state.Step)))
                 Directory.Delete(FolderOf(step), recursive: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or EnvironmentException)
+
+        Part(state.Step, WriteAll);
+    }
+
+    /// <summary>Writes a checkpoint, or a part of one.</summary>
+    /// <param name="step">Step of the checkpoint.</param>
+    /// <param name="write">Writes it.</param>
+    /// <exception cref="EnvironmentException">The disk is full or not writable.</exception>
+    internal static void Part(long step, Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or EnvironmentException and not PeerException)
         {
             throw new EnvironmentException(
-                $"The checkpoint of step {state.Step} could not be written: {Reasons.Of(e)}. Earlier checkpoints are untouched; "
+                $"The checkpoint of step {step} could not be written: {Reasons.Of(e)}. Earlier checkpoints are untouched; "
                     + $"--resume continues from the last.",
                 e
             );
@@ -134,22 +149,26 @@ public sealed class CheckpointStore
     private static TrainingState Check(string folder, long step)
     {
         var state = ReadState(folder);
-        if (state.Version != TrainingState.CurrentVersion)
-            throw new InputException($"it has layout {state.Version}, this program reads {TrainingState.CurrentVersion}");
+        if (state.Version is < 1 or > TrainingState.CurrentVersion)
+            throw new InputException($"it has layout {state.Version}, this program reads up to {TrainingState.CurrentVersion}");
         if (state.Step != step)
             throw new InputException($"{StateFile} is for step {state.Step}");
         if (state.Files is not { Count: > 0 } files)
             throw new InputException($"{StateFile} lists no files");
         foreach (var (name, hash) in files)
         {
-            if (Hash(Path.Combine(folder, name)) != hash)
+            var path = Path.Combine(folder, name);
+            if (!File.Exists(path))
+                throw new InputException($"{name} is missing");
+            if (Hash(path) != hash)
                 throw new InputException($"{name} does not have the hash it was written with");
         }
 
         return state;
     }
 
-    private static string Hash(string path)
+    /// <summary>Hash of a file.</summary>
+    public static string Hash(string path)
     {
         using var stream = File.OpenRead(path);
         return Convert.ToHexStringLower(SHA256.HashData(stream));

@@ -1,6 +1,6 @@
 using Retouch.Core.Errors;
+using Retouch.Torch.Nn;
 using Retouch.Torch.Optim;
-using Retouch.Torch.Safetensors;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.State;
@@ -15,10 +15,12 @@ internal static class OptimiserState
     /// <param name="steps">Updates at the checkpoint.</param>
     /// <param name="run">Folder of the run.</param>
     /// <exception cref="InputException">The state is that of another optimiser, or of other settings.</exception>
-    public static void Restore(Optimiser optimiser, OptimiserKind kind, SafetensorsFile states, long steps, string run)
+    public static void Restore(Optimiser optimiser, OptimiserKind kind, ITensorFile states, long steps, string run)
     {
         var wanted = optimiser.State().ToDictionary(static s => s.Key, static s => s.Value.Shape, StringComparer.Ordinal);
-        var names = states.Names.ToHashSet(StringComparer.Ordinal);
+        // Others restore the states of their parameters; a key without a parameter's name is a number that all have.
+        var others = (optimiser.Share?.All.Except(optimiser.Share.Own) ?? []).Select(static p => p.Name).ToHashSet(StringComparer.Ordinal);
+        var names = states.Names.Where(n => !others.Contains(n[(n.IndexOf('.') + 1)..])).ToHashSet(StringComparer.Ordinal);
         if (!names.SetEquals(wanted.Keys) || wanted.Any(s => !states.ShapeOf(s.Key).SequenceEqual(s.Value)))
             throw new InputException(
                 $"The state in '{states.FilePath}' is not that of {OptimiserOptions.NameOf(kind)} with these settings. Resume with the "

@@ -8,11 +8,11 @@ namespace Retouch.Training.State;
 /// <summary>State of a run besides tensors, for an exact resume.</summary>
 public sealed record TrainingState
 {
-    /// <summary>Current layout version.</summary>
-    public const int CurrentVersion = 1;
+    /// <summary>Current layout version: 2 with states in several files, which earlier versions cannot read.</summary>
+    public const int CurrentVersion = 2;
 
     /// <summary>Layout version of this record.</summary>
-    public int Version { get; init; } = CurrentVersion;
+    public int Version { get; init; } = 1;
 
     /// <summary>Completed optimiser steps.</summary>
     public required long Step { get; init; }

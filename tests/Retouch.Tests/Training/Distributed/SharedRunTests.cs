@@ -189,6 +189,56 @@ public sealed class SharedRunTests : IDisposable
         Equal("shared", "alone", options, "model/transformer/diffusion_pytorch_model.safetensors");
     }
 
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void A_validation_of_several_processes_has_the_values_of_one(int processes)
+    {
+        var options = Options(set: """{ "validation": { "count": 5, "every": 1, "timesteps": 3 } }""") with { Steps = 1 };
+        Train(options, "alone", 1);
+        Train(options, "shared", processes);
+        Dictionary<string, double> Initial(string run) =>
+            Metrics(run)[0].Where(static m => m.Key.StartsWith("validation/", StringComparison.Ordinal)).ToDictionary();
+        // Before the first step the weights are the same, and so are all bits. By term: 3 parts and their sum.
+        Assert.True(Initial("alone").Count >= 8, string.Join(' ', Initial("alone").Keys));
+        Assert.Equal(Initial("alone"), Initial("shared"));
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData("none")]
+    [InlineData("states")]
+    public void A_validation_that_one_process_interrupts_is_repeated(string shard)
+    {
+        var set = $$"""{ "validation": { "count": 6, "every": 2, "timesteps": 2 }, "distributed.shard": "{{shard}}" }""";
+        var options = Options(set: set) with { Steps = 4 };
+        Train(options, "whole", 2);
+        using var stop = new CancellationTokenSource();
+        var trained = false;
+        var failures = Worlds.Try(
+            2,
+            world =>
+            {
+                using var shared = TrainingRun.Start(options, _folder["parts"], TimeProvider.System, world);
+                using var probe = new ProgressProbe(p =>
+                {
+                    // Within the validation of the average after step 2.
+                    trained |= p is { Unit: "step", Step: 2 };
+                    if (trained && p is { Unit: "held-out batch", Step: 16 })
+                        stop.Cancel();
+                });
+                shared.Train(probe, world.IsMain ? stop.Token : CancellationToken.None);
+            }
+        );
+        Assert.IsType<OperationCanceledException>(failures[0]);
+        Assert.Contains("Another process was interrupted", failures[1]!.Message);
+        Assert.Equal([2], new CheckpointStore(_folder["parts"]).Steps);
+        Assert.Equal(2, Metrics("parts").Count(static m => m.ContainsKey("loss/total")));
+        Resume("parts", 2);
+        SameBytes("whole", "parts");
+    }
+
     [Fact]
     public void Unsupported_and_different_options_are_errors_of_all()
     {

@@ -83,11 +83,9 @@ public sealed class SharedStepTests : IDisposable
             options,
             folder,
             cursor => new Share(rows ?? Data, world, cursor, onNext),
-            TimeProvider.System
-        )
-        {
-            World = world,
-        };
+            TimeProvider.System,
+            world
+        );
         using var progress = new ProgressProbe();
         trainer.Run(progress, CancellationToken.None);
         return task.Weight;

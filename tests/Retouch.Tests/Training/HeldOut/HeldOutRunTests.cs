@@ -121,6 +121,18 @@ public sealed class HeldOutRunTests : IDisposable
     }
 
     [Fact]
+    [Trait("speed", "slow")]
+    public void A_run_that_ended_before_its_first_checkpoint_begins_its_log_again()
+    {
+        var options = TinyRun.Denoiser("{}", set: """{ "steps": 2, "validation": { "count": 2, "every": 1 } }""");
+        TinyRun.Train(options, _folder["whole"]);
+        TinyRun.Train(options, _folder["killed"]);
+        Directory.Delete(_folder["killed/checkpoints"], recursive: true);
+        TinyRun.Resume(_folder["killed"]);
+        Assert.Equal(TinyRun.Metrics(_folder["whole"]), TinyRun.Metrics(_folder["killed"]));
+    }
+
+    [Fact]
     public void A_dry_run_measures_the_validation()
     {
         using var run = TrainingRun.Start(TinyRun.Denoiser("{}", set: """{ "validation": { "count": 2 } }"""), null, TimeProvider.System);

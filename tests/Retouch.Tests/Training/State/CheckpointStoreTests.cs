@@ -174,7 +174,7 @@ public sealed class CheckpointStoreTests : IDisposable
                 File.WriteAllText(state, File.ReadAllText(state)[..40]);
                 break;
             case "another version":
-                Replace("\"version\": 1", "\"version\": 2");
+                Replace("\"version\": 1", "\"version\": 3");
                 break;
             case "another step":
                 Replace("\"step\": 4", "\"step\": 5");
@@ -195,6 +195,7 @@ public sealed class CheckpointStoreTests : IDisposable
             {
                 File.WriteAllText(Path.Combine(path, "a.bin"), $"first file of {step}");
                 File.WriteAllText(Path.Combine(path, "b.bin"), $"second file of {step}");
+                return new[] { "a.bin", "b.bin" }.ToDictionary(static n => n, n => CheckpointStore.Hash(Path.Combine(path, n)));
             }
         );
 }
