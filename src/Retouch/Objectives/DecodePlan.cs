@@ -34,7 +34,7 @@ internal sealed class DecodePlan(IAutoencoder autoencoder, int decodeBatch, bool
         using var scope = TensorScope.Enter();
         var needs = objectives.Select(o => Restrict(NeedOf(o, inputs), inputs, o.Role)).ToArray();
         var results = new DecodedLoss[needs.Length];
-        foreach (var group in Enumerable.Range(0, needs.Length).GroupBy(k => (needs[k].Estimate, needs[k].TargetFrequencies)))
+        foreach (var group in Enumerable.Range(0, needs.Length).GroupBy(k => (needs[k].Estimate, needs[k].Mix)))
         {
             int[] members = [.. group];
             var main = inputs.EstimateOf(needs[members[0]]);

@@ -95,10 +95,8 @@ public sealed record DecodeNeed(bool[] Active, DecodeSource Estimate, DecodeSour
     /// </summary>
     public bool Reference { get; init; }
 
-    /// <summary>
-    /// Low spatial frequencies per side that the estimate takes from the clean latent before decoding, from 0 (none); 1 is the mean only.
-    /// </summary>
-    public int TargetFrequencies { get; init; }
+    /// <summary>What the estimate takes from the clean latent before decoding.</summary>
+    public TargetMix Mix { get; init; } = TargetMix.None;
 }
 
 /// <summary>Per-sample losses of a batch.</summary>

@@ -87,8 +87,7 @@ public sealed record ObjectiveInputs(Formulation Formulation, NoisedLatent Noisy
         return WithTarget(ReferenceLatentsOf(need.Estimate), need);
     }
 
-    private Tensor WithTarget(Tensor estimate, DecodeNeed need) =>
-        need.TargetFrequencies > 0 ? LowFrequencies.Replace(estimate, Noisy.Clean.Value, need.TargetFrequencies, Mask) : estimate;
+    private Tensor WithTarget(Tensor estimate, DecodeNeed need) => need.Mix.Apply(estimate, Noisy.Clean.Value, Mask);
 
     /// <summary>
     /// The reference model's latents of a source, [batch, channels, height, width]; only for sources that depend on a prediction.

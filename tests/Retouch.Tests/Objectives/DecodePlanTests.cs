@@ -63,7 +63,12 @@ public sealed class DecodePlanTests
         new ObjectiveSet(
             new()
             {
-                Perceptual = new() { Weight = 3, TargetFrequencies = 0 },
+                Perceptual = new()
+                {
+                    Weight = 3,
+                    TargetFrequencies = 0,
+                    ErrorScale = 1,
+                },
             },
             decoder
         ).Evaluate(inputs);
@@ -132,6 +137,7 @@ public sealed class DecodePlanTests
             {
                 Weight = 3,
                 TargetFrequencies = 0,
+                ErrorScale = 1,
                 Gate = GateKind.None,
             },
             Pixel = new()
@@ -162,7 +168,12 @@ public sealed class DecodePlanTests
         new ObjectiveSet(
             new()
             {
-                Perceptual = new() { Weight = 3, TargetFrequencies = 0 },
+                Perceptual = new()
+                {
+                    Weight = 3,
+                    TargetFrequencies = 0,
+                    ErrorScale = 1,
+                },
                 Pixel = new() { Weight = 2, Estimate = PixelEstimate.X0 },
             },
             decoder
@@ -188,6 +199,7 @@ public sealed class DecodePlanTests
                 Taps = [],
                 Rgb = true,
                 TargetFrequencies = 0,
+                ErrorScale = 1,
                 Normalisation = Normalisation.None,
                 Mask = false,
                 Gate = GateKind.None,

@@ -42,6 +42,7 @@ public sealed class LatentPerceptualGoldenTests
         {
             Weight = 1,
             TargetFrequencies = 0,
+            ErrorScale = 1,
             Taps = AllTaps,
             Statistics = normalisation == "shared" ? StatisticsSource.Estimate : StatisticsSource.Own,
             StatisticsGradient = detached ? 0 : 1,

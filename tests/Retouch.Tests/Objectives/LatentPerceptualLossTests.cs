@@ -87,6 +87,7 @@ public sealed class LatentPerceptualLossTests
         {
             Weight = 3,
             TargetFrequencies = 1,
+            ErrorScale = 0.5,
             Threshold = 2,
             SampleReduction = reduction,
         };

@@ -66,6 +66,7 @@ public sealed class LossMaskTests
             {
                 Weight = 3,
                 TargetFrequencies = 0,
+                ErrorScale = 1,
                 Gate = GateKind.None,
                 Normalisation = Normalisation.None,
                 Mask = false,

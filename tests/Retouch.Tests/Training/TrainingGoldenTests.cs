@@ -66,6 +66,7 @@ public sealed class TrainingGoldenTests
         {
             Weight = weight,
             TargetFrequencies = 0,
+            ErrorScale = 1,
             Threshold = threshold,
             DepthWeighting = DepthWeighting.Exponential,
             Statistics = StatisticsSource.Estimate,

@@ -101,9 +101,7 @@ public static class LatentPerceptualLoss
         DecodedTaps decoded;
         using (Autograd.NoGrad())
             decoded = autoencoder.DecodeWithTaps(new Latent(z.Detach()), request);
-        if (objective.TargetFrequencies is > 0 and var frequencies)
-            zHat = LowFrequencies.Replace(zHat, z.Detach(), frequencies);
-        var estimated = autoencoder.DecodeWithTaps(new Latent(zHat), request);
+        var estimated = autoencoder.DecodeWithTaps(new Latent(objective.Mix.Apply(zHat, z.Detach())), request);
         return objective.PerSample(new DecodedSamples(estimated, decoded, null), new HealthLog(scope));
     }
 

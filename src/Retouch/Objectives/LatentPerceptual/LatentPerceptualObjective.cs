@@ -55,14 +55,11 @@ public sealed class LatentPerceptualObjective : IDecodedObjective
     public DecodeNeed Need(ObjectiveInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        return new DecodeNeed(Active(inputs.Noisy.Level), DecodeSource.Estimate, DecodeSource.Clean, _plan.Taps, _plan.Rgb)
-        {
-            TargetFrequencies = TargetFrequencies,
-        };
+        return new DecodeNeed(Active(inputs.Noisy.Level), DecodeSource.Estimate, DecodeSource.Clean, _plan.Taps, _plan.Rgb) { Mix = Mix };
     }
 
-    /// <summary>Low spatial frequencies that the estimate takes from the target.</summary>
-    internal int TargetFrequencies => _options.TargetFrequencies ?? LatentPerceptualOptions.DefaultTargetFrequencies;
+    /// <summary>What the estimate takes from the target before decoding.</summary>
+    internal TargetMix Mix => _options.Mix;
 
     /// <summary>Taps of target and estimate.</summary>
     internal TapRequest Request => new(_plan.Taps, _plan.Rgb);

@@ -138,8 +138,8 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>Default gradient ratio of the weight; evidence in docs/results/lpl.md.</summary>
     public const double DefaultGradientRatio = 1;
 
-    /// <summary>Default number of the target's frequencies in training; evidence in docs/results/lpl.md.</summary>
-    internal const int DefaultTargetFrequencies = 1;
+    /// <summary>Default mix of estimate and target in training; evidence in docs/results/lpl.md.</summary>
+    private static readonly TargetMix DefaultMix = new(1, 0.5);
 
     /// <summary>Default source of the statistics; evidence in docs/results/lpl.md.</summary>
     internal const StatisticsSource DefaultStatistics = StatisticsSource.Target;
@@ -167,6 +167,14 @@ public sealed partial record LatentPerceptualOptions
     /// </summary>
     [Bounds(AtLeast = 0)]
     public int? TargetFrequencies { get; init; }
+
+    /// <summary>
+    /// Scale s of the estimate's error before decoding, in (0, 1]: features of z0 + s·(ẑ0 − z0) are compared with those of z0. 1 is the whole
+    /// estimate, as in [LPL]; smaller scales approach a squared error in the decoder's local metric, whose minimum is a mean of latents. A loss
+    /// with a fixed weight decreases with about s². Default 0.5 in training, 1 for preferences and for a loss between given latents.
+    /// </summary>
+    [Bounds(Above = 0, AtMost = 1)]
+    public double? ErrorScale { get; init; }
 
     /// <summary>Feature normalisation: standardise, channel-norm or none.</summary>
     public Normalisation Normalisation { get; init; } = Normalisation.Standardise;
@@ -264,8 +272,16 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>Divisor of the sum over samples: batch or active (samples that pass the gate).</summary>
     public SampleReduction SampleReduction { get; init; } = SampleReduction.Batch;
 
-    /// <summary>These options with 0 as the default of <see cref="TargetFrequencies"/>.</summary>
-    public LatentPerceptualOptions OfWholeEstimate() => this with { TargetFrequencies = TargetFrequencies ?? 0 };
+    /// <summary>These options with whole estimates as the default: nothing is taken from the target.</summary>
+    public LatentPerceptualOptions OfWholeEstimate() =>
+        this with
+        {
+            TargetFrequencies = TargetFrequencies ?? TargetMix.None.Frequencies,
+            ErrorScale = ErrorScale ?? TargetMix.None.ErrorScale,
+        };
+
+    /// <summary>What the estimate takes from the target, with the defaults of training.</summary>
+    internal TargetMix Mix => new(TargetFrequencies ?? DefaultMix.Frequencies, ErrorScale ?? DefaultMix.ErrorScale);
 
     /// <summary>Warm-up factor of the weight at a step, in [0, 1].</summary>
     /// <param name="step">Optimiser steps completed before this one.</param>

@@ -10,7 +10,7 @@ public static class LatentPerceptualPresets
     public static LatentPerceptualOptions Default { get; } = new();
 
     /// <summary>
-    /// [LPL] as printed: statistics of the estimate with their gradient, no frequencies of the target, no relative floor,
+    /// [LPL] as printed: statistics of the estimate with their gradient, whole estimates, no relative floor,
     /// ω_l = 2^(−r_l/r_1), σ ≤ 3, w = 3.
     /// </summary>
     public static LatentPerceptualOptions Paper { get; } =
@@ -18,6 +18,7 @@ public static class LatentPerceptualPresets
         {
             Weight = 3,
             TargetFrequencies = 0,
+            ErrorScale = 1,
             Statistics = StatisticsSource.Estimate,
             StatisticsGradient = 1,
             VarianceFloor = 0,
@@ -36,6 +37,7 @@ public static class LatentPerceptualPresets
             Weight = 1,
             LastTap = true,
             TargetFrequencies = 0,
+            ErrorScale = 1,
             Normalisation = Normalisation.ChannelNorm,
             Statistics = StatisticsSource.Target,
             MaskFromTap = 2,

@@ -312,6 +312,7 @@ public sealed class PreferenceObjectiveTests
             {
                 Weight = 3,
                 TargetFrequencies = 0,
+                ErrorScale = 1,
                 Gate = GateKind.None,
             },
             Preference = new()
