@@ -5,7 +5,7 @@
         name in HIGH above it
     python3 bench/low-frequencies.py bias AUTOENCODER PICTURES MODEL...
         mean error of the estimates of class-conditional models with a DDPM schedule, by noise level and latent channel, on 200 pictures in
-        subfolders by class
+        subfolders by class, and the amplitude of their high frequencies (from 2 of the DCT): sum of ẑ² over sum of ẑ·z, 1 for a mean
     python3 bench/low-frequencies.py switch AUTOENCODER BELOW ABOVE OUTPUT [SIGMA]
         250 samples (50 DDIM steps, guidance 1.5) of two such models that predict noise: ABOVE at noise levels from SIGMA (default: 3),
         then BELOW
@@ -103,13 +103,35 @@ def pictures(folder, random):
     return np.stack(images), np.array(labels, np.int64)
 
 
+def cosines(n):
+    k, x = np.arange(n)[:, None], np.arange(n)[None]
+    basis = np.sqrt(2 / n) * np.cos(np.pi * (2 * x + 1) * k / (2 * n))
+    basis[0] /= np.sqrt(2)
+    return basis
+
+
+def frequencies_of(latents):
+    basis = cosines(latents.shape[2])
+    return np.einsum("ki,ncij,lj->nckl", basis, latents, basis)
+
+
+def are_high(side):
+    order = np.arange(side)
+    return np.maximum(order[:, None], order[None]) >= 2
+
+
+def high_frequencies(latents):
+    return frequencies_of(latents)[..., are_high(latents.shape[2])]
+
+
 def bias(autoencoder, folder, models):
     random = np.random.default_rng(0)
     images, labels = pictures(folder, random)
     clean = probe(autoencoder, {"image": images})["out.latents"]
     noise = random.standard_normal(clean.shape, dtype=np.float32)
     print("mean of the latents:", *(f"{m:+.3f}" for m in clean.mean((0, 2, 3))))
-    print("| noise level | model | mean error by channel | squared error |\n|---|---|---|---|")
+    print("| noise level | model | mean error by channel | squared error | amplitude |\n|---|---|---|---|---|")
+    true = high_frequencies(clean)
     for step in STEPS:
         for model in models:
             with open(os.path.join(model, "scheduler", "scheduler_config.json"), encoding="utf-8") as file:
@@ -124,7 +146,9 @@ def bias(autoencoder, folder, models):
             estimate = (noisy - b * predicted) / a if config["prediction_type"] == "epsilon" else a * noisy - b * predicted
             error = estimate - clean
             means = " ".join(f"{m:+.3f}" for m in error.mean((0, 2, 3)))
-            print(f"| {b / a:.2f} | {model} | {means} | {(error ** 2).mean():.4f} |", flush=True)
+            guess = high_frequencies(estimate)
+            amplitude = (guess**2).sum() / (guess * true).sum()
+            print(f"| {b / a:.2f} | {model} | {means} | {(error ** 2).mean():.4f} | {amplitude:.3f} |", flush=True)
 
 
 def predicted_noise(model, noisy, step, labels, guidance):
@@ -166,13 +190,6 @@ def switch(autoencoder, below, above, output, sigma):
         Image.fromarray(image).save(os.path.join(output, f"{k:06d}.png"))
 
 
-def cosines(n):
-    k, x = np.arange(n)[:, None], np.arange(n)[None]
-    basis = np.sqrt(2 / n) * np.cos(np.pi * (2 * x + 1) * k / (2 * n))
-    basis[0] /= np.sqrt(2)
-    return basis
-
-
 def saturation(decoded):
     image = (decoded / 2 + 0.5).clip(0, 1)
     mean = image.mean((2, 3))
@@ -184,9 +201,7 @@ def detail(autoencoder, folder):
     images, _ = pictures(folder, random)
     clean = probe(autoencoder, {"image": images})["out.latents"]
     basis = cosines(clean.shape[2])
-    frequencies = np.einsum("ki,ncij,lj->nckl", basis, clean, basis)
-    order = np.arange(clean.shape[2])
-    high = np.maximum(order[:, None], order[None]) >= 2
+    frequencies, high = frequencies_of(clean), are_high(clean.shape[2])
     signs = random.integers(0, 2, clean.shape) * 2 - 1
     print("standard deviation of the high frequencies:", *(f"{d:.3f}" for d in frequencies[..., high].std((0, 2))))
     print("| high frequencies | scale | saturation | saturation of the mean colour |\n|---|---|---|---|")

@@ -246,6 +246,7 @@ public sealed class AblateTests : IDisposable
                 "demo",
                 "depth",
                 "depth-weights",
+                "error-scale",
                 "formulation",
                 "gradient-ratio",
                 "initial-length",

@@ -25,7 +25,7 @@ public sealed class RunSummaryTests : IDisposable
             static line => Assert.Equal("data     11 procedural scenes in 10 classes, 16 × 16 pixels", line),
             static line => Assert.Matches("^device   cpu, [0-9]+ threads?, float32$", line),
             static line => Assert.Equal("steps    3 of 4 samples (2 × 2), 1.09 epochs; AdamW, learning rate 0.0001, cosine decay", line),
-            static line => Assert.Equal("losses   latent (1), lpl (gradient ratio 1, measured over 100 steps), pixel (2)", line),
+            static line => Assert.Equal("losses   latent (1), lpl (gradient ratio 2, measured over 100 steps), pixel (2)", line),
             line => Assert.Equal($"output   {_folder["run"]}, a checkpoint every 4 steps, weight averages of decay 0.9, 0.99", line)
         );
     }

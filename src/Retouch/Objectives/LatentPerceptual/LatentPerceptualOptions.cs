@@ -136,15 +136,15 @@ public enum SampleReduction
 public sealed partial record LatentPerceptualOptions
 {
     /// <summary>Default gradient ratio of the weight; evidence in docs/results/lpl.md.</summary>
-    public const double DefaultGradientRatio = 1;
+    public const double DefaultGradientRatio = 2;
 
     /// <summary>Default mix of estimate and target in training; evidence in docs/results/lpl.md.</summary>
-    private static readonly TargetMix DefaultMix = new(1, 0.5);
+    private static readonly TargetMix DefaultMix = new(1, 0.2);
 
     /// <summary>Default source of the statistics; evidence in docs/results/lpl.md.</summary>
     internal const StatisticsSource DefaultStatistics = StatisticsSource.Target;
 
-    /// <summary>w_LPL: a number (3 in [LPL]), a gradient ratio, or a share of the loss. Default: gradient ratio 1.</summary>
+    /// <summary>w_LPL: a number (3 in [LPL]), a gradient ratio, or a share of the loss. Default: gradient ratio 2.</summary>
     public TermWeight Weight { get; init; } = TermWeight.OfGradientRatio(DefaultGradientRatio);
 
     /// <summary>
@@ -171,7 +171,7 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>
     /// Scale s of the estimate's error before decoding, in (0, 1]: features of z0 + s·(ẑ0 − z0) are compared with those of z0. 1 is the whole
     /// estimate, as in [LPL]; smaller scales approach a squared error in the decoder's local metric, whose minimum is a mean of latents. A loss
-    /// with a fixed weight decreases with about s². Default 0.5 in training, 1 for preferences and for a loss between given latents.
+    /// with a fixed weight decreases with about s². Default 0.2 in training, 1 for preferences and for a loss between given latents.
     /// </summary>
     [Bounds(Above = 0, AtMost = 1)]
     public double? ErrorScale { get; init; }

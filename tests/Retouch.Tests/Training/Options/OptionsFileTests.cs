@@ -199,7 +199,7 @@ public sealed class OptionsFileTests : IDisposable
         Assert.Equal(options.Batch.Size, (int)root["batch"]!["properties"]!["size"]!["default"]!);
         Assert.Equal(options.Optimiser.ClipNorm, (double)root["optimiser"]!["properties"]!["clipNorm"]!["default"]!);
         var perceptual = root["objective"]!["properties"]!["perceptual"]!["properties"]!;
-        Assert.Equal("""{"gradientRatio":1}""", perceptual["weight"]!["default"]!.ToJsonString());
+        Assert.Equal("""{"gradientRatio":2}""", perceptual["weight"]!["default"]!.ToJsonString());
         Assert.Equal("inverse", (string)perceptual["depthWeighting"]!["default"]!);
         // No default: null means the model's own size.
         Assert.Null(root["data"]!["properties"]!["size"]!["default"]);
