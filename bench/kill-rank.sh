@@ -36,7 +36,7 @@ rank_of() {
 whole=(train --options "$work/denoiser.json" --output "$work/whole" --nproc "$processes")
 "$retouch" "${whole[@]}" >/dev/null 2>"$work/err" || fail "the whole run"
 # records RUN: logged records, 0 before the first.
-records() { wc -l <"$1/metrics.jsonl" 2>/dev/null || echo 0; }
+records() { { wc -l <"$1/metrics.jsonl"; } 2>/dev/null || echo 0; }
 
 done_kills=0 rounds=0 slowest=0
 while [ "$done_kills" -lt "$kills" ]; do
