@@ -40,9 +40,6 @@ read -ra halos <<<"${halos:-0 16 32}"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-"${retouch[@]}" study windows --model "$model" --size "$size" --count "$count" "${data[@]}" --crop "${crops[@]}" --halo "${halos[@]}" \
-  --output "$scratch/report" --json >"$scratch/gradients.json"
-
 number() { sed -nE "s/^ *\"$1\": *([-0-9.eE+]+).*/\1/p" "$2" | head -n 1; }
 for ((round = 0; round < rounds; round++)); do
   for cell in whole $(for c in "${crops[@]}"; do for h in "${halos[@]}"; do echo "$c,$h"; done; done); do
@@ -53,6 +50,9 @@ for ((round = 0; round < rounds; round++)); do
     echo "$cell $(number cpuSecondsPerStep "$scratch/step.json") $(number addedBytes "$scratch/step.json")" >>"$scratch/steps"
   done
 done
+
+"${retouch[@]}" study windows --model "$model" --size "$size" --count "$count" "${data[@]}" --crop "${crops[@]}" --halo "${halos[@]}" \
+  --output "$scratch/report" --json >"$scratch/gradients.json"
 
 python3 - "$scratch/gradients.json" "$scratch/steps" <<'PYTHON'
 import collections, json, statistics, sys

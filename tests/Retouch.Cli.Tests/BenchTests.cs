@@ -86,7 +86,12 @@ public sealed class BenchTests
     }
 
     public static TheoryData<string, string, string> Networks =>
-        new() { { "unet-sdxl-small", "autoencoder-4-small", "epsilon" }, { "sd3-small", "autoencoder-16-small", "flow" } };
+        new()
+        {
+            { "unet-sdxl-small", "autoencoder-4-small", "epsilon" },
+            { "sd3-small", "autoencoder-16-small", "flow" },
+            { "unet-sdxl-small", "autoencoder-tiny-4-small", "epsilon" },
+        };
 
     [Theory]
     [MemberData(nameof(Networks))]

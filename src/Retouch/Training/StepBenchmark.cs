@@ -280,7 +280,11 @@ public static class StepBenchmark
             using var scope = TensorScope.Enter();
             using var generator = Generator.Create(Device.Cpu, options.Seed);
             long[] shape = [Pictures, pipeline.Autoencoder.LatentChannels, side, side];
-            _moments = Ops.Cat([Ops.Randn(shape, generator, dtype: DType.Float32), Ops.Full(shape, -10, dtype: DType.Float32)], 1).Escape();
+            var means = Ops.Randn(shape, generator, dtype: DType.Float32);
+            // A tiny autoencoder's moments are its latents, without variances.
+            _moments = (
+                pipeline.Autoencoder is AutoencoderTiny ? means : Ops.Cat([means, Ops.Full(shape, -10, dtype: DType.Float32)], 1)
+            ).Escape();
         }
 
         public TimeSpan Waited => TimeSpan.Zero;
