@@ -3,8 +3,8 @@ using Retouch.Torch;
 namespace Retouch.Objectives;
 
 /// <summary>
-/// What an estimate takes from its target before both are decoded. Decoders are not linear, so that the loss of a whole estimate, blurred by
-/// the mean over what the noise hides, is not smallest at that mean.
+/// What an estimate takes from its target before both are decoded. Decoders are not linear, so that the loss of a whole estimate, blurred
+/// by the mean over what the noise hides, is not smallest at that mean.
 /// </summary>
 /// <param name="Frequencies">Low spatial frequencies per side, from 0 (none); 1 is the mean of each channel only.</param>
 /// <param name="ErrorScale">Scale s of the remaining error, in (0, 1]: the decoded latents are z0 + s·(ẑ0 − z0).</param>

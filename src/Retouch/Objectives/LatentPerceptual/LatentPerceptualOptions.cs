@@ -169,9 +169,10 @@ public sealed partial record LatentPerceptualOptions
     public int? TargetFrequencies { get; init; }
 
     /// <summary>
-    /// Scale s of the estimate's error before decoding, in (0, 1]: features of z0 + s·(ẑ0 − z0) are compared with those of z0. 1 is the whole
-    /// estimate, as in [LPL]; smaller scales approach a squared error in the decoder's local metric, whose minimum is a mean of latents. A loss
-    /// with a fixed weight decreases with about s². Default 0.2 in training, 1 for preferences and for a loss between given latents.
+    /// Scale s of the estimate's error before decoding, in (0, 1]: features of z0 + s·(ẑ0 − z0) are compared with those of z0. 1 is the
+    /// whole estimate, as in [LPL]; smaller scales approach a squared error in the decoder's local metric, whose minimum is a mean of
+    /// latents. A loss with a fixed weight decreases with about s². Default 0.2 in training, 1 for preferences and for a loss between
+    /// given latents.
     /// </summary>
     [Bounds(Above = 0, AtMost = 1)]
     public double? ErrorScale { get; init; }
