@@ -9,7 +9,6 @@ using Retouch.Experiments.Watching;
 using Retouch.Training;
 using Retouch.Training.Distributed;
 using Retouch.Training.Options;
-using Retouch.Training.Planning;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
@@ -94,7 +93,6 @@ internal static class TrainCommand
             Resume,
             AcceptChanges,
             DryRun,
-            MemoryFlag.Memory,
             Init,
             PrintOptions,
             Schema,
@@ -138,11 +136,13 @@ internal static class TrainCommand
             parsed.InvocationConfiguration.Output.WriteLine(OptionsFile.Schema<TrainingOptions>().ToJsonString(JsonStyles.DatasetDocument));
             return;
         }
+
         if (parsed.GetValue(Init) is { } template)
         {
             WriteTemplate(template, parsed.GetValue(OutputPath) ?? $"{template}.json", output);
             return;
         }
+
         if (parsed.GetValue(PrintOptions))
         {
             var options = Bind(parsed, static _ => { });
@@ -157,13 +157,10 @@ internal static class TrainCommand
             ? null
             : ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, time);
         Action<string> note = progress is null ? static _ => { } : progress.Note;
-        MemoryPlan? memory = null;
-        using var run = MemoryFlag.Limit(parsed, parsed.GetValue(Resume) is not null, world is not null) is { } limit
-            ? Planned(parsed, time, note, limit, out memory, cancellation)
-            : Open(parsed, time, note, world);
+        using var run = Open(parsed, time, note, world);
         if (parsed.GetValue(DryRun))
         {
-            var plan = run.Plan(cancellation) with { Memory = memory };
+            var plan = run.Plan(cancellation);
             output.Write(plan, writer => plan.Print(writer));
             return;
         }
@@ -181,6 +178,7 @@ internal static class TrainCommand
 
         if (progress is null)
             return;
+
         // The live lines end here: what follows would be overwritten.
         progress.Dispose();
         output.Write(
@@ -219,24 +217,6 @@ internal static class TrainCommand
         return CommandText.Quoted(relative.StartsWith("..", StringComparison.Ordinal) ? path : relative);
     }
 
-    /// <summary>A run with the settings that fit into a limit.</summary>
-    private static TrainingRun Planned(
-        ParseResult parsed,
-        TimeProvider time,
-        Action<string> note,
-        long limit,
-        out MemoryPlan? plan,
-        CancellationToken cancellation
-    )
-    {
-        TrainingOptions chosen;
-        using (var trial = StartRun(parsed, time, note, null, output: null))
-            (plan, chosen) = trial.ChooseMemory(limit, cancellation);
-        var run = TrainingRun.Start(chosen, parsed.GetValue(DryRun) ? null : OutputOf(parsed, time), time);
-        run.Note(plan.Lines());
-        return run;
-    }
-
     private static World? Join(TimeProvider time) =>
         LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch
             ? World.Join(launch, WorldLimits.Of(Environment.GetEnvironmentVariable), time)
@@ -246,9 +226,7 @@ internal static class TrainCommand
     {
         try
         {
-            return parsed.GetValue(Resume) is { } folder
-                ? OpenRun(parsed, folder, time, world)
-                : StartRun(parsed, time, note, world, parsed.GetValue(DryRun) ? null : OutputOf(parsed, time));
+            return parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time, world) : StartRun(parsed, time, note, world);
         }
         catch (Exception e)
         {
@@ -257,22 +235,18 @@ internal static class TrainCommand
         }
     }
 
-    private static string OutputOf(ParseResult parsed, TimeProvider time) =>
-        parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
-
-    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note, World? world, string? output)
+    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note, World? world)
     {
         if (parsed.GetValue(AcceptChanges))
             throw new UsageException("--accept-changes has no effect without --resume.");
         var options = Bind(parsed, note);
-        if (output is null)
-            return TrainingRun.Start(options, null, time, world);
+        var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
         output = world?.OfMain("choose the run folder", output) ?? output;
         // After a failure a launcher starts the same command again.
         var again = File.Exists(Path.Combine(output, "options.json")) && world is { Restarts: > 0 };
         if (world?.OfMain("choose the run folder", again ? output : "") is { Length: > 0 } resumed)
             return TrainingRun.Resume(resumed, null, time, world: world);
-        return TrainingRun.Start(options, output, time, world);
+        return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time, world);
     }
 
     private static TrainingOptions Bind(ParseResult parsed, Action<string> note)

@@ -1,18 +1,17 @@
 using System.Globalization;
 using Retouch.Core.Formatting;
+using Retouch.Denoisers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
-using Retouch.Training.Planning;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
 /// <summary>
-/// Explains a training step that ran out of memory: repeats it with smaller micro-batches, with recomputed activations and with fewer
-/// samples per decoder call, until one fits. The message names these options with their peaks, and the peak of the whole micro-batch,
-/// which is linear in the number of samples.
+/// Explains a training step that ran out of memory: repeats it with smaller micro-batches, and with recomputed activations, until one fits.
+/// The message names these options with their peaks, and the peak of the whole micro-batch, which is linear in the number of samples.
 /// </summary>
 /// <param name="task">Training task.</param>
 /// <param name="options">Options of the run.</param>
@@ -35,18 +34,14 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         var (size, unit) = (options.Batch.Size, options.Data.Pairs is null ? "sample" : "pair");
         var (all, single) = (Figures.Count(size, unit), Figures.Count(1, unit));
         List<string> fitting = [];
-        var smaller = Largest(batch, seeds, reading, size - 1, MemorySettings.Of(options));
+        var smaller = Largest(batch, seeds, reading, size - 1, checkpoint: null);
         if (smaller is var (fits, added))
             fitting.Add($"{Micro(fits)}: {Figures.Bytes(reading.Used + added)}");
-        foreach (var settings in Switches())
+        if (Network is { CheckpointActivations: false } && Largest(batch, seeds, reading, size, checkpoint: true) is var (larger, less))
         {
-            // Only if it allows larger micro-batches than smaller ones alone.
-            if (Largest(batch, seeds, reading, size, settings, above: smaller?.Size ?? 0) is var (larger, less))
-            {
-                var changes = settings.Changes(options).Select(static c => $"--set {c}");
-                var also = larger < size ? $" {Micro(larger)}" : "";
-                fitting.Add($"{string.Join(' ', changes)}{also}: {Figures.Bytes(reading.Used + less)}");
-            }
+            var also = larger < size ? $" {Micro(larger)}" : "";
+            if (larger > (smaller?.Size ?? 0))
+                fitting.Add($"--set model.checkpointActivations=true{also}: {Figures.Bytes(reading.Used + less)}");
         }
 
         var limit = Figures.Bytes(reading.Limit);
@@ -84,39 +79,23 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
     private long Averages => task.Network.Count * sizeof(float) * options.Averages.Count;
 
-    private DenoiserTask? Denoiser => task as DenoiserTask ?? (task as PreferenceTask)?.Inner;
-
-    /// <summary>Options that are tried, each alone.</summary>
-    private IEnumerable<MemorySettings> Switches()
-    {
-        if (Denoiser is not { } denoiser)
-            yield break;
-        var given = MemorySettings.Of(options);
-        if (!given.CheckpointActivations)
-            yield return given with
-            {
-                CheckpointActivations = true,
-            };
-        // Measured weights of several processes would wait for the others.
-        if (options.Objective is not { NeedsDecoder: true } || denoiser.IsShared)
-            yield break;
-        if (given.DecodeBatch is null or > 1)
-            yield return given with
-            {
-                DecodeBatch = 1,
-            };
-        if (!given.CheckpointDecoder)
-            yield return given with
-            {
-                CheckpointDecoder = true,
-            };
-    }
+    private IDenoiser? Network =>
+        task switch
+        {
+            DenoiserTask denoiser => denoiser.Pipeline.Denoiser,
+            PreferenceTask preference => preference.Inner.Pipeline.Denoiser,
+            _ => null,
+        };
 
     /// <summary>Options that are not measured.</summary>
     private IEnumerable<string> Others()
     {
         if (options.Objective is { NeedsDecoder: true } objective)
         {
+            if (objective.DecodeBatch is null or > 1)
+                yield return "--set objective.decodeBatch=1";
+            if (!objective.CheckpointDecoder)
+                yield return "--set objective.checkpointDecoder=true";
             if (objective.DecodeCrop is null && options.Data.Size is { } side and >= 128)
                 yield return $"--set objective.decodeCrop={side / 2 / 64 * 64} (random windows, noisier gradients)";
             if (objective.Perceptual is not null)
@@ -132,7 +111,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
                 yield return $"--set optimiser.kind=adamw8bit ({Figures.Bytes(less)} less)";
         }
 
-        if (Denoiser is not null && options.Lora is null && options.Model.Path is not null)
+        if (Network is not null && options.Lora is null && options.Model.Path is not null)
             yield return $"--lora-rank 16 ({Figures.Bytes(Weights + State + Averages)} of gradients, states and averages less)";
         else if (options.Averages.Count > 0)
             yield return $"--set averages=[] ({Figures.Bytes(Averages)} less)";
@@ -147,26 +126,18 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         );
     }
 
-    /// <summary>
-    /// The largest divisor of the batch size, above another size, that fits with some settings, and the memory that it adds; null if none
-    /// does.
-    /// </summary>
-    private (int Size, long Added)? Largest(
-        TrainingBatch batch,
-        StepSeeds seeds,
-        MemoryReading reading,
-        int most,
-        MemorySettings settings,
-        int above = 0
-    )
+    /// <summary>The largest divisor of the batch size that fits, with the memory that it adds; null if none does.</summary>
+    private (int Size, long Added)? Largest(TrainingBatch batch, StepSeeds seeds, MemoryReading reading, int most, bool? checkpoint)
     {
         // The number of single samples beside pairs is a separate option.
         if (options.Batch.Extra > 0)
             return null;
-        Use(settings);
+        var network = Network;
+        if (network is not null && checkpoint is { } wanted)
+            network.CheckpointActivations = wanted;
         try
         {
-            for (var size = most; size > above; size--)
+            for (var size = most; size >= 1; size--)
             {
                 if (options.Batch.Size % size == 0 && Added(batch, seeds, size, (long)(Spare * reading.Limit)) is { } added)
                     return (size, added);
@@ -176,17 +147,9 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         }
         finally
         {
-            Use(MemorySettings.Of(options));
+            if (network is not null && checkpoint is not null)
+                network.CheckpointActivations = false;
         }
-    }
-
-    private void Use(MemorySettings settings)
-    {
-        if (Denoiser is not { } denoiser)
-            return;
-        denoiser.Pipeline.Denoiser.CheckpointActivations = settings.CheckpointActivations;
-        if (!denoiser.IsShared)
-            denoiser.Use(settings.Of(options.Objective!));
     }
 
     /// <summary>Memory that the whole micro-batch would add, from that of a part and of half of it.</summary>

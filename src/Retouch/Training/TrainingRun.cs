@@ -188,10 +188,6 @@ public sealed partial class TrainingRun : IDisposable
     /// <summary>Folder of the run; null for planning only.</summary>
     public RunFolder? Folder => _folder;
 
-    /// <summary>Adds lines to the notes at the start of the run.</summary>
-    /// <param name="lines">The lines.</param>
-    public void Note(IEnumerable<string> lines) => _notes.AddRange(lines);
-
     /// <summary>Whether the run has logged a step.</summary>
     public bool HasMetrics => _folder is not null && File.Exists(_folder.OptionsFile) && File.Exists(_folder.MetricsFile);
 

@@ -23,8 +23,7 @@ namespace Retouch.Training.Tasks;
 /// <summary>Training of a denoiser on latents of a frozen autoencoder: encode, add noise, denoise, evaluate objectives.</summary>
 public sealed class DenoiserTask : ITrainingTask
 {
-    private readonly Func<ObjectiveOptions, ObjectiveSet> _createObjectives;
-    private ObjectiveSet _objectives;
+    private readonly ObjectiveSet _objectives;
     private readonly AdapterTraining? _adapters;
     private readonly int _accumulate;
     private readonly int _processes;
@@ -57,8 +56,8 @@ public sealed class DenoiserTask : ITrainingTask
         Model = pipeline.CreateModel(options.Times.ToDensity(pipeline.DefaultDensity));
         DenoiserRules.Check(pipeline, options, Formulation, encodes: conditions is null);
         Resolution = (double)options.Data.Side / pipeline.NativeSize;
-        _createObjectives = objective => new ObjectiveSet(
-            objective,
+        _objectives = new ObjectiveSet(
+            options.Objective!,
             pipeline.Autoencoder,
             // Sums instead of averages: the saved state of a measured weight is then independent of the number of processes.
             average: world is null ? null : value => world.Sum("measure the weights", value),
@@ -66,7 +65,6 @@ public sealed class DenoiserTask : ITrainingTask
             resolution: Resolution,
             prior: options.Data.Prior?.Weight
         );
-        _objectives = _createObjectives(options.Objective!);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         (_accumulate, _processes, _masks) = (options.Batch.Accumulate, world?.Size ?? 1, options.Data.Masks);
         Conditions = conditions ?? CreateConditions(pipeline, options, device);
@@ -107,9 +105,6 @@ public sealed class DenoiserTask : ITrainingTask
 
     /// <summary>Compute type of the decoder.</summary>
     internal DType DecoderPrecision { get; }
-
-    /// <summary>Whether several processes share a step.</summary>
-    internal bool IsShared => _processes > 1;
 
     /// <summary>Receives the phases of a step, or null.</summary>
     internal PhaseClock? Clock { get; }
@@ -286,9 +281,6 @@ public sealed class DenoiserTask : ITrainingTask
         _adapters?.Dispose();
         Pipeline.Dispose();
     }
-
-    /// <summary>Replaces the objective, for trials of memory and time; measured weights start again.</summary>
-    internal void Use(ObjectiveOptions objective) => _objectives = _createObjectives(objective);
 
     private LossMask? MaskOf(TrainingBatch batch) =>
         batch.Masks is { } masks && _masks is { } options
