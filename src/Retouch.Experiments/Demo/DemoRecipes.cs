@@ -22,7 +22,7 @@ public sealed record DemoArm(string Key, string Name, string Summary, string Obj
             "lpl",
             "+ LPL",
             "plus the latent perceptual loss: error of the x0 prediction in the decoder's feature space",
-            """{ "perceptual": { "weight": { "gradientRatio": 2, "warmUp": 30 } } }"""
+            """{ "perceptual": { "weight": { "gradientRatio": 1, "warmUp": 30 }, "errorScale": 1 } }"""
         ),
         new(
             "pixel",

@@ -54,7 +54,19 @@ public sealed unsafe class ProcessGroup : IDisposable
 
     /// <summary>Replaces a contiguous tensor by its sum over all processes.</summary>
     /// <exception cref="TorchException">A process has ended or did not answer in time; names rank and operation.</exception>
-    public void AllReduce(Tensor tensor) => Check(Native.GroupAllReduce(Handle, tensor.Handle, 0), "all-reduce");
+    public void AllReduce(Tensor tensor)
+    {
+        // Some builds of Gloo have no float16.
+        if (tensor.DType == DType.Float16)
+        {
+            using var wide = tensor.To(DType.Float32);
+            AllReduce(wide);
+            tensor.CopyInPlace(wide);
+            return;
+        }
+
+        Check(Native.GroupAllReduce(Handle, tensor.Handle, 0), "all-reduce");
+    }
 
     /// <summary>Replaces a contiguous tensor by its maximum over all processes.</summary>
     /// <exception cref="TorchException">As in <see cref="AllReduce"/>.</exception>
@@ -68,9 +80,9 @@ public sealed unsafe class ProcessGroup : IDisposable
     /// <exception cref="TorchException">As in <see cref="AllReduce"/>.</exception>
     public Tensor[] AllGather(Tensor tensor)
     {
-        // Gloo has no bfloat16: its bits are sent as those of the other type of this size.
-        if (tensor.DType == DType.BFloat16)
-            return Array.ConvertAll(AllGather(tensor.View(DType.Float16)), static t => t.View(DType.BFloat16));
+        // Gloo has no bfloat16, and in some builds no float16: their bits are sent as bytes.
+        if (tensor.DType is DType.BFloat16 or DType.Float16)
+            return Array.ConvertAll(AllGather(tensor.Reshape([-1]).View(DType.UInt8)), t => t.View(tensor.DType).Reshape(tensor.Shape));
         var all = Enumerable.Range(0, Size).Select(_ => tensor.ZerosLike()).ToArray();
         fixed (nint* outputs = Array.ConvertAll(all, static t => t.Handle))
             Check(Native.GroupAllGather(Handle, tensor.Handle, outputs, Size), "all-gather");
