@@ -124,6 +124,23 @@ def high_frequencies(latents):
     return frequencies_of(latents)[..., are_high(latents.shape[2])]
 
 
+def config_of(model, part, file):
+    with open(os.path.join(model, part, file), encoding="utf-8") as text:
+        return json.load(text)
+
+
+def kept_signal(scheduler):
+    """Part of the signal's variance that is kept at each step."""
+    ends = scheduler["beta_start"] ** 0.5, scheduler["beta_end"] ** 0.5
+    return np.cumprod(1 - np.linspace(*ends, scheduler["num_train_timesteps"]) ** 2)
+
+
+def predict(model, noisy, step, labels):
+    inputs = {"sample": noisy, "timestep": np.full(len(labels), step, np.int64), "class_labels": labels}
+    outputs = probe(os.path.join(model, "transformer"), inputs)
+    return next(v for k, v in outputs.items() if k.startswith("out."))[:, : noisy.shape[1]]
+
+
 def bias(autoencoder, folder, models):
     random = np.random.default_rng(0)
     images, labels = pictures(folder, random)
@@ -134,15 +151,11 @@ def bias(autoencoder, folder, models):
     true = high_frequencies(clean)
     for step in STEPS:
         for model in models:
-            with open(os.path.join(model, "scheduler", "scheduler_config.json"), encoding="utf-8") as file:
-                config = json.load(file)
-            betas = np.linspace(config["beta_start"] ** 0.5, config["beta_end"] ** 0.5, config["num_train_timesteps"]) ** 2
-            kept = np.cumprod(1 - betas)[step]
+            config = config_of(model, "scheduler", "scheduler_config.json")
+            kept = kept_signal(config)[step]
             a, b = np.float32(kept ** 0.5), np.float32((1 - kept) ** 0.5)
             noisy = a * clean + b * noise
-            times = np.full(COUNT, step, np.int64)
-            outputs = probe(os.path.join(model, "transformer"), {"sample": noisy, "timestep": times, "class_labels": labels})
-            predicted = next(v for k, v in outputs.items() if k.startswith("out."))[:, : clean.shape[1]]
+            predicted = predict(model, noisy, step, labels)
             estimate = (noisy - b * predicted) / a if config["prediction_type"] == "epsilon" else a * noisy - b * predicted
             error = estimate - clean
             means = " ".join(f"{m:+.3f}" for m in error.mean((0, 2, 3)))
@@ -151,37 +164,20 @@ def bias(autoencoder, folder, models):
             print(f"| {b / a:.2f} | {model} | {means} | {(error ** 2).mean():.4f} | {amplitude:.3f} |", flush=True)
 
 
-def predicted_noise(model, noisy, step, labels, guidance):
-    with open(os.path.join(model, "transformer", "config.json"), encoding="utf-8") as file:
-        unconditional = np.full_like(labels, json.load(file)["num_embeds_ada_norm"])
-    outputs = probe(
-        os.path.join(model, "transformer"),
-        {
-            "sample": np.concatenate([noisy, noisy]),
-            "timestep": np.full(2 * len(labels), step, np.int64),
-            "class_labels": np.concatenate([labels, unconditional]),
-        },
-    )
-    noise = next(v for k, v in outputs.items() if k.startswith("out."))[:, : noisy.shape[1]]
-    with_class, without = np.split(noise, 2)
-    return without + np.float32(guidance) * (with_class - without)
-
-
 def switch(autoencoder, below, above, output, sigma):
     count, steps, guidance = 250, 50, 1.5
-    with open(os.path.join(below, "scheduler", "scheduler_config.json"), encoding="utf-8") as file:
-        config = json.load(file)
-    with open(os.path.join(below, "transformer", "config.json"), encoding="utf-8") as file:
-        network = json.load(file)
-    side, channels, train = network["sample_size"], network["in_channels"], config["num_train_timesteps"]
-    kept = np.cumprod(1 - np.linspace(config["beta_start"] ** 0.5, config["beta_end"] ** 0.5, train) ** 2)
+    kept = kept_signal(config_of(below, "scheduler", "scheduler_config.json"))
+    network = config_of(below, "transformer", "config.json")
+    side, channels, classes = network["sample_size"], network["in_channels"], network["num_embeds_ada_norm"]
     x = np.random.default_rng(7).standard_normal((count, channels, side, side), dtype=np.float32)
-    labels = np.arange(count, dtype=np.int64) % network["num_embeds_ada_norm"]
-    stride = train // steps
+    labels = np.arange(count, dtype=np.int64) % classes
+    both = np.concatenate([labels, np.full_like(labels, classes)])
+    stride = len(kept) // steps
     for step in range((steps - 1) * stride + 1, 0, -stride):
         a, previous = kept[step], kept[max(step - stride, 0)]
         model = below if ((1 - a) / a) ** 0.5 < sigma else above
-        noise = predicted_noise(model, x, step, labels, guidance)
+        with_class, without = np.split(predict(model, np.concatenate([x, x]), step, both), 2)
+        noise = without + np.float32(guidance) * (with_class - without)
         estimate = (x - (1 - a) ** 0.5 * noise) / a**0.5
         x = (previous**0.5 * estimate + (1 - previous) ** 0.5 * noise).astype(np.float32)
     os.makedirs(output)
