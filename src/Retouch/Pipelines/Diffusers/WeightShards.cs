@@ -32,7 +32,7 @@ public static class WeightShards
         var files = new List<string>();
         for (var k = 0; k < shards.Count; k++)
         {
-            files.Add(string.Create(CultureInfo.InvariantCulture, $"{stem}-{k + 1:D5}-of-{shards.Count:D5}.safetensors"));
+            files.Add(NameOf(stem, k, shards.Count));
             SafetensorsWriter.WriteLazily(Path.Combine(folder, files[k]), shards[k]);
             foreach (var tensor in shards[k])
                 map[tensor.Name] = files[k];
@@ -46,6 +46,13 @@ public static class WeightShards
         AtomicFile.WriteText(Path.Combine(folder, stem + ".safetensors.index.json"), ConfigDocument.Create(index).Text);
         return files;
     }
+
+    /// <summary>Name of a shard: <c>stem-00001-of-00004.safetensors</c>.</summary>
+    /// <param name="stem">Name of the whole file without extension.</param>
+    /// <param name="index">Index of the shard, from 0.</param>
+    /// <param name="count">Number of shards.</param>
+    internal static string NameOf(string stem, int index, int count) =>
+        string.Create(CultureInfo.InvariantCulture, $"{stem}-{index + 1:D5}-of-{count:D5}.safetensors");
 
     private static List<List<LazyTensor>> Split(IReadOnlyList<LazyTensor> tensors, long maxSize)
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Retouch.Core.Errors;
+using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Optim;
@@ -72,9 +73,7 @@ internal sealed partial class CheckpointTensors(
     private static string StemOf(WeightAverage average) => string.Create(CultureInfo.InvariantCulture, $"average-{average.Options.Decay}");
 
     private static string NameOf(string stem, (int Rank, int Size)? shard) =>
-        shard is var (rank, size)
-            ? string.Create(CultureInfo.InvariantCulture, $"{stem}-{rank + 1:D5}-of-{size:D5}{Extension}")
-            : stem + Extension;
+        shard is var (rank, size) ? WeightShards.NameOf(stem, rank, size) : stem + Extension;
 
     private static JoinedTensors Open(TrainingState state, string folder, string stem)
     {
