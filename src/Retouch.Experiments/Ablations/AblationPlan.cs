@@ -241,7 +241,7 @@ public sealed class AblationPlan
         if (bound.Task != TrainingTaskKind.Denoiser)
             throw new UsageException($"{origin}: task autoencoder is not supported; ablations compare denoisers.");
         var data = Pictures(bound.Data, origin);
-        var hash = Hash($"{OptionsFile.Write(bound)}\n{data.Key}\n{parent?.Key}");
+        var hash = Hash($"{OptionsFile.Write(bound with { Objective = bound.Objective?.Resolve() })}\n{data.Key}\n{parent?.Key}");
         return new PlannedTraining(name, $"{ReportWriter.Slug(name)}-{hash}", bound, parent, data);
     }
 

@@ -33,6 +33,7 @@ public sealed class DdpmFormulation : Formulation
     /// <param name="density">Training density of t in [0, 1], of which ⌊t·steps⌋ is the step; null for uniform.</param>
     /// <exception cref="UsageException">ε prediction with a schedule of zero terminal SNR.</exception>
     public DdpmFormulation(NoiseSchedule schedule, PredictionType prediction = PredictionType.Epsilon, TimestepDensity? density = null)
+        : base(density)
     {
         ArgumentNullException.ThrowIfNull(schedule);
         if (prediction == PredictionType.Epsilon && schedule.AlphasCumprod[^1] <= 0)
@@ -40,7 +41,7 @@ public sealed class DdpmFormulation : Formulation
                 "ε prediction is undefined at a step of pure noise: with a zero terminal SNR, use v_prediction or sample, or do not "
                     + "rescale the schedule."
             );
-        (Schedule, Prediction, Density) = (schedule, prediction, density ?? TimestepDensity.Uniform);
+        (Schedule, Prediction) = (schedule, prediction);
         _sigmas = new double[schedule.Steps];
         for (var k = 0; k < _sigmas.Length; k++)
             _sigmas[k] = Math.Min(AtStep(k).Sigma, LargestSigma);
@@ -51,9 +52,6 @@ public sealed class DdpmFormulation : Formulation
 
     /// <summary>Prediction target of the network.</summary>
     public PredictionType Prediction { get; }
-
-    /// <summary>Training density of the timesteps.</summary>
-    public TimestepDensity Density { get; }
 
     /// <inheritdoc/>
     public override int TrainSteps => Schedule.Steps;
@@ -100,7 +98,7 @@ public sealed class DdpmFormulation : Formulation
     }
 
     /// <inheritdoc/>
-    public override double[] SampleTimes(int batch, Generator generator) => Array.ConvertAll(Density.Sample(batch, generator), TimeAt);
+    public override double[] TimesOf(double[] drawn) => Array.ConvertAll(drawn, TimeAt);
 
     /// <inheritdoc/>
     public override double TimeAt(double fraction) => Math.Min(Math.Floor(fraction * TrainSteps), TrainSteps - 1);

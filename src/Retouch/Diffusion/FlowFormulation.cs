@@ -16,16 +16,14 @@ public sealed class FlowFormulation : Formulation
     /// <exception cref="UsageException">The shift is not a finite number above 0, or <paramref name="trainSteps"/> is below
     /// 1.</exception>
     public FlowFormulation(TimestepDensity? density = null, double shift = 1, int trainSteps = 1000)
+        : base(density)
     {
         if (!(shift > 0 && double.IsFinite(shift)))
             throw new UsageException($"A flow with shift {shift}: the shift must be a number above 0 (1: none; Stable Diffusion 3: 3).");
         if (trainSteps < 1)
             throw new UsageException($"A flow with {trainSteps} train timesteps: at least 1 is needed (published models: 1000).");
-        (Density, Shift, TrainSteps) = (density ?? TimestepDensity.Uniform, shift, trainSteps);
+        (Shift, TrainSteps) = (shift, trainSteps);
     }
-
-    /// <summary>Training density of t, before the shift.</summary>
-    public TimestepDensity Density { get; }
 
     /// <summary>Resolution shift s.</summary>
     public double Shift { get; }
@@ -64,8 +62,8 @@ public sealed class FlowFormulation : Formulation
     /// <inheritdoc/>
     /// <remarks>t is clamped to at least 1/<see cref="TrainSteps"/>, the schedule's first step, so that no loss weight is
     /// infinite.</remarks>
-    public override double[] SampleTimes(int batch, Generator generator) =>
-        Array.ConvertAll(Density.Sample(batch, generator), t => TrainSteps * ShiftTime(Math.Max(t, 1.0 / TrainSteps), Shift));
+    public override double[] TimesOf(double[] drawn) =>
+        Array.ConvertAll(drawn, t => TrainSteps * ShiftTime(Math.Max(t, 1.0 / TrainSteps), Shift));
 
     /// <inheritdoc/>
     public override double TimeAt(double fraction) => TrainSteps * Math.Max(fraction, 1.0 / TrainSteps);

@@ -10,6 +10,12 @@ namespace Retouch.Diffusion;
 /// </summary>
 public abstract class Formulation
 {
+    /// <param name="density">Training density of t in [0, 1]; null for uniform.</param>
+    private protected Formulation(TimestepDensity? density) => Density = density ?? TimestepDensity.Uniform;
+
+    /// <summary>Training density of t in [0, 1]; of a flow, before the shift.</summary>
+    public TimestepDensity Density { get; }
+
     /// <summary>Upper bound of the network's timestep; 1000 for every published model.</summary>
     public abstract int TrainSteps { get; }
 
@@ -22,7 +28,11 @@ public abstract class Formulation
     /// <param name="batch">Number of samples.</param>
     /// <param name="generator">CPU generator.</param>
     /// <returns>Network timesteps, as <see cref="NoisePoint.Timestep"/>.</returns>
-    public abstract double[] SampleTimes(int batch, Generator generator);
+    public double[] SampleTimes(int batch, Generator generator) => TimesOf(Density.Sample(batch, generator));
+
+    /// <summary>Network timesteps of times drawn from the training density.</summary>
+    /// <param name="drawn">Times in [0, 1], one per sample.</param>
+    public abstract double[] TimesOf(double[] drawn);
 
     /// <summary>Network timestep at a fraction of the schedule; equal steps of the fraction are equal steps of the timestep.</summary>
     /// <param name="fraction">In [0, 1): 0 is the image, 1 is noise.</param>
@@ -30,12 +40,6 @@ public abstract class Formulation
 
     /// <summary>Training target of the network, same shape as the latents.</summary>
     public abstract Tensor Target(NoisedLatent noisy);
-
-    /// <summary>Draws one noise level per sample from the training density.</summary>
-    /// <param name="batch">Number of samples.</param>
-    /// <param name="generator">CPU generator.</param>
-    /// <param name="device">Device of the result.</param>
-    public NoiseLevel SampleLevels(int batch, Generator generator, Device device) => LevelsAt(SampleTimes(batch, generator), device);
 
     /// <summary>Noise levels at given timesteps.</summary>
     /// <param name="model">Network timesteps, one per sample.</param>

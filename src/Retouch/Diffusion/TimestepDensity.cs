@@ -78,6 +78,27 @@ public sealed record TimestepDensity
         };
     }
 
+    /// <summary>
+    /// Times of equally spaced quantiles with a common offset: fractions (offset + (micro + micros·k)/(count·micros)) mod 1 for sample k.
+    /// Each time has this density; in any interval, the numbers of samples of two micro-batches differ by at most 1 ("low-discrepancy
+    /// sampler", Kingma et al., "Variational Diffusion Models", 2021, appendix I.1, over several micro-batches).
+    /// </summary>
+    /// <param name="offset">Uniform variable in [0, 1), the same for all micro-batches.</param>
+    /// <param name="count">Samples per micro-batch.</param>
+    /// <param name="micro">Index of the micro-batch.</param>
+    /// <param name="micros">Number of micro-batches.</param>
+    /// <returns>Times in [0, 1], [count].</returns>
+    public double[] Stratified(double offset, int count, int micro, int micros)
+    {
+        using var scope = TensorScope.Enter();
+        var step = (double)count * micros;
+        double[] uniforms = [.. Enumerable.Range(0, count).Select(k => (offset + ((micro + ((double)micros * k)) / step)) % 1)];
+        if (Kind != TimestepDensityKind.LogitNormal)
+            return Array.ConvertAll(uniforms, FromUniform);
+        var normals = Math.Sqrt(2) * ((2 * Tensor.From(uniforms, count)) - 1).Erfinv();
+        return Array.ConvertAll(normals.ToArray<double>(), FromNormal);
+    }
+
     /// <summary>Maps a standard normal variable to a time (logit-normal only).</summary>
     public double FromNormal(double normal) =>
         Kind == TimestepDensityKind.LogitNormal

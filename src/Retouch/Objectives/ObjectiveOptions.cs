@@ -71,6 +71,9 @@ public sealed record ObjectiveOptions
     /// <summary>Weight of the diffusion loss, with the default resolved.</summary>
     public double DiffusionWeight => LatentWeight ?? (Preference is null ? 1 : 0);
 
+    /// <summary>These options with explicit defaults of training, so that a run keeps them when a later version has others.</summary>
+    public ObjectiveOptions Resolve() => this with { LatentWeight = DiffusionWeight, Perceptual = Perceptual?.OfTraining() };
+
     /// <summary>Validates the options of all terms.</summary>
     /// <param name="check">Receives the problems.</param>
     public void Validate(Requirements check)

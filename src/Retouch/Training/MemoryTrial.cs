@@ -16,7 +16,8 @@ namespace Retouch.Training;
 /// <param name="task">Training task.</param>
 /// <param name="options">Options of the run.</param>
 /// <param name="device">Device of the networks.</param>
-internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, Device device)
+/// <param name="processes">Processes that train together.</param>
+internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, Device device, int processes = 1)
 {
     // Share of the limit that is left unused in a trial: fragmentation, and the update, which is not repeated.
     private const double Spare = 0.03;
@@ -58,7 +59,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         return new OutOfDeviceMemoryException(failure.Cause, $"{needs}.{would}{rest}");
     }
 
-    /// <summary>A failure outside of steps, such as while loading: options that reduce weights and states, by their sizes.</summary>
+    /// <summary>A failure outside of steps, such as while loading, or with several processes: options by their sizes.</summary>
     /// <param name="failure">The failure.</param>
     public OutOfDeviceMemoryException Explain(OutOfDeviceMemoryException failure)
     {
@@ -75,9 +76,11 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
     private long Weights => options.Optimiser.WeightBytes(task.Network.Trained);
 
-    private long State => options.Optimiser.StateBytes(task.Network.Trained);
+    private long Holders => options.Distributed.Shard == DividedParts.States ? processes : 1;
 
-    private long Averages => task.Network.Count * sizeof(float) * options.Averages.Count;
+    private long State => options.Optimiser.StateBytes(task.Network.Trained) / Holders;
+
+    private long Averages => task.Network.Count * sizeof(float) * options.Averages.Count / Holders;
 
     private IDenoiser? Network =>
         task switch
@@ -88,7 +91,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         };
 
     /// <summary>Options that are not measured.</summary>
-    private IEnumerable<string> Others()
+    internal IEnumerable<string> Others()
     {
         if (options.Objective is { NeedsDecoder: true } objective)
         {
@@ -107,10 +110,14 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         if (options.Optimiser.Kind == OptimiserKind.Adamw)
         {
             var smaller = options.Optimiser with { Kind = OptimiserKind.Adamw8bit };
-            if (State - smaller.StateBytes(task.Network.Trained) is > 0 and var less)
+            if (State - (smaller.StateBytes(task.Network.Trained) / Holders) is > 0 and var less)
                 yield return $"--set optimiser.kind=adamw8bit ({Figures.Bytes(less)} less)";
         }
 
+        if (processes > 1 && options.Batch is { Size: > 1, Extra: 0 })
+            yield return Micro(Enumerable.Range(1, options.Batch.Size / 2).Last(k => options.Batch.Size % k == 0));
+        if (processes > 1 && Holders == 1)
+            yield return $"--set distributed.shard=states ({Figures.Bytes((State + Averages) * (processes - 1) / processes)} less)";
         if (Network is not null && options.Lora is null && options.Model.Path is not null)
             yield return $"--lora-rank 16 ({Figures.Bytes(Weights + State + Averages)} of gradients, states and averages less)";
         else if (options.Averages.Count > 0)

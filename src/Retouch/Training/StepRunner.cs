@@ -69,8 +69,9 @@ internal sealed class StepRunner(
             {
                 record = Evaluate(batch, step, micro, record, seen, kept);
             }
-            catch (OutOfDeviceMemoryException e)
+            catch (OutOfDeviceMemoryException e) when (parallel is null)
             {
+                // Several processes cannot repeat the step: its sums are waiting for this one's part.
                 optimiser.ZeroGrad();
                 var device = task.Network.All[0].Value.Device;
                 throw new MemoryTrial(task, options, device).Explain(e, batch, new StepSeeds(options.Seed, step, micro));

@@ -214,7 +214,7 @@ public sealed partial class TrainingRun : IDisposable
         catch (OutOfDeviceMemoryException e)
         {
             _world?.Fail(e.Message);
-            var explained = new MemoryTrial(_task, _options, _device).Explain(e);
+            var explained = new MemoryTrial(_task, _options, _device, _world?.Size ?? 1).Explain(e);
             noted.Write(explained.Message);
             throw explained;
         }

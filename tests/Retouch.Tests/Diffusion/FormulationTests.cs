@@ -196,6 +196,45 @@ public sealed class FormulationTests
         Assert.InRange(seen, share - (5 * Math.Sqrt(share / n)), share + (5 * Math.Sqrt(share / n)));
     }
 
+    [Theory]
+    [InlineData("uniform")]
+    [InlineData("logit-normal")]
+    [InlineData("mode")]
+    public void Stratified_times_follow_the_density_in_every_step_and_micro_batch(string name)
+    {
+        const int count = 5,
+            micros = 4;
+        var density = name switch
+        {
+            "uniform" => TimestepDensity.Uniform,
+            "mode" => TimestepDensity.Mode(),
+            _ => TimestepDensity.LogitNormal(-0.5, 0.7),
+        };
+        const int n = 20_000;
+        double Below(double t) => Enumerable.Range(0, n).Sum(k => density.Density((k + 0.5) * t / n)) * t / n;
+        foreach (var offset in (double[])[0, 0.013, 0.5, 0.999])
+        {
+            var parts = Enumerable.Range(0, micros).Select(m => density.Stratified(offset, count, m, micros)).ToArray();
+            double[] all = [.. parts.SelectMany(static p => p).Order()];
+            Assert.Equal(count * micros, all.Length);
+            foreach (var t in (double[])[0.1, 0.35, 0.6, 0.9])
+            {
+                // Equally spaced quantiles: the share below any time is the distribution function, to within one time.
+                Assert.InRange(all.Count(x => x < t) - (Below(t) * count * micros), -1.001, 1.001);
+                var each = parts.Select(p => p.Count(x => x < t)).ToArray();
+                Assert.InRange(each.Max() - each.Min(), 0, 1);
+            }
+        }
+
+        // Over all offsets each sample has the density itself.
+        for (var sample = 0; sample < count; sample++)
+        {
+            var times = Enumerable.Range(0, 1000).Select(k => density.Stratified(k / 1000.0, count, 1, micros)[sample]).ToArray();
+            foreach (var t in (double[])[0.1, 0.35, 0.6, 0.9])
+                Assert.InRange(times.Count(x => x < t) / 1000.0, Below(t) - 0.0021, Below(t) + 0.0021);
+        }
+    }
+
     [Fact]
     public void Invalid_densities_shifts_and_schedules_are_rejected()
     {

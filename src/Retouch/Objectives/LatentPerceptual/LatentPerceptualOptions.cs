@@ -281,6 +281,9 @@ public sealed partial record LatentPerceptualOptions
             ErrorScale = ErrorScale ?? TargetMix.None.ErrorScale,
         };
 
+    /// <summary>These options with the defaults of training.</summary>
+    public LatentPerceptualOptions OfTraining() => this with { TargetFrequencies = Mix.Frequencies, ErrorScale = Mix.ErrorScale };
+
     /// <summary>What the estimate takes from the target, with the defaults of training.</summary>
     internal TargetMix Mix => new(TargetFrequencies ?? DefaultMix.Frequencies, ErrorScale ?? DefaultMix.ErrorScale);
 

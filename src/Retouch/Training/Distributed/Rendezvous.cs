@@ -158,12 +158,14 @@ internal static class Rendezvous
             IsBackground = true,
         };
         thread.Start();
-        // The calls have the same limit and better messages.
+        // The calls have the same limit, which newer libraries exceed by the pause between two attempts to connect.
         if (!thread.Join(limit + TimeSpan.FromSeconds(3)))
-            throw new EnvironmentException(
-                $"Rank {launch.Rank} of {launch.Size} got no answer at {At(launch)} within {Seconds(limit)}: another program listens "
-                    + "there. Set MASTER_PORT to another port in all processes."
-            );
+            throw Listens(launch)
+                ? new EnvironmentException(
+                    $"Rank {launch.Rank} of {launch.Size} got no answer at {At(launch)} within {Seconds(limit)}: another program listens "
+                        + "there. Set MASTER_PORT to another port in all processes."
+                )
+                : NoAnswer(launch, limit, null);
         return failure switch
         {
             null => result!,
@@ -173,14 +175,31 @@ internal static class Rendezvous
                     $"Rank 0 cannot listen at {At(launch)}: the port is in use. Set MASTER_PORT to another one in all processes.",
                     e
                 ),
-            TorchException e => throw new EnvironmentException(
-                $"Rank {launch.Rank} of {launch.Size} got no answer of rank 0 at {At(launch)} within {Seconds(limit)} "
-                    + $"({WorldLimits.RendezvousVariable}). Check that rank 0 runs, that MASTER_ADDR and MASTER_PORT are its machine and "
-                    + $"port, and that no firewall is between them. ({e.Message.Split('\n')[0]})",
-                e
-            ),
+            TorchException e => throw NoAnswer(launch, limit, e),
             _ => throw new InvalidOperationException("The rendezvous failed.", failure),
         };
+    }
+
+    private static EnvironmentException NoAnswer(LaunchEnvironment launch, TimeSpan limit, TorchException? cause) =>
+        new(
+            $"Rank {launch.Rank} of {launch.Size} got no answer of rank 0 at {At(launch)} within {Seconds(limit)} "
+                + $"({WorldLimits.RendezvousVariable}). Check that rank 0 runs, that MASTER_ADDR and MASTER_PORT are its machine and "
+                + $"port, and that no firewall is between them.{(cause is null ? "" : $" ({cause.Message.Split('\n')[0]})")}",
+            cause
+        );
+
+    /// <summary>Whether any program accepts connections at rank 0's port.</summary>
+    private static bool Listens(LaunchEnvironment launch)
+    {
+        using var client = new TcpClient();
+        try
+        {
+            return client.ConnectAsync(launch.Address, launch.Port).Wait(TimeSpan.FromSeconds(1));
+        }
+        catch (AggregateException)
+        {
+            return false;
+        }
     }
 
     private static string Key(int rank) => string.Create(CultureInfo.InvariantCulture, $"greeting/{rank}");

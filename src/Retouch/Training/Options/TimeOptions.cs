@@ -19,6 +19,14 @@ public sealed record TimeOptions
     public double? ModeScale { get; init; }
 
     /// <summary>
+    /// Whether the timesteps of a step are equally spaced quantiles of the density with one random offset ("low-discrepancy sampler",
+    /// Kingma et al., "Variational Diffusion Models", 2021), over all micro-batches and processes: each timestep has the density, but in
+    /// any range, the gate of a decoded loss among them, the numbers of samples of two micro-batches differ by at most 1. Default: false,
+    /// independent timesteps.
+    /// </summary>
+    public bool Stratified { get; init; }
+
+    /// <summary>
     /// Image side in pixels that the model's noise schedule was made for: every sigma is multiplied by data.size over it, and the model is
     /// saved with that schedule. Default: schedule unchanged.
     /// </summary>

@@ -127,7 +127,7 @@ public sealed record TrainingOptions
             },
             Optimiser = Optimiser.Resolve(Optimiser.LearningRate ?? LearningRates.Of(this)),
             Samples = Samples with { Every = Samples.Every ?? SampleOptions.Usual(Steps) },
-            Objective = Objective is null ? null : Objective with { LatentWeight = Objective.DiffusionWeight },
+            Objective = Objective?.Resolve(),
             Validation = Validation is null ? null : Validation with { Folder = Absolute(Validation.Folder) },
             Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
             AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,

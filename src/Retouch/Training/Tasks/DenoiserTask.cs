@@ -27,6 +27,7 @@ public sealed class DenoiserTask : ITrainingTask
     private readonly AdapterTraining? _adapters;
     private readonly int _accumulate;
     private readonly int _processes;
+    private readonly bool _stratified;
     private readonly MaskOptions? _masks;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this object.</param>
@@ -67,6 +68,7 @@ public sealed class DenoiserTask : ITrainingTask
         );
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
         (_accumulate, _processes, _masks) = (options.Batch.Accumulate, world?.Size ?? 1, options.Data.Masks);
+        _stratified = options.Times.Stratified;
         Conditions = conditions ?? CreateConditions(pipeline, options, device);
     }
 
@@ -296,10 +298,19 @@ public sealed class DenoiserTask : ITrainingTask
         return Formulation.AddNoise(latent, noise, level);
     }
 
-    private NoiseLevel LevelsOf(int samples, StepSeeds seeds)
+    private NoiseLevel LevelsOf(int samples, StepSeeds seeds) => Formulation.LevelsAt(TimesOf(samples, seeds), Device);
+
+    /// <summary>Network timesteps of a micro-batch, drawn from the training density.</summary>
+    /// <param name="samples">Number of samples with separate timesteps.</param>
+    /// <param name="seeds">Seeds of the micro-batch.</param>
+    internal double[] TimesOf(int samples, StepSeeds seeds)
     {
-        using var generator = seeds.For(RandomPurpose.Levels);
-        return Formulation.SampleLevels(samples, generator, Device);
+        // Stratified timesteps have one offset per step.
+        using var generator = (_stratified ? seeds with { Micro = 0 } : seeds).For(RandomPurpose.Levels);
+        if (!_stratified)
+            return Formulation.SampleTimes(samples, generator);
+        var offset = TimestepDensity.Uniform.Sample(1, generator)[0];
+        return Formulation.TimesOf(Formulation.Density.Stratified(offset, samples, seeds.Micro, _accumulate));
     }
 
     private Latent Encode(TrainingBatch batch, StepSeeds seeds)

@@ -257,8 +257,7 @@ public sealed class PreferenceTask : ITrainingTask
 
     private NoiseLevel LevelsOf(int samples, int pairs, StepSeeds seeds)
     {
-        using var generator = seeds.For(RandomPurpose.Levels);
-        var times = _inner.Formulation.SampleTimes(samples - pairs, generator);
+        var times = _inner.TimesOf(samples - pairs, seeds);
         return _inner.Formulation.LevelsAt(PairedDraws.Spread(times, pairs), _inner.Device);
     }
 

@@ -22,6 +22,8 @@ public sealed class SharedRunTests : IDisposable
         { "perceptual": { "weight": 3, "gate": "timestep", "threshold": 350, "sampleReduction": "active" }, "decodeBatch": 2 }
         """;
 
+    private const string Stratified = """{ "times": { "stratified": true } }""";
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -140,14 +142,18 @@ public sealed class SharedRunTests : IDisposable
     [InlineData(Gated, 2, false)]
     [InlineData(Windows, 2, false)]
     [InlineData(Gated, 4, true)]
-    public void Losses_and_weights_are_those_of_one_process(string objective, int processes, bool cacheLatents)
+    [InlineData(Gated, 2, true, Stratified)]
+    public void Losses_and_weights_are_those_of_one_process(string objective, int processes, bool cacheLatents, string set = "{}")
     {
-        var options = Options(objective, cacheLatents: cacheLatents);
+        var options = Options(objective, set, cacheLatents);
         Train(options, "alone", 1);
         Train(options, "shared", processes);
         Equal("shared", "alone", options, "model/transformer/diffusion_pytorch_model.safetensors");
         if (objective == Gated)
             Assert.Contains(Metrics("shared"), static m => m["lpl/active"] == 0.25);
+        // 35 % of 4 equally spaced timesteps are 1 or 2.
+        if (set == Stratified)
+            Assert.All(Metrics("shared"), static m => Assert.InRange(m["lpl/active"], 0.25, 0.5));
     }
 
     [Fact]

@@ -242,6 +242,28 @@ public sealed class SharedStepTests : IDisposable
     }
 
     [Fact]
+    public void Out_of_memory_with_several_processes_names_divided_states()
+    {
+        using var task = new LinearTask(Start);
+        const string Name = "--set distributed.shard=states";
+        string[] Of(TrainingOptions options, int processes) => [.. new MemoryTrial(task, options, Device.Cpu, processes).Others()];
+        // Two weights with 8 bytes of state and 4 of an average each, of which a process keeps a quarter.
+        Assert.Contains($"{Name} (18 B less)", Of(Options(), 4));
+        Assert.DoesNotContain(Of(Options(), 1), static o => o.StartsWith(Name, StringComparison.Ordinal));
+        var divided = Options() with { Distributed = new() { Shard = DividedParts.States } };
+        Assert.DoesNotContain(Of(divided, 4), static o => o.StartsWith(Name, StringComparison.Ordinal));
+        var pairs = Options() with
+        {
+            Batch = new() { Size = 6, Accumulate = 4 },
+        };
+        Assert.Contains("--batch-size 3 --set batch.accumulate=8 (the same 24 per step)", Of(pairs, 4));
+        Assert.DoesNotContain(Of(pairs, 1), static o => o.StartsWith("--batch-size", StringComparison.Ordinal));
+        // What another optimiser and no average would save is that of a part.
+        Assert.Contains("--set averages=[] (8 B less)", Of(Options(), 4));
+        Assert.Contains("--set averages=[] (2 B less)", Of(divided, 4));
+    }
+
+    [Fact]
     public void Different_initial_weights_are_an_error_of_all()
     {
         var failures = Worlds.Try(

@@ -141,6 +141,9 @@ public sealed class OptionsFileTests : IDisposable
         var autoencoder = Bind("""{ "task": "autoencoder", "model": { "path": "somewhere" }, "data": { "size": 64 } }""").Resolve();
         Assert.Equal(new AutoencoderLossOptions(), autoencoder.AutoencoderLoss);
         Assert.Equal(4000, autoencoder.Data.SceneCount);
+        // A run keeps the loss that it began with when a later version has other defaults.
+        var perceptual = TinyRun.Denoiser("""{ "perceptual": {} }""").Resolve().Objective!.Perceptual!;
+        Assert.Equal((1, 0.2), (perceptual.TargetFrequencies, perceptual.ErrorScale));
     }
 
     [Fact]
