@@ -2,21 +2,25 @@
 # The first hour on a fresh machine: creates a Debian root with nothing but git and the .NET SDK, clones this checkout's last commit
 # there, and runs the commands of a new user, from the first start to a compared model.
 #
-#   bench/fresh.sh [--roots FOLDER] [SUITE …]       default: bookworm trixie
+#   bench/fresh.sh [--roots FOLDER] [--test] [SUITE …]       default: bookworm trixie
 #
-# Each command must end with the expected exit code. Standard output is the transcript of docs/first-hour.md in Markdown: commands, their
-# last lines of output, and times. Roots are kept in FOLDER (default: artifacts/fresh); a suite's root is created anew. Must be run as
-# root (bench/roots.sh). Exit code 1 if a command fails.
+# --test runs ./test instead. Each command must end with the expected exit code. Standard output is the transcript of
+# docs/first-hour.md in Markdown: commands, their last lines of output, and times. Roots are kept in FOLDER (default: artifacts/fresh); a
+# suite's root is created anew. Must be run as root (bench/roots.sh). Exit code 1 if a command fails.
 set -euo pipefail
 export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 roots=$root/artifacts/fresh
 fail() { echo "fresh: $*" >&2; exit 2; }
-if [ "${1:-}" = --roots ]; then
-  [ $# -ge 2 ] || fail "--roots takes a value"
-  roots=$2
-  shift 2
-fi
+test=
+while :; do
+  case "${1:-}" in
+    --roots) [ $# -ge 2 ] || fail "--roots takes a value"; roots=$2; shift ;;
+    --test) test=1 ;;
+    *) break ;;
+  esac
+  shift
+done
 case "${1:-}" in -*) sed -n 2,11p "${BASH_SOURCE[0]}"; exit 2 ;; esac
 [ $# -gt 0 ] || set -- bookworm trixie
 mkdir -p "$roots"
@@ -53,6 +57,10 @@ for suite; do
   printf '## Debian %s\n\n' "$(inside '. /etc/os-release && echo "$VERSION"')"
   inside "git -c advice.detachedHead=false -c init.defaultBranch=main clone -q retouch.git retouch"
   folder=retouch
+  if [ -n "$test" ]; then
+    run 0 40 "./test"
+    continue
+  fi
   run 0 14 "./retouch doctor"
   run 0 16 "./retouch demo --output runs/demo"
   run 0 12 "./retouch inspect demo/model"
