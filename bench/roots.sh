@@ -34,6 +34,8 @@ base_root() {
   cp /etc/apt/apt.conf.d/* "$into/etc/apt/apt.conf.d/" 2>/dev/null || true
   bind /proc "$into/proc"
   bind /dev "$into/dev"
+  # Pseudo-terminals, for the tests of the terminal.
+  bind /dev/pts "$into/dev/pts"
   bind "$sdk" "$into$sdk"
   ln -sf "$sdk/dotnet" "$into/usr/bin/dotnet"
 }

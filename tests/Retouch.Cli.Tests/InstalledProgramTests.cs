@@ -17,6 +17,9 @@ public sealed class InstalledProgramTests : IDisposable
             if (Path.GetExtension(file) is ".dll" or ".json")
                 File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
         }
+
+        // Libraries of packages, libvips among them, which the system need not have.
+        Directory.CreateSymbolicLink(Path.Combine(_folder, "runtimes"), Path.Combine(AppContext.BaseDirectory, "runtimes"));
     }
 
     private string Script => Path.Combine(_folder, "native-source", "eng", "native.sh");
