@@ -9,6 +9,7 @@ using Retouch.Experiments.Watching;
 using Retouch.Training;
 using Retouch.Training.Distributed;
 using Retouch.Training.Options;
+using Retouch.Training.Planning;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
@@ -93,6 +94,7 @@ internal static class TrainCommand
             Resume,
             AcceptChanges,
             DryRun,
+            MemoryFlag.Memory,
             Init,
             PrintOptions,
             Schema,
@@ -157,10 +159,13 @@ internal static class TrainCommand
             ? null
             : ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, time);
         Action<string> note = progress is null ? static _ => { } : progress.Note;
-        using var run = Open(parsed, time, note, world);
+        MemoryPlan? memory = null;
+        using var run = MemoryFlag.Limit(parsed, parsed.GetValue(Resume) is not null, world is not null) is { } limit
+            ? Planned(parsed, time, note, limit, out memory, cancellation)
+            : Open(parsed, time, note, world);
         if (parsed.GetValue(DryRun))
         {
-            var plan = run.Plan(cancellation);
+            var plan = run.Plan(cancellation) with { Memory = memory };
             output.Write(plan, writer => plan.Print(writer));
             return;
         }
@@ -181,40 +186,27 @@ internal static class TrainCommand
 
         // The live lines end here: what follows would be overwritten.
         progress.Dispose();
-        output.Write(
-            outcome,
-            writer =>
-            {
-                writer.WriteLine($"{outcome.Steps} steps in {outcome.Seconds:0.#} s; final loss {outcome.LastLoss:G4}.");
-                if (outcome.Validation is { } validation)
-                    writer.WriteLine(validation);
-                foreach (var model in outcome.Models)
-                    writer.WriteLine($"model: {model}");
-                if (Next(run, outcome) is { } next)
-                    writer.WriteLine($"next: {next}");
-            }
-        );
+        TrainResult.Write(output, run, outcome);
     }
 
-    /// <summary>The command that shows or measures the result; null for an autoencoder.</summary>
-    private static string? Next(TrainingRun run, TrainingOutcome outcome)
+    /// <summary>A run with the settings that fit into a limit.</summary>
+    private static TrainingRun Planned(
+        ParseResult parsed,
+        TimeProvider time,
+        Action<string> note,
+        long limit,
+        out MemoryPlan? plan,
+        CancellationToken cancellation
+    )
     {
-        var options = run.Options;
-        // An average, if there is one, samples better than the last weights.
-        var model = Shown(outcome.Models[^1]);
-        if (options.Task == TrainingTaskKind.Autoencoder)
-            return null;
-        if (run.TakesPrompts)
-            return $"retouch sample --model {model} --prompt \"…\" --output samples";
-        return options is { Model.Path: { } start, Data.Folder: { } pictures }
-            ? $"retouch compare {Shown(start)} {model} --reference {Shown(pictures)} --size {options.Data.Side}"
-            : $"retouch sample --model {model} --output samples";
-    }
-
-    private static string Shown(string path)
-    {
-        var relative = Path.GetRelativePath(Environment.CurrentDirectory, path);
-        return CommandText.Quoted(relative.StartsWith("..", StringComparison.Ordinal) ? path : relative);
+        TrainingOptions chosen;
+        using (var trial = StartRun(parsed, time, note, null, output: null))
+            (plan, chosen) = trial.ChooseMemory(limit, cancellation);
+        // The trials' blocks would otherwise be kept for reuse, up to the largest of their peaks.
+        ProcessMemory.Release();
+        var run = TrainingRun.Start(chosen, parsed.GetValue(DryRun) ? null : OutputOf(parsed, time), time);
+        run.Note(plan.Lines());
+        return run;
     }
 
     private static World? Join(TimeProvider time) =>
@@ -226,7 +218,9 @@ internal static class TrainCommand
     {
         try
         {
-            return parsed.GetValue(Resume) is { } folder ? OpenRun(parsed, folder, time, world) : StartRun(parsed, time, note, world);
+            return parsed.GetValue(Resume) is { } folder
+                ? OpenRun(parsed, folder, time, world)
+                : StartRun(parsed, time, note, world, parsed.GetValue(DryRun) ? null : OutputOf(parsed, time));
         }
         catch (Exception e)
         {
@@ -235,18 +229,22 @@ internal static class TrainCommand
         }
     }
 
-    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note, World? world)
+    private static string OutputOf(ParseResult parsed, TimeProvider time) =>
+        parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
+
+    private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note, World? world, string? output)
     {
         if (parsed.GetValue(AcceptChanges))
             throw new UsageException("--accept-changes has no effect without --resume.");
         var options = Bind(parsed, note);
-        var output = parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
+        if (output is null)
+            return TrainingRun.Start(options, null, time, world);
         output = world?.OfMain("choose the run folder", output) ?? output;
         // After a failure a launcher starts the same command again.
         var again = File.Exists(Path.Combine(output, "options.json")) && world is { Restarts: > 0 };
         if (world?.OfMain("choose the run folder", again ? output : "") is { Length: > 0 } resumed)
             return TrainingRun.Resume(resumed, null, time, world: world);
-        return TrainingRun.Start(options, parsed.GetValue(DryRun) ? null : output, time, world);
+        return TrainingRun.Start(options, output, time, world);
     }
 
     private static TrainingOptions Bind(ParseResult parsed, Action<string> note)

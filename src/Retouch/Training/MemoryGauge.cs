@@ -36,6 +36,13 @@ internal sealed class MemoryGauge(Device device)
         return all.OfType<MemoryReading>().MinBy(static r => r.Left);
     }
 
+    /// <summary>Memory in use, without caches: resident main memory of this process, or of its tensors on the GPU.</summary>
+    public long Held()
+    {
+        Release();
+        return device.Type == DeviceType.Cpu ? ProcessMemory.Resident() : DeviceMemory.Of(device)?.Allocated ?? 0;
+    }
+
     /// <summary>Peak of the memory that a computation adds; null if unknown.</summary>
     public long? Added(Action computation)
     {

@@ -1,17 +1,18 @@
 using System.Globalization;
 using Retouch.Core.Formatting;
-using Retouch.Denoisers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
+using Retouch.Training.Planning;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
 
 /// <summary>
-/// Explains a training step that ran out of memory: repeats it with smaller micro-batches, and with recomputed activations, until one fits.
-/// The message names these options with their peaks, and the peak of the whole micro-batch, which is linear in the number of samples.
+/// Explains a training step that ran out of memory: repeats it with smaller micro-batches, with recomputed activations and with fewer
+/// samples per decoder call, until one fits. The message names these options with their peaks, and the peak of the whole micro-batch,
+/// which is linear in the number of samples.
 /// </summary>
 /// <param name="task">Training task.</param>
 /// <param name="options">Options of the run.</param>
@@ -35,14 +36,18 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         var (size, unit) = (options.Batch.Size, options.Data.Pairs is null ? "sample" : "pair");
         var (all, single) = (Figures.Count(size, unit), Figures.Count(1, unit));
         List<string> fitting = [];
-        var smaller = Largest(batch, seeds, reading, size - 1, checkpoint: null);
+        var smaller = Largest(batch, seeds, reading, size - 1, MemorySettings.Of(options));
         if (smaller is var (fits, added))
             fitting.Add($"{Micro(fits)}: {Figures.Bytes(reading.Used + added)}");
-        if (Network is { CheckpointActivations: false } && Largest(batch, seeds, reading, size, checkpoint: true) is var (larger, less))
+        foreach (var settings in Switches())
         {
-            var also = larger < size ? $" {Micro(larger)}" : "";
-            if (larger > (smaller?.Size ?? 0))
-                fitting.Add($"--set model.checkpointActivations=true{also}: {Figures.Bytes(reading.Used + less)}");
+            // Only if it allows larger micro-batches than smaller ones alone.
+            if (Largest(batch, seeds, reading, size, settings, above: smaller?.Size ?? 0) is var (larger, less))
+            {
+                var changes = settings.Changes(options).Select(static c => $"--set {c}");
+                var also = larger < size ? $" {Micro(larger)}" : "";
+                fitting.Add($"{string.Join(' ', changes)}{also}: {Figures.Bytes(reading.Used + less)}");
+            }
         }
 
         var limit = Figures.Bytes(reading.Limit);
@@ -82,23 +87,38 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
     private long Averages => task.Network.Count * sizeof(float) * options.Averages.Count / Holders;
 
-    private IDenoiser? Network =>
-        task switch
-        {
-            DenoiserTask denoiser => denoiser.Pipeline.Denoiser,
-            PreferenceTask preference => preference.Inner.Pipeline.Denoiser,
-            _ => null,
-        };
+    private DenoiserTask? Denoiser => task as DenoiserTask ?? (task as PreferenceTask)?.Inner;
+
+    /// <summary>Options that are tried, each alone.</summary>
+    private IEnumerable<MemorySettings> Switches()
+    {
+        if (Denoiser is null)
+            yield break;
+        var given = MemorySettings.Of(options);
+        if (!given.CheckpointActivations)
+            yield return given with
+            {
+                CheckpointActivations = true,
+            };
+        if (options.Objective is not { NeedsDecoder: true })
+            yield break;
+        if (given.DecodeBatch is null or > 1)
+            yield return given with
+            {
+                DecodeBatch = 1,
+            };
+        if (!given.CheckpointDecoder)
+            yield return given with
+            {
+                CheckpointDecoder = true,
+            };
+    }
 
     /// <summary>Options that are not measured.</summary>
     internal IEnumerable<string> Others()
     {
         if (options.Objective is { NeedsDecoder: true } objective)
         {
-            if (objective.DecodeBatch is null or > 1)
-                yield return "--set objective.decodeBatch=1";
-            if (!objective.CheckpointDecoder)
-                yield return "--set objective.checkpointDecoder=true";
             if (objective.DecodeCrop is null && options.Data.Size is { } side and >= 128)
                 yield return $"--set objective.decodeCrop={side / 2 / 64 * 64} (random windows, noisier gradients)";
             if (objective.Perceptual is not null)
@@ -118,7 +138,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
             yield return Micro(Enumerable.Range(1, options.Batch.Size / 2).Last(k => options.Batch.Size % k == 0));
         if (processes > 1 && Holders == 1)
             yield return $"--set distributed.shard=states ({Figures.Bytes((State + Averages) * (processes - 1) / processes)} less)";
-        if (Network is not null && options.Lora is null && options.Model.Path is not null)
+        if (Denoiser is not null && options.Lora is null && options.Model.Path is not null)
             yield return $"--lora-rank 16 ({Figures.Bytes(Weights + State + Averages)} of gradients, states and averages less)";
         else if (options.Averages.Count > 0)
             yield return $"--set averages=[] ({Figures.Bytes(Averages)} less)";
@@ -133,18 +153,26 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         );
     }
 
-    /// <summary>The largest divisor of the batch size that fits, with the memory that it adds; null if none does.</summary>
-    private (int Size, long Added)? Largest(TrainingBatch batch, StepSeeds seeds, MemoryReading reading, int most, bool? checkpoint)
+    /// <summary>
+    /// The largest divisor of the batch size, above another size, that fits with some settings, and the memory that it adds; null if none
+    /// does.
+    /// </summary>
+    private (int Size, long Added)? Largest(
+        TrainingBatch batch,
+        StepSeeds seeds,
+        MemoryReading reading,
+        int most,
+        MemorySettings settings,
+        int above = 0
+    )
     {
         // The number of single samples beside pairs is a separate option.
         if (options.Batch.Extra > 0)
             return null;
-        var network = Network;
-        if (network is not null && checkpoint is { } wanted)
-            network.CheckpointActivations = wanted;
+        Use(settings);
         try
         {
-            for (var size = most; size >= 1; size--)
+            for (var size = most; size > above; size--)
             {
                 if (options.Batch.Size % size == 0 && Added(batch, seeds, size, (long)(Spare * reading.Limit)) is { } added)
                     return (size, added);
@@ -154,9 +182,16 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         }
         finally
         {
-            if (network is not null && checkpoint is not null)
-                network.CheckpointActivations = false;
+            Use(MemorySettings.Of(options));
         }
+    }
+
+    private void Use(MemorySettings settings)
+    {
+        if (Denoiser is not { } denoiser)
+            return;
+        denoiser.Pipeline.Denoiser.CheckpointActivations = settings.CheckpointActivations;
+        denoiser.Use(settings.Of(options.Objective!));
     }
 
     /// <summary>Memory that the whole micro-batch would add, from that of a part and of half of it.</summary>

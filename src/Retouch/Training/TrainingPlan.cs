@@ -1,9 +1,11 @@
 using System.Globalization;
 using Retouch.Core.Formatting;
 using Retouch.Data;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Optim;
 using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
+using Retouch.Training.Planning;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
@@ -53,6 +55,12 @@ public sealed record TrainingPlan(
     /// <summary>Seconds of one validation, measured on one batch, or null.</summary>
     public double? ValidationSeconds { get; init; }
 
+    /// <summary>Peak memory of tensors on the GPU while measuring; null on the CPU.</summary>
+    public long? PeakDeviceBytes { get; init; }
+
+    /// <summary>Settings chosen for a limit of memory, with the alternatives; null without a limit.</summary>
+    public MemoryPlan? Memory { get; init; }
+
     /// <summary>Number of steps that <see cref="Measure"/> runs.</summary>
     internal const int StepsTaken = 4;
 
@@ -61,6 +69,8 @@ public sealed record TrainingPlan(
     {
         ArgumentNullException.ThrowIfNull(writer);
         void Line(string name, string value) => writer.WriteLine($"{name, -20} {value}");
+        foreach (var line in Memory?.Lines() ?? [])
+            writer.WriteLine(line);
         Line(
             "trained parameters",
             Figures.Count(TrainedParameters)
@@ -69,6 +79,8 @@ public sealed record TrainingPlan(
         Line("pictures", $"{Figures.Count(Pictures)} ({StepsPerEpoch.ToString("0.#", CultureInfo.InvariantCulture)} steps per epoch)");
         Line("weights and states", $"{Figures.Bytes(StateBytes)} (weights, gradients, optimiser, averages)");
         Line("peak main memory", $"{Figures.Bytes(PeakBytes)} (measured over a few steps, without sampling)");
+        if (PeakDeviceBytes is { } device)
+            Line("peak GPU memory", $"{Figures.Bytes(device)} (of tensors, measured over the same steps)");
         Line("disk", $"{Figures.Bytes(DiskBytes)} at most (one checkpoint:  {Figures.Bytes(CheckpointBytes)})");
         if (EncodingSeconds is { } encoding)
             Line("encoding", $"{Figures.Duration(TimeSpan.FromSeconds(encoding))} before the first step (measured; less with a cache)");
@@ -102,7 +114,9 @@ public sealed record TrainingPlan(
         task.Network.RequireGrad(true);
         using var optimiser = options.Optimiser.Create(task.Network.Trained, options.Seed);
         var averages = options.Averages.Select(a => new WeightAverage(task.Network.Trained, a)).ToArray();
+        var device = task.Network.All[0].Value.Device;
         ProcessMemory.ResetPeak();
+        DeviceMemory.ResetPeak(device);
         var seconds = new List<double>();
         try
         {
@@ -113,7 +127,7 @@ public sealed record TrainingPlan(
                 var start = time.GetTimestamp();
                 if (runner.Take(data, step, ref cursor, static () => "This is a dry run; nothing was written.", cancellation) is null)
                     cancellation.ThrowIfCancellationRequested();
-                task.Network.All[0].Value.Device.Synchronize();
+                device.Synchronize();
                 // The first step allocates memory that later steps reuse.
                 if (step > 0)
                     seconds.Add(time.GetElapsedTime(start).TotalSeconds);
@@ -143,6 +157,7 @@ public sealed record TrainingPlan(
             )
             {
                 ValidationSeconds = validation,
+                PeakDeviceBytes = DeviceMemory.Of(device)?.Peak,
             };
         }
         finally

@@ -1,8 +1,10 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
 using Retouch.Data;
+using Retouch.Torch;
 using Retouch.Training.Caching;
 using Retouch.Training.Options;
+using Retouch.Training.Planning;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Training;
@@ -130,19 +132,47 @@ public sealed partial class TrainingRun
         );
     }
 
-    /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
-    public TrainingPlan Plan(CancellationToken cancellation)
+    /// <summary>Adds lines to the notes at the start of the run.</summary>
+    /// <param name="lines">The lines.</param>
+    public void Note(IEnumerable<string> lines) => _notes.AddRange(lines);
+
+    /// <summary>
+    /// Chooses settings for a limit of memory, by short trials on real samples, without writing anything. This object is of no further use,
+    /// since the trials change the weights.
+    /// </summary>
+    /// <param name="limit">Limit in bytes: of the process's main memory or, on a GPU, of its tensors.</param>
+    /// <param name="cancellation">Cancels between trials.</param>
+    /// <returns>The plan, and resolved options with the chosen settings.</returns>
+    /// <exception cref="EnvironmentException">No settings that keep the loss fit.</exception>
+    public (MemoryPlan Plan, TrainingOptions Options) ChooseMemory(long limit, CancellationToken cancellation)
     {
         if (_drawn is not null)
             _drawn.IsPlan = true;
-        // The first samples are sufficient, and encoding all of them could take longer than a short run.
-        var part = _options.Data.Pairs is null
+        var part = Sample();
+        _task.Prepare([.. part.Sources, .. Sources.Skip(_data.Sources.Count)], static _ => { }, null, cancellation);
+        if (PrecomputesReference)
+            Reference(cancellation).Run(_data.Source, null, 1, null, cancellation);
+        using var data = OpenData(part, default, null, cancellation);
+        using var scope = TensorScope.Enter();
+        return new MemoryPlanner(_task, _options, _device, _time).Choose(data.Next(cancellation), limit, cancellation);
+    }
+
+    /// <summary>Data of a few steps: encoding all of it could take longer than a short run. Pairs are read as a whole.</summary>
+    private TrainingData Sample() =>
+        _options.Data.Pairs is null
             ? TrainingData.Of(
                 _options,
                 ChosenPictures.First(_data.Source, TrainingPlan.StepsTaken * _options.Batch.Size * _options.Batch.Accumulate),
                 _data.Singles?.Source
             )
             : _data;
+
+    /// <summary>Plans the run: measures a few steps on real data, without writing anything.</summary>
+    public TrainingPlan Plan(CancellationToken cancellation)
+    {
+        if (_drawn is not null)
+            _drawn.IsPlan = true;
+        var part = Sample();
         _task.Prepare([.. part.Sources, .. Sources.Skip(_data.Sources.Count)], static _ => { }, null, cancellation);
         var start = _time.GetTimestamp();
         if (PrecomputesReference)

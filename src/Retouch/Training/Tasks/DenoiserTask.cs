@@ -23,12 +23,11 @@ namespace Retouch.Training.Tasks;
 /// <summary>Training of a denoiser on latents of a frozen autoencoder: encode, add noise, denoise, evaluate objectives.</summary>
 public sealed class DenoiserTask : ITrainingTask
 {
-    private readonly ObjectiveSet _objectives;
+    private readonly Func<ObjectiveOptions, ObjectiveSet> _createObjectives;
+    private ObjectiveSet _objectives;
     private readonly AdapterTraining? _adapters;
-    private readonly int _accumulate;
+    private readonly TrainingOptions _options;
     private readonly int _processes;
-    private readonly bool _stratified;
-    private readonly MaskOptions? _masks;
 
     /// <param name="pipeline">Autoencoder, denoiser and formulation; disposed with this object.</param>
     /// <param name="options">Validated options.</param>
@@ -57,8 +56,8 @@ public sealed class DenoiserTask : ITrainingTask
         Model = pipeline.CreateModel(options.Times.ToDensity(pipeline.DefaultDensity));
         DenoiserRules.Check(pipeline, options, Formulation, encodes: conditions is null);
         Resolution = (double)options.Data.Side / pipeline.NativeSize;
-        _objectives = new ObjectiveSet(
-            options.Objective!,
+        _createObjectives = objective => new ObjectiveSet(
+            objective,
             pipeline.Autoencoder,
             // Sums instead of averages: the saved state of a measured weight is then independent of the number of processes.
             average: world is null ? null : value => world.Sum("measure the weights", value),
@@ -66,9 +65,9 @@ public sealed class DenoiserTask : ITrainingTask
             resolution: Resolution,
             prior: options.Data.Prior?.Weight
         );
+        _objectives = _createObjectives(options.Objective!);
         _adapters = options.Lora is null ? null : new AdapterTraining(pipeline, options, device);
-        (_accumulate, _processes, _masks) = (options.Batch.Accumulate, world?.Size ?? 1, options.Data.Masks);
-        _stratified = options.Times.Stratified;
+        (_options, _processes) = (options, world?.Size ?? 1);
         Conditions = conditions ?? CreateConditions(pipeline, options, device);
     }
 
@@ -195,10 +194,15 @@ public sealed class DenoiserTask : ITrainingTask
     internal StepPlace PlaceOf(NoisedLatent noisy, StepSeeds seeds, Func<StepSeeds, NoiseLevel> levels) =>
         new(
             // The position among the micro-batches of this process, which are every n-th one.
-            new StepPosition(seeds.Step, seeds.Micro / _processes, _accumulate / _processes),
-            _accumulate == 1
+            new StepPosition(seeds.Step, seeds.Micro / _processes, _options.Batch.Accumulate / _processes),
+            _options.Batch.Accumulate == 1
                 ? null
-                : [.. Enumerable.Range(0, _accumulate).Select(m => m == seeds.Micro ? noisy.Level : levels(seeds with { Micro = m }))]
+                :
+                [
+                    .. Enumerable
+                        .Range(0, _options.Batch.Accumulate)
+                        .Select(m => m == seeds.Micro ? noisy.Level : levels(seeds with { Micro = m })),
+                ]
         );
 
     /// <summary>Windows to decode, from a separate random stream; null for whole latents.</summary>
@@ -284,9 +288,12 @@ public sealed class DenoiserTask : ITrainingTask
         Pipeline.Dispose();
     }
 
+    /// <summary>Replaces the objective, for trials of memory and time; measured weights start again.</summary>
+    internal void Use(ObjectiveOptions objective) => _objectives = _createObjectives(objective);
+
     private LossMask? MaskOf(TrainingBatch batch) =>
-        batch.Masks is { } masks && _masks is { } options
-            ? new LossMask((masks * (1 - options.Outside)) + options.Outside, options.Normalise)
+        batch.Masks is { } masks && _options.Data.Masks is { } weights
+            ? new LossMask((masks * (1 - weights.Outside)) + weights.Outside, weights.Normalise)
             : null;
 
     private NoisedLatent AddNoise(Latent latent, StepSeeds seeds)
@@ -306,11 +313,11 @@ public sealed class DenoiserTask : ITrainingTask
     internal double[] TimesOf(int samples, StepSeeds seeds)
     {
         // Stratified timesteps have one offset per step.
-        using var generator = (_stratified ? seeds with { Micro = 0 } : seeds).For(RandomPurpose.Levels);
-        if (!_stratified)
+        using var generator = (_options.Times.Stratified ? seeds with { Micro = 0 } : seeds).For(RandomPurpose.Levels);
+        if (!_options.Times.Stratified)
             return Formulation.SampleTimes(samples, generator);
         var offset = TimestepDensity.Uniform.Sample(1, generator)[0];
-        return Formulation.TimesOf(Formulation.Density.Stratified(offset, samples, seeds.Micro, _accumulate));
+        return Formulation.TimesOf(Formulation.Density.Stratified(offset, samples, seeds.Micro, _options.Batch.Accumulate));
     }
 
     private Latent Encode(TrainingBatch batch, StepSeeds seeds)
@@ -339,8 +346,3 @@ public sealed class DenoiserTask : ITrainingTask
             : new NoConditions();
     }
 }
-
-/// <summary>Position of a batch in a run.</summary>
-/// <param name="Position">Step and micro-batch.</param>
-/// <param name="Levels">Noise levels of all micro-batches of the step; null for a single one.</param>
-internal sealed record StepPlace(StepPosition Position, IReadOnlyList<NoiseLevel>? Levels);
