@@ -136,6 +136,9 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
         if (processes > 1 && options.Batch is { Size: > 1, Extra: 0 })
             yield return Micro(Enumerable.Range(1, options.Batch.Size / 2).Last(k => options.Batch.Size % k == 0));
+        // Their steps are not repeated.
+        foreach (var settings in processes > 1 ? Switches() : [])
+            yield return string.Join(' ', settings.Changes(options).Select(static c => $"--set {c}"));
         if (processes > 1 && Holders == 1)
             yield return $"--set distributed.shard=states ({Figures.Bytes((State + Averages) * (processes - 1) / processes)} less)";
         if (Denoiser is not null && options.Lora is null && options.Model.Path is not null)
