@@ -2,16 +2,16 @@
 # Compares a training step of one process with the same step of several, each with one thread, in alternating rounds: the demo's model and
 # losses, on procedural scenes.
 #
-#   bench/scaling.sh [PROCESSES] [STEPS] [ROUNDS]      default: 2 processes, 8 steps, 3 rounds
+#   bench/scaling.sh [PROCESSES] [STEPS] [ROUNDS] [SAMPLES]      default: 2 processes, 8 steps, 3 rounds, 4 samples
 #
-# $RETOUCH is the launcher, by default ./retouch of this checkout. A step has PROCESSES micro-batches of 4 samples. Prints each round's
+# $RETOUCH is the launcher, by default ./retouch of this checkout. A step has PROCESSES micro-batches of SAMPLES. Prints each round's
 # median seconds per step of one process and of all, and their ratio (ideally PROCESSES); the processor time per step of both, all processes
 # together (ideally equal), from runs of different lengths, so that the start is excluded; rank 0's waiting and communication per step; then
 # the median ratio. Other programs on the machine lower the ratio, but hardly change processor time: the load average is printed.
 set -euo pipefail
 # Methods are compiled once, before the first step ends.
 export LC_ALL=C OMP_NUM_THREADS=1 DOTNET_TieredCompilation=0
-processes=${1:-2} steps=${2:-8} rounds=${3:-3}
+processes=${1:-2} steps=${2:-8} rounds=${3:-3} samples=${4:-4}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch}
 work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-scaling.XXXXXX")
@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/options.json" <<JSON
 { "task": "denoiser", "seed": 1, "model": { "path": "$root/demo/model" },
   "objective": { "perceptual": { "weight": { "gradientRatio": 1, "warmUp": 100 } } },
-  "data": { "sceneCount": 64, "size": 64, "workers": 1 }, "batch": { "size": 4, "accumulate": $processes },
+  "data": { "sceneCount": 64, "size": 64, "workers": 1 }, "batch": { "size": $samples, "accumulate": $processes },
   "averages": [], "samples": { "every": 0 }, "checkpoints": { "every": 0 }, "log": { "tensorBoard": false } }
 JSON
 
