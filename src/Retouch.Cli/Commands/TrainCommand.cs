@@ -199,12 +199,16 @@ internal static class TrainCommand
         CancellationToken cancellation
     )
     {
+        var output = parsed.GetValue(DryRun) ? null : OutputOf(parsed, time);
+        // Before the trials, which take a while.
+        if (output is not null)
+            _ = RunFolder.Plan(output);
         TrainingOptions chosen;
         using (var trial = StartRun(parsed, time, note, null, output: null))
             (plan, chosen) = trial.ChooseMemory(limit, cancellation);
         // The trials' blocks would otherwise be kept for reuse, up to the largest of their peaks.
         ProcessMemory.Release();
-        var run = TrainingRun.Start(chosen, parsed.GetValue(DryRun) ? null : OutputOf(parsed, time), time);
+        var run = TrainingRun.Start(chosen, output, time);
         run.Note(plan.Lines());
         return run;
     }

@@ -24,6 +24,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
     private const double Spare = 0.03;
 
     private readonly MemoryGauge _gauge = new(device);
+    private readonly TrialSteps _steps = new(task);
 
     /// <summary>The failure with its options.</summary>
     /// <param name="failure">Failure of the step, whose tensors are freed.</param>
@@ -87,12 +88,10 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
     private long Averages => task.Network.Count * sizeof(float) * options.Averages.Count / Holders;
 
-    private DenoiserTask? Denoiser => task as DenoiserTask ?? (task as PreferenceTask)?.Inner;
-
     /// <summary>Options that are tried, each alone.</summary>
     private IEnumerable<MemorySettings> Switches()
     {
-        if (Denoiser is null)
+        if (_steps.Denoiser is null)
             yield break;
         var given = MemorySettings.Of(options);
         if (!given.CheckpointActivations)
@@ -136,12 +135,12 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
         if (processes > 1 && options.Batch is { Size: > 1, Extra: 0 })
             yield return Micro(Enumerable.Range(1, options.Batch.Size / 2).Last(k => options.Batch.Size % k == 0));
-        // Their steps are not repeated.
-        foreach (var settings in processes > 1 ? Switches() : [])
+        // Steps of several processes, or with single samples beside pairs, are not repeated.
+        foreach (var settings in processes > 1 || options.Batch.Extra > 0 ? Switches() : [])
             yield return string.Join(' ', settings.Changes(options).Select(static c => $"--set {c}"));
         if (processes > 1 && Holders == 1)
             yield return $"--set distributed.shard=states ({Figures.Bytes((State + Averages) * (processes - 1) / processes)} less)";
-        if (Denoiser is not null && options.Lora is null && options.Model.Path is not null)
+        if (_steps.Denoiser is not null && options.Lora is null && options.Model.Path is not null)
             yield return $"--lora-rank 16 ({Figures.Bytes(Weights + State + Averages)} of gradients, states and averages less)";
         else if (options.Averages.Count > 0)
             yield return $"--set averages=[] ({Figures.Bytes(Averages)} less)";
@@ -172,7 +171,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         // The number of single samples beside pairs is a separate option.
         if (options.Batch.Extra > 0)
             return null;
-        Use(settings);
+        _steps.Use(settings, options.Objective);
         try
         {
             for (var size = most; size > above; size--)
@@ -185,16 +184,8 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         }
         finally
         {
-            Use(MemorySettings.Of(options));
+            _steps.Use(MemorySettings.Of(options), options.Objective);
         }
-    }
-
-    private void Use(MemorySettings settings)
-    {
-        if (Denoiser is not { } denoiser)
-            return;
-        denoiser.Pipeline.Denoiser.CheckpointActivations = settings.CheckpointActivations;
-        denoiser.Use(settings.Of(options.Objective!));
     }
 
     /// <summary>Memory that the whole micro-batch would add, from that of a part and of half of it.</summary>
@@ -213,7 +204,8 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
             using var scope = TensorScope.Enter();
             if (spare > 0)
                 _ = Ops.Empty([spare], dtype: DType.UInt8, device: device);
-            return _gauge.Added(() => Step(batch.Part(size, options.Batch.Size), seeds));
+            _steps.Clear();
+            return _gauge.Added(() => _steps.Pass(batch.Part(size, options.Batch.Size), seeds));
         }
         catch (OutOfDeviceMemoryException)
         {
@@ -221,20 +213,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         }
         finally
         {
-            Clear();
+            _steps.Clear();
         }
-    }
-
-    private void Step(TrainingBatch batch, StepSeeds seeds)
-    {
-        Clear();
-        using var scope = TensorScope.Enter();
-        Autograd.Backward(task.Evaluate(batch, seeds).Loss.Total);
-    }
-
-    private void Clear()
-    {
-        foreach (var parameter in task.Network.Trained)
-            parameter.Value.Grad = null;
     }
 }

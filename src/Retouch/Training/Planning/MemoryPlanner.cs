@@ -1,5 +1,6 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Formatting;
+using Retouch.Objectives;
 using Retouch.Objectives.LatentPerceptual;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
@@ -33,12 +34,10 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
     private const double MachineShare = 0.8;
 
     private readonly MemoryGauge _gauge = new(device);
+    private readonly TrialSteps _steps = new(task);
     private readonly MemorySettings _given = MemorySettings.Of(options);
     private long _base;
     private double _update;
-
-    /// <summary>The denoiser's task; null for an autoencoder.</summary>
-    private DenoiserTask? Denoiser => task as DenoiserTask ?? (task as PreferenceTask)?.Inner;
 
     /// <summary>Chooses settings.</summary>
     /// <param name="batch">A micro-batch of the run.</param>
@@ -65,7 +64,7 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
         }
         finally
         {
-            Use(_given, worst: false);
+            _steps.Use(_given, options.Objective);
             Array.ForEach(averages, static a => a.Dispose());
         }
 
@@ -121,7 +120,7 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
             others.Add("--set optimiser.kind=adamw8bit");
         if (options.Averages.Count > 0)
             others.Add("--set averages=[]");
-        if (Denoiser is not null && options.Lora is null && options.Model.Path is not null)
+        if (_steps.Denoiser is not null && options.Lora is null && options.Model.Path is not null)
             others.Add("--lora-rank 16");
         return others.Count == 0
             ? "Raise the limit."
@@ -131,7 +130,7 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
     /// <summary>Alternatives to the given settings, from the least intrusive; the last changes the gradient's noise.</summary>
     private IEnumerable<MemorySettings> Alternatives()
     {
-        if (Denoiser is null)
+        if (_steps.Denoiser is null)
             yield break;
         var decodes = options.Objective is { NeedsDecoder: true };
         bool[] both = [false, true];
@@ -159,7 +158,7 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
 
     private int? HalfWindow()
     {
-        var latent = Denoiser!.Pipeline.Autoencoder.Downsampling;
+        var latent = _steps.Denoiser!.Pipeline.Autoencoder.Downsampling;
         var side = options.Data.Side / 2 / latent * latent;
         return options.Data.Buckets is null && side >= 2 * latent * Objectives.DecodeCrop.LeastSide ? side : null;
     }
@@ -207,10 +206,9 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
     /// <summary>Memory of weights, states and averages, and the seconds of an update.</summary>
     private void MeasureBase(TrainingBatch batch, Optimiser optimiser, WeightAverage[] averages)
     {
-        Use(_given, worst: false);
+        _steps.Use(_given, options.Objective);
         var smallest = Enumerable.Range(1, _given.Size).First(n => MemorySettings.Divides(options, n));
-        using (TensorScope.Enter())
-            Pass(batch.Part(smallest, options.Batch.Size), Seeds(0));
+        _steps.Pass(batch.Part(smallest, options.Batch.Size), Seeds(0));
         // The first update allocates the states.
         for (var k = 0; k < 2; k++)
         {
@@ -231,7 +229,7 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
         var part = batch.Part(settings.Size, options.Batch.Size);
         try
         {
-            Use(settings, worst: true);
+            _steps.Use(settings, Worst(options.Objective));
             var accumulates = settings.Accumulate(options) > 1;
             var held = _gauge.Held();
             var added = _gauge.Added(() =>
@@ -240,15 +238,15 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
                 {
                     // Gradients of earlier micro-batches are there during the next one.
                     if (!accumulates)
-                        Clear();
-                    Pass(part, Seeds(k));
+                        _steps.Clear();
+                    _steps.Pass(part, Seeds(k));
                 }
             });
-            Use(settings, worst: false);
+            _steps.Use(settings, options.Objective);
             var start = time.GetTimestamp();
             const int Timed = 2;
             for (var k = 0; k < Timed; k++)
-                Pass(part, Seeds(k));
+                _steps.Pass(part, Seeds(k));
             device.Synchronize();
             return added is { } bytes ? (held + bytes, time.GetElapsedTime(start).TotalSeconds / Timed) : null;
         }
@@ -258,14 +256,8 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
         }
         finally
         {
-            Clear();
+            _steps.Clear();
         }
-    }
-
-    private void Pass(TrainingBatch batch, StepSeeds seeds)
-    {
-        using var scope = TensorScope.Enter();
-        Autograd.Backward(task.Evaluate(batch, seeds).Loss.Total);
     }
 
     /// <summary>Seeds of a late step, after all warm-ups; of the first one if that is the only one with precomputed errors.</summary>
@@ -274,31 +266,18 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
             ? new StepSeeds(options.Seed, 0, 0)
             : new StepSeeds(options.Seed, Math.Max(0, options.Steps - 1 - trial), 0);
 
-    private void Use(MemorySettings settings, bool worst)
-    {
-        if (Denoiser is not { } denoiser)
-            return;
-        denoiser.Pipeline.Denoiser.CheckpointActivations = settings.CheckpointActivations;
-        var objective = settings.Of(options.Objective!);
-        denoiser.Use(
-            !worst
-                ? objective
-                : objective with
-                {
-                    Perceptual = Open(objective.Perceptual),
-                    Preference = objective.Preference is { } p ? p with { Features = Open(p.Features) } : null,
-                }
-        );
-    }
+    /// <summary>Losses in which every sample is active.</summary>
+    private static ObjectiveOptions? Worst(ObjectiveOptions? objective) =>
+        objective is null
+            ? null
+            : objective with
+            {
+                Perceptual = Open(objective.Perceptual),
+                Preference = objective.Preference is { } p ? p with { Features = Open(p.Features) } : null,
+            };
 
     private static LatentPerceptualOptions? Open(LatentPerceptualOptions? perceptual) =>
         perceptual is null ? null : perceptual with { Gate = GateKind.None, Threshold = null };
-
-    private void Clear()
-    {
-        foreach (var parameter in task.Network.Trained)
-            parameter.Value.Grad = null;
-    }
 
     /// <summary>Prediction of one alternative.</summary>
     /// <param name="Size">Size of the micro-batch.</param>
