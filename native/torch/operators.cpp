@@ -1,9 +1,11 @@
 // The boxed entry point: calls any dispatcher operator by handle with a flat array of tagged values.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
+#include <dlfcn.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <new>
 #include <utility>
 
@@ -132,6 +134,29 @@ void to_value(c10::IValue&& source, rt_value& v) {
   }
 }
 
+// Empties oneDNN's cache of primitives, where libtorch exports oneDNN's functions. Primitives in use live on.
+void forget_primitives() noexcept {
+  const auto read = reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "dnnl_get_primitive_cache_capacity"));
+  const auto write = reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "dnnl_set_primitive_cache_capacity"));
+  int capacity = 0;
+  if (read != nullptr && write != nullptr && read(&capacity) == 0 && write(0) == 0) write(capacity);
+}
+
+// An exception during the creation of a oneDNN primitive leaves a broken promise in oneDNN's cache, with which every later call of the
+// same shapes fails. Such a call is repeated once without the cache; an operator that writes to its arguments may have begun, and fails.
+void call(const c10::OperatorHandle& op, const rt_value* args, int32_t nargs, torch::jit::Stack& stack) {
+  push_arguments(op, args, nargs, stack);
+  try {
+    op.callBoxed(stack);
+  } catch (const std::future_error&) {
+    forget_primitives();
+    if (op.schema().is_mutable()) throw;
+    stack.clear();
+    push_arguments(op, args, nargs, stack);
+    op.callBoxed(stack);
+  }
+}
+
 }  // namespace
 
 void set_error(std::string message) { last_error = std::move(message); }
@@ -195,8 +220,7 @@ int rt_call(void* op, const rt_value* args, int32_t nargs, rt_value* results, in
   return guarded([&] {
     const auto& handle = *static_cast<c10::OperatorHandle*>(op);
     StackLease lease;
-    push_arguments(handle, args, nargs, lease.stack);
-    handle.callBoxed(lease.stack);
+    call(handle, args, nargs, lease.stack);
     TORCH_CHECK(static_cast<int32_t>(lease.stack.size()) == nresults, handle.schema().name(), " returned ", lease.stack.size(),
                 " values, the caller expects ", nresults);
     int32_t done = 0;
@@ -216,8 +240,7 @@ int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t times,
     held.reserve(static_cast<size_t>(hold));
     for (int64_t k = 0; k < times; ++k) {
       StackLease lease;
-      push_arguments(handle, args, nargs, lease.stack);
-      handle.callBoxed(lease.stack);
+      call(handle, args, nargs, lease.stack);
       held.push_back(std::move(lease.stack.back()).toTensor());
       if (static_cast<int64_t>(held.size()) >= hold) held.clear();
     }

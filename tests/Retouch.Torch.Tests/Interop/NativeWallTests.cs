@@ -35,6 +35,18 @@ public sealed unsafe class NativeWallTests
     public void Native_exceptions_are_mapped_by_type(string kind, Type expected) =>
         Assert.IsType(expected, Record.Exception(() => Plant(kind)));
 
+    // The planted operator fails with its type of result after the repetition.
+    [Fact]
+    public void A_broken_promise_in_the_cache_of_oneDNN_is_repeated()
+    {
+        using var scope = TensorScope.Enter();
+        var (x, weight) = (Ops.Ones([2, 8]).To(DType.BFloat16), Ops.Ones([4, 8]).To(DType.BFloat16));
+        var before = Ops.Linear(x, weight, null).To(DType.Float32).ToArray<float>();
+        var error = Assert.Throws<TorchException>(() => Plant("future_error"));
+        Assert.Contains("is not known to this shim", error.Message, StringComparison.Ordinal);
+        Assert.Equal(before, Ops.Linear(x, weight, null).To(DType.Float32).ToArray<float>());
+    }
+
     [Fact]
     public void An_unsupported_result_frees_the_previous_ones()
     {
