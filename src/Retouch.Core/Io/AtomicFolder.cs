@@ -39,7 +39,7 @@ public static partial class AtomicFolder
         try
         {
             if (File.Exists(full))
-                throw new IOException("a file with this name exists");
+                throw new IOException(null, new EnvironmentException("a file with this name exists"));
             Recover(full);
             Directory.CreateDirectory(temporary);
             fill(temporary);
@@ -115,12 +115,12 @@ public static partial class AtomicFolder
 
         var descriptor = Open(path, 0);
         var failed = descriptor < 0 || FSync(descriptor) != 0;
-        var error = Marshal.GetLastPInvokeErrorMessage();
+        var error = Marshal.GetLastPInvokeError();
         if (descriptor >= 0)
             _ = Close(descriptor);
         // Some file systems cannot flush folders; files must be flushed.
         if (failed && File.Exists(path))
-            throw new IOException($"'{path}' could not be flushed to the disk: {error}.");
+            throw new IOException(null, error);
     }
 
     private static void FlushWritable(string path)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
@@ -20,11 +21,27 @@ public static class SafetensorsWriter
         IReadOnlyDictionary<string, string>? metadata = null
     )
     {
-        WriteLazily(
+        WriteLazily(path, tensors.Select(Lazy), metadata);
+    }
+
+    /// <summary>Writes tensors of any device in their own dtype, and hashes the file on the way.</summary>
+    /// <param name="path">File path; replaced atomically.</param>
+    /// <param name="tensors">Keys and tensors.</param>
+    /// <returns>SHA-256 of the file, in lower-case hexadecimal digits.</returns>
+    /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
+    public static string WriteHashed(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    {
+        var write = Writing(tensors.Select(Lazy), null);
+        using var hash = SHA256.Create();
+        AtomicFile.Write(
             path,
-            tensors.Select(static pair => new LazyTensor(pair.Key, pair.Value.DType, pair.Value.Shape, () => pair.Value)),
-            metadata
+            stream =>
+            {
+                using var hashed = new CryptoStream(stream, hash, CryptoStreamMode.Write, leaveOpen: true);
+                write(hashed);
+            }
         );
+        return Convert.ToHexStringLower(hash.Hash!);
     }
 
     /// <summary>Writes tensors that are created one at a time and freed after writing, so that only one needs memory.</summary>
@@ -33,7 +50,13 @@ public static class SafetensorsWriter
     /// <param name="metadata">Contents of <c>__metadata__</c>; the default <c>format: pt</c> is what diffusers and transformers
     /// expect.</param>
     /// <exception cref="EnvironmentException">The disk is full or the folder is not writable.</exception>
-    public static void WriteLazily(string path, IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void WriteLazily(string path, IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+        AtomicFile.Write(path, Writing(tensors, metadata));
+
+    private static LazyTensor Lazy(KeyValuePair<string, Tensor> pair) =>
+        new(pair.Key, pair.Value.DType, pair.Value.Shape, () => pair.Value);
+
+    private static Action<Stream> Writing(IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         // Wider dtypes first keeps every tensor aligned without padding, as in the reference implementation.
         var list = tensors
@@ -43,27 +66,24 @@ public static class SafetensorsWriter
             .Select(static t => t.Tensor)
             .ToList();
         var header = Header(list, metadata ?? new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" });
-        AtomicFile.Write(
-            path,
-            stream =>
+        return stream =>
+        {
+            Span<byte> prefix = stackalloc byte[8];
+            BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
+            stream.Write(prefix);
+            stream.Write(header);
+            foreach (var lazy in list)
             {
-                Span<byte> prefix = stackalloc byte[8];
-                BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
-                stream.Write(prefix);
-                stream.Write(header);
-                foreach (var lazy in list)
-                {
-                    using var scope = TensorScope.Enter();
-                    using var quiet = Autograd.NoGrad();
-                    var tensor = lazy.Make();
-                    if (tensor.DType != lazy.DType || !tensor.Shape.AsSpan().SequenceEqual(lazy.Shape))
-                        throw new InvalidOperationException(
-                            $"'{lazy.Name}' was declared as {lazy.DType} [{string.Join(", ", lazy.Shape)}] but is {tensor}."
-                        );
-                    tensor.Detach().To(Device.Cpu).Contiguous().WriteTo(stream);
-                }
+                using var scope = TensorScope.Enter();
+                using var quiet = Autograd.NoGrad();
+                var tensor = lazy.Make();
+                if (tensor.DType != lazy.DType || !tensor.Shape.AsSpan().SequenceEqual(lazy.Shape))
+                    throw new InvalidOperationException(
+                        $"'{lazy.Name}' was declared as {lazy.DType} [{string.Join(", ", lazy.Shape)}] but is {tensor}."
+                    );
+                tensor.Detach().To(Device.Cpu).Contiguous().WriteTo(stream);
             }
-        );
+        };
     }
 
     private static byte[] Header(IEnumerable<LazyTensor> tensors, IReadOnlyDictionary<string, string> metadata)

@@ -31,6 +31,7 @@ public sealed class Trainer : IDisposable
     private readonly List<WeightAverage> _averages;
     private readonly CheckpointStore _checkpoints;
     private readonly CheckpointTensors _tensors;
+    private readonly CheckpointWriter _writer;
     private readonly World? _world;
     private readonly ParameterShare? _share;
     private readonly EvaluatedWeights _evaluated;
@@ -74,6 +75,7 @@ public sealed class Trainer : IDisposable
         _scaler = _scales ? new LossScaler() : null;
         _checkpoints = new CheckpointStore(run.Path);
         _tensors = new CheckpointTensors(task.Network, _optimiser, _averages, options);
+        _writer = new CheckpointWriter(_checkpoints, _tensors, options.Checkpoints, task.Network.All[0].Value.Device);
     }
 
     /// <summary>Completed optimiser steps.</summary>
@@ -84,7 +86,7 @@ public sealed class Trainer : IDisposable
 
     private bool HasEnded => _step >= _options.Steps || Validator is { HasEnded: true };
 
-    /// <summary>Raised after each checkpoint.</summary>
+    /// <summary>Raised for each checkpoint, when it is written or its tensors are copied.</summary>
     public event Action? CheckpointWritten;
 
     /// <summary>Weight averages, in the order of the options; with divided states, of this process's parameters.</summary>
@@ -142,7 +144,8 @@ public sealed class Trainer : IDisposable
             if (interrupted)
             {
                 if (_step != _saved && _step > 0)
-                    WriteCheckpoint(Seconds(), log);
+                    WriteCheckpoint(Seconds(), log, progress);
+                _writer.Wait();
                 progress.Note($"Interrupted after step {_step}; continue with --resume {_run.Path}");
                 throw DataParallel.Interruption(cancellation);
             }
@@ -189,50 +192,39 @@ public sealed class Trainer : IDisposable
             if (review?.Note is { } note)
                 progress.Note($"Step {_step}: {note}");
             if (review?.Stop is { } stop)
-                throw new DivergedException($"Stopped after step {_step}. {stop} {KeptBefore()}");
+                throw new DivergedException($"Stopped after step {_step}. {stop} {_writer.KeptBefore(_run.Path)}");
             Validate(log, progress, cancellation);
             if (_options.Samples.Every is { } every && every > 0 && (Due(every) || HasEnded))
                 WriteSamples(log, cancellation);
             // Weights that may have diverged are not checkpointed until the check passes again.
             _owed |= Due(_options.Checkpoints.Every);
+            _writer.Check();
             if (_owed && !_task.IsSuspect)
-                WriteCheckpoint(Seconds(), log);
+                WriteCheckpoint(Seconds(), log, progress);
         }
 
         if (_step != _saved)
-            WriteCheckpoint(Seconds(), log);
+            WriteCheckpoint(Seconds(), log, progress);
         if (_step < _options.Steps)
             progress.Note(
                 $"Stopped early after step {_step} of {_options.Steps}: {Validator!.Term} has not improved in "
                     + $"{_options.Validation!.Stop!.Patience} validations."
             );
         WriteResult();
+        _writer.Wait();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        _writer.Dispose();
         _optimiser.Dispose();
         _averages.ForEach(static a => a.Dispose());
     }
 
     private bool Due(long every) => every > 0 && _step % every == 0 && _step < _options.Steps;
 
-    private string Kept()
-    {
-        var last = _checkpoints.Steps.LastOrDefault(-1);
-        return last >= 0
-            ? $"The checkpoint of step {last} is kept ('{_checkpoints.FolderOf(last)}'); --resume {_run.Path} continues from it."
-            : "No checkpoint has been written yet.";
-    }
-
-    private string KeptBefore()
-    {
-        var last = _checkpoints.Steps.LastOrDefault(-1);
-        return last >= 0
-            ? $"The checkpoint of step {last}, from before that, is kept; its model is written by --resume {_run.Path} --steps {last}."
-            : "No checkpoint has been written yet.";
-    }
+    private string Kept() => _writer.Kept(_run.Path);
 
     private void WriteSamples(RunLog? log, CancellationToken cancellation)
     {
@@ -289,7 +281,7 @@ public sealed class Trainer : IDisposable
     private static bool IsInterrupted(World? world, CancellationToken cancellation) =>
         world?.Any("interruption", cancellation.IsCancellationRequested)[0] ?? cancellation.IsCancellationRequested;
 
-    private void WriteCheckpoint(double seconds, RunLog? log)
+    private void WriteCheckpoint(double seconds, RunLog? log, IProgressLine progress)
     {
         // An update can overflow although its gradient is finite; such weights must not replace the last good checkpoint.
         var isFinite = _optimiser.IsFinite();
@@ -314,7 +306,7 @@ public sealed class Trainer : IDisposable
             Options = JsonNode.Parse(OptionsFile.Write(_options))!.AsObject(),
         };
         if (_share is null)
-            _checkpoints.Write(state, _options.Checkpoints.Keep, folder => _tensors.Write(folder, null));
+            _writer.Write(state, progress.Note);
         else
             new SharedCheckpoints(_checkpoints, _world!).Write(state, _options.Checkpoints.Keep, _tensors);
         if (log is not null)

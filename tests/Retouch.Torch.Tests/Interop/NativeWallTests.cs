@@ -37,7 +37,7 @@ public sealed unsafe class NativeWallTests
 
     // The planted operator fails with its type of result after the repetition.
     [Fact]
-    public void A_broken_promise_in_the_cache_of_oneDNN_is_repeated()
+    public void An_operator_with_a_broken_promise_is_repeated()
     {
         using var scope = TensorScope.Enter();
         var (x, weight) = (Ops.Ones([2, 8]).To(DType.BFloat16), Ops.Ones([4, 8]).To(DType.BFloat16));

@@ -332,6 +332,10 @@ public sealed record CheckpointOptions
     /// <summary>Checkpoints to keep, at least 1.</summary>
     [Bounds(AtLeast = 1)]
     public int Keep { get; init; } = 2;
+
+    /// <summary>Write checkpoints beside training, from a copy in main memory, if half of the free memory suffices for it. Default: on
+    /// GPUs. Divided states are written while training waits.</summary>
+    public bool? Background { get; init; }
 }
 
 /// <summary>Logging options.</summary>

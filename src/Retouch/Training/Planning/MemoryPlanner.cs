@@ -6,6 +6,7 @@ using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
+using Retouch.Training.State;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Planning;
@@ -220,6 +221,9 @@ internal sealed class MemoryPlanner(ITrainingTask task, TrainingOptions options,
 
         optimiser.ZeroGrad();
         _base = _gauge.Held();
+        // The copy of a checkpoint that is written beside training.
+        if (device.Type == DeviceType.Cpu && CheckpointWriter.IsBeside(options.Checkpoints, device))
+            _base += new CheckpointTensors(task.Network, optimiser, averages, options).ByteCount;
     }
 
     /// <summary>Peak of a step, and the seconds of a micro-batch; null if it does not fit into the machine.</summary>

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Retouch.Core.Errors;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
+using Retouch.Torch.Devices;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Optim;
 using Retouch.Torch.Safetensors;
@@ -28,27 +29,36 @@ internal sealed partial class CheckpointTensors(
     private const string Extension = ".safetensors";
     private const string Optimiser = "optimiser";
 
+    /// <summary>Size of the files in bytes, without headers.</summary>
+    public long ByteCount
+    {
+        get
+        {
+            using var scope = TensorScope.Enter();
+            return Files(null).SelectMany(static f => f.Tensors).Sum(static t => t.Value.Count * t.Value.DType.Size());
+        }
+    }
+
     /// <summary>Writes the files of this process.</summary>
     /// <param name="folder">Folder of the checkpoint.</param>
     /// <param name="shard">Number of the process and of all, if the states are divided among them; null if they are not.</param>
     /// <returns>Hashes of the files, by name.</returns>
-    public Dictionary<string, string> Write(string folder, (int Rank, int Size)? shard)
-    {
-        var written = new Dictionary<string, string>(StringComparer.Ordinal);
-        void Add(string name, IEnumerable<KeyValuePair<string, Tensor>> tensors)
-        {
-            var path = Path.Combine(folder, name);
-            SafetensorsWriter.Write(path, tensors);
-            written.Add(name, CheckpointStore.Hash(path));
-        }
+    public Dictionary<string, string> Write(string folder, (int Rank, int Size)? shard) => Write(folder, Files(shard));
 
-        if (shard is not { Rank: > 0 })
-            Add("weights" + Extension, network.Tensors());
-        Add(NameOf(Optimiser, shard), optimiser.State());
-        foreach (var average in averages)
-            Add(NameOf(StemOf(average), shard), average.Tensors());
-        return written;
-    }
+    /// <summary>Copies the tensors to main memory.</summary>
+    /// <exception cref="OutOfDeviceMemoryException">The main memory does not suffice.</exception>
+    public CheckpointCopy Copy() => new(Files(null));
+
+    /// <summary>Writes files.</summary>
+    /// <param name="folder">Folder of the checkpoint.</param>
+    /// <param name="files">Files.</param>
+    /// <returns>Hashes of the files, by name.</returns>
+    internal static Dictionary<string, string> Write(string folder, IEnumerable<CheckpointFile> files) =>
+        files.ToDictionary(
+            static f => f.Name,
+            f => SafetensorsWriter.WriteHashed(Path.Combine(folder, f.Name), f.Tensors),
+            StringComparer.Ordinal
+        );
 
     /// <summary>Reads weights, and the states of the parameters that this process updates.</summary>
     /// <param name="state">State of the checkpoint.</param>
@@ -70,6 +80,15 @@ internal sealed partial class CheckpointTensors(
         }
     }
 
+    private IEnumerable<CheckpointFile> Files((int Rank, int Size)? shard)
+    {
+        if (shard is not { Rank: > 0 })
+            yield return new("weights" + Extension, network.Tensors());
+        yield return new(NameOf(Optimiser, shard), optimiser.State());
+        foreach (var average in averages)
+            yield return new(NameOf(StemOf(average), shard), average.Tensors());
+    }
+
     private static string StemOf(WeightAverage average) => string.Create(CultureInfo.InvariantCulture, $"average-{average.Options.Decay}");
 
     private static string NameOf(string stem, (int Rank, int Size)? shard) =>
@@ -89,3 +108,8 @@ internal sealed partial class CheckpointTensors(
     [GeneratedRegex(@"^-\d{5}-of-\d{5}\.safetensors$")]
     private static partial Regex Shard();
 }
+
+/// <summary>A file of a checkpoint.</summary>
+/// <param name="Name">File name.</param>
+/// <param name="Tensors">Keys and tensors.</param>
+internal readonly record struct CheckpointFile(string Name, IEnumerable<KeyValuePair<string, Tensor>> Tensors);

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Compares checkpoints that training waits for with checkpoints written beside it: the same run in pairs, in turn.
+#
+#   bench/checkpoints.sh [STEPS] [EVERY] [PAIRS]        default: 30, 10, 2
+#
+# The denoiser is a new DiT of about 100 million weights with AdamW and one average (a checkpoint is four times its weights). Environment:
+# OUT, a folder on the disk to write to (default: a temporary folder); RETOUCH, the launcher. Prints the seconds of training (from the
+# first to the last record of metrics.jsonl, the last checkpoint and the models excluded) and the peak memory.
+set -euo pipefail
+export LC_ALL=C
+steps=${1:-30} every=${2:-10} pairs=${3:-2}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+retouch=${RETOUCH:-$root/retouch}
+work=$(mktemp -d "${OUT:-${TMPDIR:-/tmp}}/retouch-checkpoints.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cat >"$work/run.json" <<JSON
+{
+  "task": "denoiser", "steps": $steps,
+  "model": {
+    "autoencoder": "$root/demo/model/vae",
+    "config": {
+      "_class_name": "DiTTransformer2DModel", "attention_head_dim": 64, "num_attention_heads": 12, "num_layers": 10, "in_channels": 8,
+      "out_channels": 8, "sample_size": 16, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 32
+    },
+    "scheduler": { "_class_name": "DDIMScheduler", "prediction_type": "v_prediction" }
+  },
+  "data": { "sceneCount": 64, "size": 64 }, "batch": { "size": 2 }, "objective": {}, "averages": [ { "decay": 0.99, "warmup": "ratio" } ],
+  "log": { "tensorBoard": false }, "checkpoints": { "every": $every, "keep": 1 }
+}
+JSON
+for ((pair = 1; pair <= pairs; pair++)); do
+  for background in false true; do
+    rm -rf "$work/run"
+    "$retouch" train --options "$work/run.json" --set "checkpoints.background=$background" --output "$work/run" >"$work/out" 2>&1 ||
+      { cat "$work/out"; exit 1; }
+    size=$(du -sm "$work/run/checkpoints" | cut -f1)
+    sed -E 's/.*"time":([0-9.]+).*"memory\/resident":([0-9]+).*/\1 \2/' "$work/run/metrics.jsonl" | awk -v pair="$pair" \
+      -v what="$([ $background = true ] && echo beside || echo waited)" -v size="$size" '
+      NR == 1 { first = $1 } { last = $1; if ($2 > most) most = $2 }
+      END { printf "pair %d  %s  %.1f s, at most %.2f GiB resident, checkpoints of %d MiB\n", pair, what, last - first, most / 1073741824, size }'
+  done
+done
