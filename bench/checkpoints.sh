@@ -37,6 +37,8 @@ for ((pair = 1; pair <= pairs; pair++)); do
     sed -E 's/.*"time":([0-9.]+).*"memory\/resident":([0-9]+).*/\1 \2/' "$work/run/metrics.jsonl" | awk -v pair="$pair" \
       -v what="$([ $background = true ] && echo beside || echo waited)" -v size="$size" '
       NR == 1 { first = $1 } { last = $1; if ($2 > most) most = $2 }
-      END { printf "pair %d  %s  %.1f s, at most %.2f GiB resident, checkpoints of %d MiB\n", pair, what, last - first, most / 1073741824, size }'
+      END {
+        printf "pair %d  %s  %.1f s, at most %.2f GiB resident, checkpoints of %d MiB\n", pair, what, last - first, most / 2 ^ 30, size
+      }'
   done
 done

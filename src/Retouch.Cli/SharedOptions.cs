@@ -5,6 +5,7 @@ using Retouch.Core.Errors;
 using Retouch.Experiments.Sampling;
 using Retouch.Torch;
 using Retouch.Training;
+using Retouch.Training.Distributed;
 
 namespace Retouch.Cli;
 
@@ -134,5 +135,6 @@ internal static class SharedOptions
     /// <summary>Device given by <see cref="Device"/>.</summary>
     /// <exception cref="UsageException">The name is invalid.</exception>
     /// <exception cref="EnvironmentException">The device is not available.</exception>
-    public static Device GetDevice(this ParseResult parsed) => Torch.Device.Parse(parsed.GetValue(Device) ?? Torch.Device.Auto).Require();
+    public static Device GetDevice(this ParseResult parsed, World? world = null) =>
+        World.DeviceOf(parsed.GetValue(Device) ?? Torch.Device.Auto, world).Require();
 }

@@ -183,6 +183,47 @@ public sealed partial class ScalingTests : IDisposable
         Assert.True(Directory.Exists(At(string.Create(CultureInfo.InvariantCulture, $"stopped/checkpoints/step-{last:D8}"))));
     }
 
+    [Fact]
+    [Trait("speed", "slow")]
+    public void Two_processes_sample_the_pictures_of_one()
+    {
+        var denoiser = At("denoiser.json");
+        var trained = RetouchProcess.Run(["train", "--options", Options(1), "--output", At("autoencoder")], OneThread);
+        Assert.Equal((0, ""), (trained.ExitCode, trained.ExitCode == 0 ? "" : trained.Error));
+        File.WriteAllText(
+            denoiser,
+            $$"""
+            { "task": "denoiser", "steps": 1, "averages": [], "samples": { "every": 0 }, "objective": {},
+              "model": { "autoencoder": "{{At("autoencoder/model")}}", "scheduler": { "_class_name": "DDIMScheduler" },
+                "config": { "_class_name": "DiTTransformer2DModel", "num_attention_heads": 2, "attention_head_dim": 8, "in_channels": 4,
+                  "out_channels": 4, "num_layers": 1, "sample_size": 8, "num_embeds_ada_norm": 10, "patch_size": 2,
+                  "norm_num_groups": 1 } },
+              "data": { "sceneCount": 11, "size": 16 } }
+            """
+        );
+        trained = RetouchProcess.Run(["train", "--options", denoiser, "--output", At("run")], OneThread);
+        Assert.Equal((0, ""), (trained.ExitCode, trained.ExitCode == 0 ? "" : trained.Error));
+        RetouchProcess.Outcome Sample(string folder, params string[] more) =>
+            RetouchProcess.Run(
+                ["sample", "--model", At("run/model"), "--output", At(folder), "--steps", "2", "--batch-size", "2", "--json", .. more],
+                OneThread
+            );
+        void Done(RetouchProcess.Outcome outcome) => Assert.Equal((0, ""), (outcome.ExitCode, outcome.ExitCode == 0 ? "" : outcome.Error));
+        Done(Sample("alone", "--count", "11"));
+        // One result, of rank 0.
+        var shared = Sample("shared", ["--count", "7", .. Processes(2)]);
+        Done(shared);
+        Assert.Equal(7, JsonNode.Parse(shared.Out)!["count"]!.GetValue<int>());
+        Assert.Equal(7, File.ReadLines(At("shared/metadata.jsonl")).Count());
+        // Another number of processes continues, in the middle of a batch.
+        Done(Sample("shared", ["--count", "11", "--resume", .. Processes(3)]));
+        foreach (var file in Directory.GetFiles(At("alone")).Select(f => Path.GetFileName(f)!))
+            Assert.True(File.ReadAllBytes(At($"alone/{file}")).AsSpan().SequenceEqual(File.ReadAllBytes(At($"shared/{file}"))), file);
+        var refused = Sample("shared", ["--count", "11", .. Processes(2)]);
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("contains an earlier run", refused.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [Trait("speed", "slow")]
     [InlineData("--nproc 0", null, "--nproc is 0; it must be from 1 to 1024.")]

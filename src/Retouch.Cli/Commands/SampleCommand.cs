@@ -7,6 +7,7 @@ using Retouch.Experiments.Sampling;
 using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
+using Retouch.Training.Distributed;
 using Retouch.Training.Telemetry;
 
 namespace Retouch.Cli.Commands;
@@ -83,6 +84,10 @@ internal static class SampleCommand
     private static readonly Option<string> Precision = SharedOptions.Precision();
     private static readonly Option<int> Batch = SharedOptions.BatchSize(16);
 
+    private static readonly Option<int?> Processes = ProcessFlag.Create(
+        "Sample with this number of processes on this machine, which take the batches in turn. See docs/scaling.md for other launchers."
+    );
+
     private static readonly LoraFlags Lora = new();
 
     public static Command Create()
@@ -106,13 +111,29 @@ internal static class SampleCommand
             Precision,
             Batch,
             Resume,
+            Processes,
         };
         PromptOptions.AddTo(command);
         Lora.AddTo(command);
         command.SetAction(
             (parsed, cancellation) =>
             {
-                var result = Run(parsed, cancellation);
+                if (ProcessFlag.Count(parsed, Processes) is { } count)
+                    return Task.FromResult(LocalProcesses.Run(count, parsed.InvocationConfiguration.Error, cancellation));
+                using var world = ProcessFlag.Join(TimeProvider.System);
+                SampleResult result;
+                try
+                {
+                    result = Run(parsed, world, cancellation);
+                }
+                catch (Exception e)
+                {
+                    world?.Fail(e is OperationCanceledException ? "interrupted" : e.Message);
+                    throw;
+                }
+
+                if (world is { IsMain: false })
+                    return Task.FromResult(0);
                 var there = result.TakenOver is { } before ? $" ({before} existing)" : "";
                 Output
                     .For(parsed)
@@ -130,7 +151,7 @@ internal static class SampleCommand
         return command;
     }
 
-    private static SampleResult Run(ParseResult parsed, CancellationToken cancellation)
+    private static SampleResult Run(ParseResult parsed, World? world, CancellationToken cancellation)
     {
         var folder = Path.GetFullPath(parsed.GetRequiredValue(OutputFolder));
         var goesOn = parsed.GetValue(Resume) && !SampledFolder.IsNew(folder);
@@ -147,7 +168,7 @@ internal static class SampleCommand
         var size = SizeOf(parsed.GetValue(Size), parsed.GetValue(Width), parsed.GetValue(Height));
         var named = parsed.GetValue(SamplerName) is { } name ? SamplerNames.Parse(name) : ((Solver, SigmaSpacing)?)null;
         var adapters = Lora.Read(parsed);
-        var device = parsed.GetDevice();
+        var device = parsed.GetDevice(world);
         var precision = parsed.GetPrecision(Precision, device);
         var model = parsed.ModelAt(parsed.GetRequiredValue(Model));
         using var pipeline = LatentDiffusionPipeline.Load(model, device);
@@ -182,26 +203,30 @@ internal static class SampleCommand
         }
 
         var takenOver = goesOn ? written.Count : (int?)null;
-        // Batches as in an uninterrupted run: rounding depends on the batch size. Existing pictures are kept.
-        var again = written.Count % request.BatchSize;
+        var isMain = world is not { IsMain: false };
+        // All processes have looked at the folder.
+        world?.Barrier("prepare sampling");
         if (written.Count < count)
         {
-            using var progress = ProgressLines.Create(
-                TerminalFacts.OfStandardError(),
-                parsed.InvocationConfiguration.Error,
-                TimeProvider.System
-            );
-            PipelineSampler.SampleBatches(
+            using var progress = isMain
+                ? ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, TimeProvider.System)
+                : null;
+            SharedSampling.Run(
                 pipeline,
-                request.From(written.Count - again),
+                request,
+                // Batches as in an uninterrupted run: rounding depends on the batch size.
+                written.Count - (written.Count % request.BatchSize),
                 device,
+                world,
                 Take,
-                (done, total) => progress.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
+                Complete,
+                (done, total) => progress?.Report(new TrainingProgress(done, total) { Unit = "sampler step" }),
                 cancellation
             );
         }
 
-        written.WriteContactSheet(Path.GetFileName(model.TrimEnd(Path.DirectorySeparatorChar)));
+        if (isMain)
+            written.WriteContactSheet(Path.GetFileName(model.TrimEnd(Path.DirectorySeparatorChar)));
         return new SampleResult(
             folder,
             count,
@@ -211,13 +236,18 @@ internal static class SampleCommand
             Path.Combine(folder, ContactSheet.FileName)
         );
 
-        void Take(IReadOnlyList<Picture> pictures)
+        void Take(int first, IReadOnlyList<Picture> pictures)
         {
             // Written with the first pictures: a failed run leaves no folder.
-            if (written.Count == 0)
+            if (isMain && first == 0)
                 record.Write(folder);
-            written.Add([.. pictures.Skip(again)]);
-            again = 0;
+            written.Write(first, pictures);
+        }
+
+        void Complete(int all)
+        {
+            if (isMain)
+                written.Complete(all);
         }
     }
 

@@ -54,12 +54,10 @@ internal static class TrainCommand
             $"Write an options file with all options, their descriptions and defaults, and its schema, and exit: "
             + $"{string.Join(", ", OptionsTemplate.Names)}. --output names the file.",
     };
-    private static readonly Option<int?> Processes = new(LocalProcesses.OptionName)
-    {
-        Description =
-            "Train with this number of processes on this machine, which share the micro-batches of every step: batch.accumulate must be a "
-            + "multiple of it. See docs/scaling.md for other launchers and several machines.",
-    };
+    private static readonly Option<int?> Processes = ProcessFlag.Create(
+        "Train with this number of processes on this machine, which share the micro-batches of every step: batch.accumulate must be a "
+            + "multiple of it. See docs/scaling.md for other launchers and several machines."
+    );
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and exit." };
 
     // Options with a short form.
@@ -118,16 +116,8 @@ internal static class TrainCommand
     /// <summary>Number of processes to start here; null to train in this process.</summary>
     private static int? LocalCount(ParseResult parsed)
     {
-        if (parsed.GetValue(Processes) is not { } count || parsed.GetValue(Schema) || parsed.GetValue(Init) is not null)
-            return null;
-        if (count is < 1 or > 1024)
-            throw new UsageException($"{Processes.Name} is {count}; it must be from 1 to 1024.");
-        // An allocation of Slurm has its variables without a launcher, too.
-        if (LocalProcesses.IsLaunched && LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch)
-            throw new UsageException(
-                $"This process is already one of {launch.Size}, started by a launcher; leave {Processes.Name} out, or the launcher."
-            );
-        return count == 1 || parsed.GetValue(DryRun) || parsed.GetValue(PrintOptions) ? null : count;
+        var count = parsed.GetValue(Schema) || parsed.GetValue(Init) is not null ? null : ProcessFlag.Count(parsed, Processes);
+        return parsed.GetValue(DryRun) || parsed.GetValue(PrintOptions) ? null : count;
     }
 
     private static void Run(ParseResult parsed, CancellationToken cancellation)
@@ -154,7 +144,7 @@ internal static class TrainCommand
         }
 
         var time = TimeProvider.System;
-        using var world = parsed.GetValue(DryRun) ? null : Join(time);
+        using var world = parsed.GetValue(DryRun) ? null : ProcessFlag.Join(time);
         using var progress = world is { IsMain: false }
             ? null
             : ProgressLines.Create(TerminalFacts.OfStandardError(), parsed.InvocationConfiguration.Error, time);
@@ -212,11 +202,6 @@ internal static class TrainCommand
         run.Note(plan.Lines());
         return run;
     }
-
-    private static World? Join(TimeProvider time) =>
-        LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch
-            ? World.Join(launch, WorldLimits.Of(Environment.GetEnvironmentVariable), time)
-            : null;
 
     private static TrainingRun Open(ParseResult parsed, TimeProvider time, Action<string> note, World? world)
     {

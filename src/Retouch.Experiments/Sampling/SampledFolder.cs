@@ -90,17 +90,33 @@ public sealed class SampledFolder
         }
     }
 
-    /// <summary>Writes the next pictures.</summary>
+    /// <summary>Writes the next pictures and their metadata.</summary>
     public void Add(IReadOnlyList<Picture> pictures)
     {
-        foreach (var picture in pictures)
-        {
-            var png = PictureFile.Encode(picture, PictureFormat.Png);
-            AtomicFile.Write(Path.Combine(_folder, NameOf(Count)), stream => stream.Write(png));
-            _metadata.Append(Line(Count, picture.Width, picture.Height)).Append('\n');
-            Count++;
-        }
+        ArgumentNullException.ThrowIfNull(pictures);
+        Write(Count, pictures);
+        Complete(Count + pictures.Count);
+    }
 
+    /// <summary>Writes pictures without their metadata; those that the metadata list are kept.</summary>
+    /// <param name="first">Index of the first.</param>
+    /// <param name="pictures">Consecutive pictures.</param>
+    public void Write(int first, IReadOnlyList<Picture> pictures)
+    {
+        ArgumentNullException.ThrowIfNull(pictures);
+        for (var k = Math.Max(first, Count); k < first + pictures.Count; k++)
+        {
+            var png = PictureFile.Encode(pictures[k - first], PictureFormat.Png);
+            AtomicFile.Write(Path.Combine(_folder, NameOf(k)), stream => stream.Write(png));
+        }
+    }
+
+    /// <summary>Adds written pictures to the metadata.</summary>
+    /// <param name="count">Number of pictures, from the first, that are written.</param>
+    public void Complete(int count)
+    {
+        for (; Count < count; Count++)
+            _metadata.Append(Line(Count, _request.Width, _request.Height)).Append('\n');
         AtomicFile.WriteText(Path.Combine(_folder, MetadataName), _metadata.ToString());
     }
 

@@ -51,7 +51,7 @@ public static class PipelineSampler
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(take);
-        var labels = Check(model, request);
+        var labels = LabelsOf(model, request);
         using var quiet = Autograd.NoGrad();
         var sampler = new Sampler(model.CreateModel().Formulation, request.Sampler ?? model.Sampler);
         var (pictures, factor) = (request.Seeds.Count, model.Autoencoder.Downsampling);
@@ -88,7 +88,8 @@ public static class PipelineSampler
     }
 
     /// <summary>Class of each picture; null for denoisers without classes.</summary>
-    private static IReadOnlyList<int>? Check(ILatentDiffusionModel model, PipelineSampling request)
+    /// <exception cref="UsageException">As by <see cref="Sample"/>.</exception>
+    internal static IReadOnlyList<int>? LabelsOf(ILatentDiffusionModel model, PipelineSampling request)
     {
         ArgumentNullException.ThrowIfNull(request);
         var factor = model.Autoencoder.Downsampling;

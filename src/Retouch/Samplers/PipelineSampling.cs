@@ -48,14 +48,15 @@ public sealed record PipelineSampling
     /// <summary>Batch size.</summary>
     public int BatchSize { get; init; } = 16;
 
-    /// <summary>The same request without its first pictures.</summary>
+    /// <summary>The same request for some of its pictures.</summary>
     /// <param name="first">Number of pictures to skip; with <see cref="Labels"/> null the cycle of classes would restart.</param>
-    public PipelineSampling From(int first) =>
+    /// <param name="count">Number of pictures.</param>
+    public PipelineSampling Part(int first, int count) =>
         this with
         {
-            Seeds = [.. Seeds.Skip(first)],
-            Labels = Labels is null ? null : [.. Labels.Skip(first)],
-            Conditions = Conditions is null ? null : [.. Conditions.Skip(first)],
+            Seeds = [.. Seeds.Skip(first).Take(count)],
+            Labels = Labels is null ? null : [.. Labels.Skip(first).Take(count)],
+            Conditions = Conditions is null ? null : [.. Conditions.Skip(first).Take(count)],
         };
 
     /// <summary>Consecutive seeds.</summary>

@@ -11,6 +11,7 @@ using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Torch;
+using Retouch.Training.Distributed;
 using Retouch.Training.Options;
 using Retouch.Training.Telemetry;
 
@@ -89,15 +90,18 @@ internal sealed class PriorDrawing
         }
     }
 
-    /// <summary>Draws the missing pictures.</summary>
+    /// <summary>Draws the missing pictures; all processes must call it.</summary>
     /// <param name="progress">Display of progress and notes.</param>
+    /// <param name="world">All processes; null for a single one.</param>
     /// <param name="cancellation">Cancels between two sampler steps; complete batches remain.</param>
-    public void Run(IProgressLine progress, CancellationToken cancellation)
+    public void Run(IProgressLine progress, World? world, CancellationToken cancellation)
     {
         var done = Done;
+        world?.Barrier("count the prior pictures");
         if (done >= Count)
             return;
-        if (!File.Exists(Settings))
+        var isMain = world is not { IsMain: false };
+        if (isMain && !File.Exists(Settings))
         {
             Directory.CreateDirectory(Folder);
             AtomicFile.WriteText(Settings, _settings.ToJsonString(JsonStyles.State) + "\n");
@@ -107,21 +111,24 @@ internal sealed class PriorDrawing
         var first = _settings[Seed]!.GetValue<ulong>();
         var request = Request(PipelineSampling.SeedsFrom(first, Count), progress.Note);
         // Batches as in an uninterrupted run: rounding depends on the batch size.
-        var again = done % request.BatchSize;
-        PipelineSampler.SampleBatches(_pipeline, request.From(done - again), _device, Take, Report, cancellation);
+        var start = done - (done % request.BatchSize);
+        SharedSampling.Run(_pipeline, request, start, _device, world, Take, Complete, Report, cancellation);
 
         void Report(int steps, int all) => progress.Report(new TrainingProgress(steps, all) { Unit = "sampler step" });
 
-        void Take(IReadOnlyList<Picture> pictures)
+        void Take(int index, IReadOnlyList<Picture> pictures)
         {
-            foreach (var picture in pictures.Skip(again))
+            for (var k = Math.Max(index, done); k < index + pictures.Count; k++)
             {
-                var png = PictureFile.Encode(picture, PictureFormat.Png);
-                AtomicFile.Write(Path.Combine(Folder, PriorPictures.NameOf(done++)), stream => stream.Write(png));
+                var png = PictureFile.Encode(pictures[k - index], PictureFormat.Png);
+                AtomicFile.Write(Path.Combine(Folder, PriorPictures.NameOf(k)), stream => stream.Write(png));
             }
+        }
 
-            again = 0;
-            WriteMetadata(first, done);
+        void Complete(int count)
+        {
+            if (isMain)
+                WriteMetadata(first, count);
         }
     }
 

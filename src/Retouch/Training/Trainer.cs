@@ -228,7 +228,8 @@ public sealed class Trainer : IDisposable
 
     private void WriteSamples(RunLog? log, CancellationToken cancellation)
     {
-        if (IsLeftToMain(log) || IsInterrupted(_share is null ? null : _world, cancellation))
+        var together = _share is not null || _samples.IsShared;
+        if ((log is null && !together) || IsInterrupted(together ? _world : null, cancellation))
             return;
         _world?.Enter($"step {_step}, drawing samples");
         _evaluated.With(_averages.Count == 0 ? _optimiser.Evaluate : () => _averages[0].Apply(), () => Draw(log, cancellation));
@@ -238,7 +239,16 @@ public sealed class Trainer : IDisposable
     {
         try
         {
-            log?.AppendPicture(_step, "samples", _samples.Draw(cancellation));
+            // An interruption waits for pictures that all processes draw.
+            if (_samples.IsShared)
+            {
+                var picture = _samples.Draw(CancellationToken.None);
+                log?.AppendPicture(_step, "samples", picture);
+            }
+            else
+            {
+                log?.AppendPicture(_step, "samples", _samples.Draw(cancellation));
+            }
         }
         catch (OperationCanceledException)
         {

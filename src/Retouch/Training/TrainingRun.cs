@@ -58,7 +58,7 @@ public sealed partial class TrainingRun : IDisposable
         _acceptChanges = acceptChanges;
         if (world is not null)
             SharedRun.Check(options, world);
-        _device = SharedRun.DeviceOf(options, world).Require();
+        _device = World.DeviceOf(options.Device, world).Require();
         Arithmetic.Use(options.Arithmetic.Tf32, options.Arithmetic.Deterministic);
         var precision = DTypes.Precisions[options.Precision];
         var drawn = options.Data.Prior is { Count: not null } prior ? prior.Folder ?? folder?.PriorFolder : null;
@@ -98,7 +98,7 @@ public sealed partial class TrainingRun : IDisposable
         _encoder = pipeline.Autoencoder;
         _denoiser = new DenoiserTask(pipeline, options, _device, precision, world: world);
         _preference = options.Objective!.Preference is null ? null : new PreferenceTask(_denoiser, options);
-        _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device);
+        _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device, _world);
         _task = _preference is null ? _denoiser : _preference;
         _data = TrainingData.Of(
             options,
@@ -243,8 +243,9 @@ public sealed partial class TrainingRun : IDisposable
         if (_world is not null)
             progress.Note($"{"parallel", -8} {_world.Description}");
         _notes.ForEach(progress.Note);
-        if (_prior is { Missing: > 0 })
-            BeforeFirstStep(folder, progress, () => MainFirst("prior pictures", () => _prior.Run(progress, cancellation)));
+        // Agreed before the first picture is written.
+        if (_world?.Any("prior pictures", _prior is { Missing: > 0 })[0] ?? _prior is { Missing: > 0 })
+            BeforeFirstStep(folder, progress, () => _prior!.Run(progress, _world, cancellation));
         var inputs = ResumeCheck.Inputs(_options, _data, _validator?.Source);
         var hasOtherSamples = _resumed && new ResumeCheck(folder, _options, inputs).Run(_acceptChanges, progress.Note);
         MainFirst(

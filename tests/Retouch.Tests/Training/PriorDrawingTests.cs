@@ -8,6 +8,7 @@ using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Pipelines;
+using Retouch.Tests.Training.Distributed;
 using Retouch.Tests.Training.Prompts;
 using Retouch.Torch;
 using Retouch.Training;
@@ -197,6 +198,34 @@ public sealed class PriorDrawingTests : IDisposable
     }
 
     /// <summary>Plans a run; returns the number of pictures to draw.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public void Several_processes_draw_the_pictures_of_one()
+    {
+        var options = Options(
+            new()
+            {
+                ["batch.size"] = 2,
+                ["batch.accumulate"] = 2,
+                ["steps"] = 1,
+            }
+        );
+        TinyRun.Train(options, _folder["alone"]);
+        Worlds.Run(
+            2,
+            world =>
+            {
+                using var run = TrainingRun.Start(options, _folder["shared"], TimeProvider.System, world);
+                run.Train();
+            }
+        );
+        var files = Directory.GetFiles(_folder["alone/prior"]).Select(f => Path.GetFileName(f)).Order().ToArray();
+        Assert.Equal(5 + 2, files.Length);
+        Assert.Equal(files, Directory.GetFiles(_folder["shared/prior"]).Select(f => Path.GetFileName(f)).Order());
+        foreach (var file in files)
+            Assert.Equal(File.ReadAllBytes(_folder[$"alone/prior/{file}"]), File.ReadAllBytes(_folder[$"shared/prior/{file}"]));
+    }
+
     private int? Plan(JsonObject set)
     {
         using var run = TrainingRun.Start(Options(set), null, TimeProvider.System);

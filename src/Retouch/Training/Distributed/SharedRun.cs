@@ -45,11 +45,4 @@ internal static class SharedRun
         world is null || options.Distributed.Shard == DividedParts.None
             ? null
             : new ParameterShare(trained, world.Rank, world.Size, tensor => world.Gather("exchange of weights", tensor));
-
-    /// <summary>Device of a process: a separate GPU of its machine for each, unless the options name one.</summary>
-    public static Device DeviceOf(TrainingOptions options, World? world)
-    {
-        var device = Device.Parse(options.Device);
-        return world is not null && device.Type == DeviceType.Cuda && !options.Device.Contains(':') ? Device.Cuda(world.LocalRank) : device;
-    }
 }

@@ -48,6 +48,16 @@ public sealed class World : IDisposable
     public string Description =>
         string.Create(CultureInfo.InvariantCulture, $"{Size} processes, rendezvous at {_launch.Address}:{_launch.Port}");
 
+    /// <summary>Device of a process: a separate GPU of its machine for each, unless the name has an index.</summary>
+    /// <param name="name">Name of the device, as given.</param>
+    /// <param name="world">All processes; null for a single one.</param>
+    public static Device DeviceOf(string name, World? world)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        var device = Device.Parse(name);
+        return world is not null && device.Type == DeviceType.Cuda && !name.Contains(':') ? Device.Cuda(world.LocalRank) : device;
+    }
+
     /// <summary>Finds the other processes.</summary>
     /// <param name="launch">Place of this process.</param>
     /// <param name="limits">Time limits.</param>

@@ -3,6 +3,7 @@ using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Training.Conditions;
+using Retouch.Training.Distributed;
 using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
@@ -12,13 +13,18 @@ namespace Retouch.Training.Tasks;
 /// <param name="conditions">Conditions of the pictures; not disposed here.</param>
 /// <param name="options">Number, size and sampler steps.</param>
 /// <param name="device">Device of the networks.</param>
+/// <param name="world">All processes, which draw the pictures together; null for a single one.</param>
 internal sealed class DenoiserSampleGrid(
     LatentDiffusionPipeline pipeline,
     IConditionSource conditions,
     TrainingOptions options,
-    Device device
+    Device device,
+    World? world = null
 ) : ISampleGrid
 {
+    /// <inheritdoc/>
+    public bool IsShared => world is not null;
+
     /// <inheritdoc/>
     public Picture Draw(CancellationToken cancellation)
     {
@@ -36,6 +42,10 @@ internal sealed class DenoiserSampleGrid(
         using var scope = TensorScope.Enter();
         if (conditions.Shown(o.Count, request.Height, request.Width) is var (shown, unconditional))
             request = request with { Conditions = shown, Unconditional = unconditional };
-        return PictureGrid.Compose(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation));
+        return PictureGrid.Compose(
+            world is null
+                ? PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)
+                : SharedSampling.Gather(pipeline, request, device, world)
+        );
     }
 }

@@ -1,0 +1,37 @@
+using System.CommandLine;
+using Retouch.Core.Errors;
+using Retouch.Training.Distributed;
+
+namespace Retouch.Cli;
+
+/// <summary>Commands that several processes run together: the option <c>--nproc</c>, and the processes of other launchers.</summary>
+internal static class ProcessFlag
+{
+    private const int Most = 1024;
+
+    /// <summary>The option.</summary>
+    /// <param name="description">What the processes do.</param>
+    public static Option<int?> Create(string description) => new(LocalProcesses.OptionName) { Description = description };
+
+    /// <summary>Number of processes to start here; null to work in this process.</summary>
+    /// <exception cref="UsageException">The number is out of range, or this process is one of several already.</exception>
+    public static int? Count(ParseResult parsed, Option<int?> option)
+    {
+        if (parsed.GetValue(option) is not { } count)
+            return null;
+        if (count is < 1 or > Most)
+            throw new UsageException($"{option.Name} is {count}; it must be from 1 to {Most}.");
+        // An allocation of Slurm has its variables without a launcher, too.
+        if (LocalProcesses.IsLaunched && LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch)
+            throw new UsageException(
+                $"This process is already one of {launch.Size}, started by a launcher; leave {option.Name} out, or the launcher."
+            );
+        return count == 1 ? null : count;
+    }
+
+    /// <summary>The processes of the launcher that has started this one; null for a single process.</summary>
+    public static World? Join(TimeProvider time) =>
+        LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch
+            ? World.Join(launch, WorldLimits.Of(Environment.GetEnvironmentVariable), time)
+            : null;
+}
