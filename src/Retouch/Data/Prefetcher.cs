@@ -6,10 +6,16 @@ namespace Retouch.Data;
 /// <summary>Options of a <see cref="Prefetcher"/>.</summary>
 public sealed record PrefetchOptions
 {
+    /// <summary>Largest default number of reader threads.</summary>
+    private const int MostByDefault = 16;
+
     /// <summary>Number of reader threads, 1 to 256.</summary>
     public int Workers { get; init; } = 2;
 
-    /// <summary>Number of batches in preparation or waiting, 1 to 1024.</summary>
+    /// <summary>Number of reader threads to which the first are increased while the consumer waits, up to 256.</summary>
+    public int MostWorkers { get; init; }
+
+    /// <summary>Number of batches in preparation or waiting, 1 to 1024; more while the consumer waits for additional threads.</summary>
     public int Ahead { get; init; } = 2;
 
     /// <summary>Start cursor.</summary>
@@ -17,22 +23,38 @@ public sealed record PrefetchOptions
 
     /// <summary>First epoch that is not read, or null for no end.</summary>
     public long? EndEpoch { get; init; }
+
+    /// <summary>Options with a fixed number of threads, or with one that follows the consumer's waiting.</summary>
+    /// <param name="workers">Number of threads; null for 1 at first and up to the number of processors, at most 16.</param>
+    /// <param name="start">Start cursor.</param>
+    public static PrefetchOptions Of(int? workers, DataCursor start) =>
+        new()
+        {
+            Workers = workers ?? 1,
+            MostWorkers = workers ?? Math.Min(Environment.ProcessorCount, MostByDefault),
+            Start = start,
+        };
 }
 
 /// <summary>
 /// Reads batches ahead on background threads and returns them in the order of the plan. The samples of a batch are read in parallel;
-/// its contents do not depend on the threads. For a single consumer; can be disposed at any time.
+/// its contents do not depend on the threads. Threads are added while the consumer waits for more than a fiftieth of its time. For a
+/// single consumer; can be disposed at any time.
 /// </summary>
 public sealed class Prefetcher : IDisposable
 {
+    private const double Tolerated = 0.02;
+
     private readonly BatchPlan _plan;
     private readonly SampleLoader _loader;
     private readonly PrefetchOptions _options;
     private readonly TimeProvider _time;
     private readonly BlockingCollection<Slot> _slots = [];
     private readonly Queue<PendingBatch> _pending = new();
-    private readonly Thread[] _workers;
+    private readonly List<Thread> _workers = [];
     private DataCursor _cursor;
+    private int _ahead;
+    private long _last;
     private volatile bool _stopping;
     private bool _disposed;
 
@@ -55,14 +77,13 @@ public sealed class Prefetcher : IDisposable
         _loader = loader;
         _options = options;
         _time = time;
-        _cursor = options.Start;
-        _workers = new Thread[options.Workers];
-        for (var i = 0; i < _workers.Length; i++)
-        {
-            _workers[i] = new Thread(Work) { IsBackground = true, Name = $"prefetch {i}" };
-            _workers[i].Start();
-        }
+        (_cursor, _ahead, _last) = (options.Start, options.Ahead, time.GetTimestamp());
+        while (_workers.Count < options.Workers)
+            AddWorker();
     }
+
+    /// <summary>Number of reader threads.</summary>
+    public int Workers => _workers.Count;
 
     /// <summary>Total time that <see cref="Next"/> has waited for batches.</summary>
     public TimeSpan Waited { get; private set; }
@@ -76,13 +97,15 @@ public sealed class Prefetcher : IDisposable
     public PictureBatch? Next(CancellationToken cancellation = default)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        while (_pending.Count < _options.Ahead && Schedule()) { }
+        while (_pending.Count < _ahead && Schedule()) { }
 
         if (!_pending.TryPeek(out var batch))
             return null;
         var began = _time.GetTimestamp();
         batch.Completion.Task.WaitAsync(cancellation).GetAwaiter().GetResult();
-        Waited += _time.GetElapsedTime(began);
+        var ended = _time.GetTimestamp();
+        Adapt(_time.GetElapsedTime(began, ended), _time.GetElapsedTime(_last, ended));
+        _last = ended;
         _pending.Dequeue();
         // Starts another batch while the consumer uses this one.
         Schedule();
@@ -101,6 +124,26 @@ public sealed class Prefetcher : IDisposable
         foreach (var worker in _workers)
             worker.Join();
         _slots.Dispose();
+    }
+
+    /// <summary>Adds a thread if pictures wait for one, or a batch if all threads wait for pictures.</summary>
+    private void Adapt(TimeSpan waited, TimeSpan period)
+    {
+        Waited += waited;
+        // The first batches are waited for in any case.
+        if (Delivered < _options.Ahead || waited <= Tolerated * period || _workers.Count >= _options.MostWorkers)
+            return;
+        if (_slots.Count > 0)
+            AddWorker();
+        else if (_ahead < _options.Ahead + _options.MostWorkers)
+            _ahead++;
+    }
+
+    private void AddWorker()
+    {
+        var worker = new Thread(Work) { IsBackground = true, Name = $"prefetch {_workers.Count}" };
+        _workers.Add(worker);
+        worker.Start();
     }
 
     private bool Schedule()

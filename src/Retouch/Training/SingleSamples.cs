@@ -46,13 +46,8 @@ internal sealed class SingleSamples(
     public Quarantine Quarantine { get; } = new(source.Count, maxBadShare);
 
     /// <summary>Starts reading after a number of batches.</summary>
-    public Prefetcher After(long batches, int workers, TimeProvider time) =>
-        new(
-            _plan,
-            new SampleLoader(source, _plan, framing, Quarantine),
-            new PrefetchOptions { Workers = workers, Start = _plan.After(batches) },
-            time
-        );
+    public Prefetcher After(long batches, int? workers, TimeProvider time) =>
+        new(_plan, new SampleLoader(source, _plan, framing, Quarantine), PrefetchOptions.Of(workers, _plan.After(batches)), time);
 }
 
 /// <summary>Batches of pairs followed by single samples, or of pictures followed by prior samples.</summary>

@@ -148,7 +148,7 @@ internal sealed class TrainingData
         Parallel.For(
             0,
             pictures.Length,
-            new ParallelOptions { MaxDegreeOfParallelism = options.Data.Workers },
+            new ParallelOptions { MaxDegreeOfParallelism = options.Data.ReadersAtOnce },
             k =>
             {
                 try

@@ -83,18 +83,13 @@ public sealed partial class TrainingRun
     {
         if (!_options.Data.CacheLatents)
         {
-            var pictures = new Prefetcher(
-                data.Plan,
-                data.Loader,
-                new PrefetchOptions { Workers = _options.Data.Workers, Start = cursor },
-                _time
-            );
+            var pictures = new Prefetcher(data.Plan, data.Loader, PrefetchOptions.Of(_options.Data.Workers, cursor), _time);
             return data.Singles is null
                 ? new PictureBatches(pictures, _device)
                 : new MixedBatches(pictures, data.Singles.After(data.Plan.BatchesBefore(cursor), _options.Data.Workers, _time), _device);
         }
 
-        var encoding = new LatentEncoding(data.Loader, _encoder!, _device, _options.Data.Workers)
+        var encoding = new LatentEncoding(data.Loader, _encoder!, _device, _options.Data.ReadersAtOnce)
         {
             WithPixels = _options.Objective is { NeedsImages: true },
             Store = store,

@@ -167,6 +167,43 @@ public sealed class PrefetcherTests
         Assert.Throws<ObjectDisposedException>(() => prefetcher.Next());
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(6)]
+    public void Threads_are_added_while_the_consumer_waits(int batch)
+    {
+        var options = new BatchPlanOptions { BatchSize = batch, Seed = 4 };
+        var (source, plan) = (new FakeSource(40), new BatchPlan(40, options));
+        Prefetcher Start(PrefetchOptions prefetch, TimeProvider time) =>
+            new(plan, new SampleLoader(source, plan, Framing, new Quarantine(40, 0.05)), prefetch, time);
+        // By this clock every batch is waited for during a third of the time.
+        using var waiting = Start(new() { Workers = 1, MostWorkers = 4 }, new SteppingTime());
+        using var patient = Start(new() { Workers = 1, MostWorkers = 4 }, new StandingTime());
+        using var fixedNumber = Start(new() { Workers = 3, MostWorkers = 3 }, new SteppingTime());
+        List<int> workers = [];
+        for (var k = 0; k < 100; k++)
+        {
+            // Contents do not depend on the threads.
+            var pixels = waiting.Next()!.Pixels;
+            Assert.Equal(patient.Next()!.Pixels, pixels);
+            Assert.Equal(fixedNumber.Next()!.Pixels, pixels);
+            workers.Add(waiting.Workers);
+        }
+
+        Assert.Equal([1, 1], workers[..2]);
+        Assert.Equal(4, workers[^1]);
+        Assert.Equal(workers.Order(), workers);
+        Assert.Equal((1, 3), (patient.Workers, fixedNumber.Workers));
+    }
+
+    [Fact]
+    public void The_number_of_threads_follows_the_processors_by_default()
+    {
+        var (free, given) = (PrefetchOptions.Of(null, default), PrefetchOptions.Of(5, default));
+        Assert.Equal((1, Math.Min(16, Environment.ProcessorCount)), (free.Workers, free.MostWorkers));
+        Assert.Equal((5, 5), (given.Workers, given.MostWorkers));
+    }
+
     private static Prefetcher Make(
         FakeSource source,
         BatchPlanOptions options,
@@ -202,6 +239,12 @@ public sealed class PrefetcherTests
             },
             TimeProvider.System
         );
+    }
+
+    /// <summary>A clock that has stopped.</summary>
+    private sealed class StandingTime : TimeProvider
+    {
+        public override long GetTimestamp() => 0;
     }
 
     /// <summary>A clock that advances by a second on every read.</summary>

@@ -240,7 +240,8 @@ public sealed class World : IDisposable
         }
         catch (TorchException)
         {
-            reason = $"rank 0, which serves the rendezvous at {_launch.Address}:{_launch.Port}, has ended or is unreachable; see its output";
+            reason =
+                $"rank 0, which serves the rendezvous at {_launch.Address}:{_launch.Port}, has ended or is unreachable; see its output";
         }
 
         _reported = true;

@@ -27,7 +27,7 @@ internal sealed class HeldOutBatches : IDisposable
     public HeldOutBatches(IPictureSource source, Framing framing, TrainingOptions options, Device device, IAutoencoder? encoder)
     {
         Source = source;
-        (_workers, _device, _encoder) = (options.Data.Workers, device, encoder);
+        (_workers, _device, _encoder) = (options.Data.ReadersAtOnce, device, encoder);
         _withPixels = options.Objective is not { NeedsImages: false };
         var plan = new BatchPlan(
             source.Count,

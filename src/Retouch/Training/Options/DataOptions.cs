@@ -88,9 +88,13 @@ public sealed record DataOptions
     [Bounds(AtLeast = 0, AtMost = 1)]
     public double MaxBadShare { get; init; } = Quarantine.DefaultMaxShare;
 
-    /// <summary>Threads that read pictures, from 1 to 256.</summary>
+    /// <summary>Threads that read pictures, from 1 to 256. Default: 1, and one more whenever training waits for pictures, up to the number
+    /// of processors (at most 16).</summary>
     [Bounds(AtLeast = 1, AtMost = 256)]
-    public int Workers { get; init; } = 1;
+    public int? Workers { get; init; }
+
+    /// <summary>Threads of work that reads all pictures at once.</summary>
+    internal int ReadersAtOnce => Workers ?? Environment.ProcessorCount;
 
     /// <summary>Encode every picture once before training and keep latents in memory; requires crop center and flip 0.</summary>
     public bool CacheLatents { get; init; }
