@@ -17,13 +17,14 @@ AUTOENCODER is an AutoencoderTiny, RETOUCH the launcher (default: ./retouch).
 """
 import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
 
 import numpy as np
 from PIL import Image
+
+from safetensors_files import read, write
 
 COUNT, STEPS = 200, (100, 300, 450, 600, 800, 960)
 
@@ -47,32 +48,6 @@ def exchange(low, high, output, sigma):
         a, b = (np.asarray(Image.open(os.path.join(folder, name)).convert("RGB")) / 255.0 for folder in (low, high))
         mixed = blurred(a, sigma) + b - blurred(b, sigma)
         Image.fromarray((mixed.clip(0, 1) * 255).round().astype(np.uint8)).save(os.path.join(output, name))
-
-
-def write(path, tensors):
-    header, offset = {}, 0
-    for name, tensor in tensors.items():
-        kind = {"float32": "F32", "int64": "I64"}[str(tensor.dtype)]
-        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [offset, offset + tensor.nbytes]}
-        offset += tensor.nbytes
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for tensor in tensors.values():
-            file.write(np.ascontiguousarray(tensor).tobytes())
-
-
-def read(path):
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        data = file.read()
-    header.pop("__metadata__", None)
-    return {
-        name: np.frombuffer(data[slice(*entry["data_offsets"])], np.float32).reshape(entry["shape"])
-        for name, entry in header.items()
-        if entry["dtype"] == "F32"
-    }
 
 
 def probe(model, inputs):

@@ -3,13 +3,13 @@
     python3 bench/prdc.py make FILE ROWS [WIDTH]    random features into a .safetensors file
     python3 bench/prdc.py run FILE [K]              seconds, peak memory and the four figures
 """
-import json
 import resource
-import struct
 import sys
 import time
 
 import numpy as np
+
+from safetensors_files import read, write
 
 
 def make(path, rows, width):
@@ -24,33 +24,14 @@ def make(path, rows, width):
             noise = random.standard_normal((count, width), dtype=np.float32)
             table[start:start + count] = np.maximum(hidden @ mixing * 0.05 + noise * 0.2 + 0.3, 0)
         tables[name] = table
-    header, offset = {}, 0
-    for name, table in tables.items():
-        header[name] = {"dtype": "F32", "shape": list(table.shape), "data_offsets": [offset, offset + table.nbytes]}
-        offset += table.nbytes
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for table in tables.values():
-            table.tofile(file)
-
-
-def read(path):
-    with open(path, "rb") as file:
-        size = struct.unpack("<Q", file.read(8))[0]
-        header = json.loads(file.read(size))
-    tables = {}
-    for name, entry in header.items():
-        shape, (begin, end) = entry["shape"], entry["data_offsets"]
-        tables[name] = np.fromfile(path, np.float32, (end - begin) // 4, offset=8 + size + begin).reshape(shape)
-    return tables["real"], tables["fake"]
+    write(path, tables)
 
 
 def run(path, k):
     from sklearn.metrics import pairwise_distances
 
-    real, fake = read(path)
+    tables = read(path)
+    real, fake = tables["real"], tables["fake"]
     begin = time.perf_counter()
 
     def distances(a, b):
