@@ -60,7 +60,12 @@ internal sealed class CheckpointWriter(CheckpointStore store, CheckpointTensors 
 
     /// <summary>Waits until the checkpoint is written.</summary>
     /// <exception cref="Core.Errors.EnvironmentException">See <see cref="Write"/>.</exception>
-    public void Wait() => Interlocked.Exchange(ref _pending, null)?.GetAwaiter().GetResult();
+    public void Wait()
+    {
+        var pending = _pending;
+        _pending = null;
+        pending?.GetAwaiter().GetResult();
+    }
 
     /// <summary>A sentence on the newest checkpoint, for errors after which a run can be resumed.</summary>
     /// <param name="run">Folder of the run.</param>
@@ -86,7 +91,11 @@ internal sealed class CheckpointWriter(CheckpointStore store, CheckpointTensors 
     }
 
     /// <summary>Another error is being reported; the folder of a failed checkpoint is gone.</summary>
-    private void Settle() => _pending?.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+    private void Settle()
+    {
+        if (_pending is { } pending)
+            Task.WaitAny(pending);
+    }
 
     private bool HasRoom(Action<string> note)
     {
