@@ -128,7 +128,7 @@ internal static class SampleCommand
                 }
                 catch (Exception e)
                 {
-                    world?.Fail(e is OperationCanceledException ? "interrupted" : e.Message);
+                    world?.Fail(e);
                     throw;
                 }
 

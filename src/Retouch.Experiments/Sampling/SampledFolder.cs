@@ -105,10 +105,7 @@ public sealed class SampledFolder
     {
         ArgumentNullException.ThrowIfNull(pictures);
         for (var k = Math.Max(first, Count); k < first + pictures.Count; k++)
-        {
-            var png = PictureFile.Encode(pictures[k - first], PictureFormat.Png);
-            AtomicFile.Write(Path.Combine(_folder, NameOf(k)), stream => stream.Write(png));
-        }
+            PictureFile.Save(pictures[k - first], Path.Combine(_folder, NameOf(k)));
     }
 
     /// <summary>Adds written pictures to the metadata.</summary>

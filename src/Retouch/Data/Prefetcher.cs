@@ -69,7 +69,7 @@ public sealed class Prefetcher : IDisposable
         ArgumentNullException.ThrowIfNull(loader);
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
-        if (options.Workers is < 1 or > 256 || options.Ahead is < 1 or > 1024)
+        if (options.Workers is < 1 or > 256 || options.MostWorkers > 256 || options.Ahead is < 1 or > 1024)
             throw new UsageException(
                 $"{options.Workers} workers and {options.Ahead} batches ahead: workers must be from 1 to 256, batches ahead from 1 to 1024."
             );

@@ -119,10 +119,7 @@ internal sealed class PriorDrawing
         void Take(int index, IReadOnlyList<Picture> pictures)
         {
             for (var k = Math.Max(index, done); k < index + pictures.Count; k++)
-            {
-                var png = PictureFile.Encode(pictures[k - index], PictureFormat.Png);
-                AtomicFile.Write(Path.Combine(Folder, PriorPictures.NameOf(k)), stream => stream.Write(png));
-            }
+                PictureFile.Save(pictures[k - index], Path.Combine(Folder, PriorPictures.NameOf(k)));
         }
 
         void Complete(int count)

@@ -239,16 +239,11 @@ public sealed class Trainer : IDisposable
     {
         try
         {
+            if (log is null && !_samples.IsShared)
+                return;
             // An interruption waits for pictures that all processes draw.
-            if (_samples.IsShared)
-            {
-                var picture = _samples.Draw(CancellationToken.None);
-                log?.AppendPicture(_step, "samples", picture);
-            }
-            else
-            {
-                log?.AppendPicture(_step, "samples", _samples.Draw(cancellation));
-            }
+            var picture = _samples.Draw(_samples.IsShared ? CancellationToken.None : cancellation);
+            log?.AppendPicture(_step, "samples", picture);
         }
         catch (OperationCanceledException)
         {

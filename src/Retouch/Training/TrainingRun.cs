@@ -228,7 +228,7 @@ public sealed partial class TrainingRun : IDisposable
         {
             if (e is RetouchException)
                 noted.Write(e.Message);
-            _world?.Fail(e is OperationCanceledException ? "interrupted" : e.Message);
+            _world?.Fail(e);
             throw;
         }
     }

@@ -177,6 +177,13 @@ public sealed class World : IDisposable
             }
         );
 
+    /// <summary>Leaves the other processes the message of an error, or that this one was interrupted.</summary>
+    public void Fail(Exception failure)
+    {
+        ArgumentNullException.ThrowIfNull(failure);
+        Fail(failure is OperationCanceledException ? "interrupted" : failure.Message);
+    }
+
     /// <summary>Leaves the other processes a message, before this one ends with an error.</summary>
     /// <param name="message">What has failed.</param>
     public void Fail(string message)

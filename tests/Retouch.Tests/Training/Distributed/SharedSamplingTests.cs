@@ -169,7 +169,7 @@ public sealed class SharedSamplingTests : IDisposable
                 }
                 catch (Exception e)
                 {
-                    world.Fail(e.Message);
+                    world.Fail(e);
                     throw;
                 }
             }
