@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Retouch.Perception;
 using Retouch.Core.Json;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Frequency;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Retouch.Perception;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Data;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Retouch.Perception;
 using Retouch.Cli.Diagnosis;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;

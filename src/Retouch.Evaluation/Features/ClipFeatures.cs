@@ -7,6 +7,7 @@ using Retouch.Core.Errors;
 using Retouch.Core.Io;
 using Retouch.Core.Json;
 using Retouch.Images;
+using Retouch.Perception;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;

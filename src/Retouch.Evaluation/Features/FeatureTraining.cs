@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Images;
+using Retouch.Perception;
 using Retouch.Torch;
 using Retouch.Torch.Optim;
 

@@ -1,6 +1,7 @@
 using Retouch.Core.Errors;
 using Retouch.Core.Io;
 using Retouch.Core.Json;
+using Retouch.Perception;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
@@ -14,9 +15,6 @@ namespace Retouch.Evaluation.Features;
 /// </summary>
 public sealed class RetouchFeatures : IFeatureExtractor
 {
-    private const string ConfigName = "config.json";
-    private const string WeightsName = "model.safetensors";
-
     private readonly FeatureNetwork _network;
 
     internal RetouchFeatures(FeatureNetworkConfig config, string name = "", string hash = "")
@@ -47,12 +45,12 @@ public sealed class RetouchFeatures : IFeatureExtractor
     /// <exception cref="InputException">A file is missing or damaged, or of another network.</exception>
     public static RetouchFeatures Open(string folder, Device device)
     {
-        var (file, weights) = (Path.Combine(folder, ConfigName), Path.Combine(folder, WeightsName));
-        var config = FeatureNetworkConfig.FromJson(JsonFile.Object(file, "Give a folder written by 'retouch features'."), file);
-        var result = new RetouchFeatures(config, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), FeatureWeights.Hash(weights));
+        var config = FeatureNetworkConfig.Read(folder);
+        var hash = FeatureWeights.Hash(FeatureNetwork.WeightsOf(folder));
+        var result = new RetouchFeatures(config, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), hash);
         try
         {
-            FeatureWeights.Load(result.Parameters, weights, "the feature network of its config.json", static _ => false, device);
+            FeatureNetwork.Load(result.Parameters, folder, device);
             return result;
         }
         catch
@@ -72,8 +70,8 @@ public sealed class RetouchFeatures : IFeatureExtractor
             folder,
             temporary =>
             {
-                File.WriteAllText(Path.Combine(temporary, ConfigName), config.ToJson().ToJsonString(JsonStyles.State) + "\n");
-                SafetensorsWriter.Write(Path.Combine(temporary, WeightsName), Parameters.Tensors());
+                File.WriteAllText(FeatureNetworkConfig.FileOf(temporary), config.ToJson().ToJsonString(JsonStyles.State) + "\n");
+                SafetensorsWriter.Write(FeatureNetwork.WeightsOf(temporary), Parameters.Tensors());
             }
         );
     }
@@ -83,7 +81,7 @@ public sealed class RetouchFeatures : IFeatureExtractor
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return scope.Keep(_network.Features(Resized(images)));
+        return scope.Keep(_network.Features(_network.Resized(images)));
     }
 
     /// <summary>Logits of the classes [batch, classes]; differentiable.</summary>
@@ -91,16 +89,9 @@ public sealed class RetouchFeatures : IFeatureExtractor
     public Tensor Logits(Tensor images)
     {
         using var scope = TensorScope.Enter();
-        return scope.Keep(_network.Logits(_network.Features(Resized(images))));
+        return scope.Keep(_network.Logits(_network.Features(_network.Resized(images))));
     }
 
     /// <inheritdoc/>
     public void Dispose() => Parameters.Dispose();
-
-    private Tensor Resized(Tensor images)
-    {
-        ArgumentNullException.ThrowIfNull(images);
-        var x = images.To(DType.Float32);
-        return x.Shape[2] == Config.Size && x.Shape[3] == Config.Size ? x : Ops.UpsampleBilinear2dAa(x, [Config.Size, Config.Size], false);
-    }
 }

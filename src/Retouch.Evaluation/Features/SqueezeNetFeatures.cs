@@ -1,4 +1,5 @@
 using Retouch.Core.Errors;
+using Retouch.Perception;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 

@@ -5,6 +5,7 @@ using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Pixels;
+using Retouch.Perception;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 

@@ -2,6 +2,7 @@ using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Pixels;
 using Retouch.Evaluation.Statistics;
+using Retouch.Perception;
 
 namespace Retouch.Evaluation.Metrics;
 

@@ -3,6 +3,7 @@ using Retouch.Autoencoders;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Images;
+using Retouch.Perception;
 using Retouch.Torch;
 
 namespace Retouch.Evaluation.Studies;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Retouch.Perception;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Reports;

@@ -26,7 +26,7 @@ public sealed class Parameter
     public long Count => Shape.Aggregate(1L, static (a, b) => a * b);
 
     /// <summary>Whether it is stored but not trained.</summary>
-    public bool IsBuffer { get; }
+    public bool IsBuffer { get; internal set; }
 
     /// <summary>Whether memory is allocated.</summary>
     public bool HasValue => _value is not null;

@@ -131,6 +131,15 @@ public sealed class ParameterStore : IDisposable
         }
     }
 
+    /// <summary>Makes parameters buffers: stored, but not trained.</summary>
+    /// <param name="which">Selects parameters by key.</param>
+    public void Freeze(Func<string, bool> which)
+    {
+        ArgumentNullException.ThrowIfNull(which);
+        foreach (var parameter in _all.Where(p => which(p.Name)))
+            parameter.IsBuffer = true;
+    }
+
     /// <summary>Sets <see cref="Tensor.RequiresGrad"/> of all trainable parameters.</summary>
     public void RequireGrad(bool value)
     {

@@ -52,7 +52,7 @@ internal static class RunSummary
         var origin = options.Model.Path ?? "from scratch";
         var trained = Figures.Count(task.Network.Count);
         if (denoiser is null)
-            return $"{origin}; {trained} parameters of the autoencoder are trained";
+            return $"{origin}; {trained} parameters of the {(options.AutoencoderLoss!.DecoderOnly ? "decoder" : "autoencoder")} are trained";
         var network = denoiser.Pipeline.DenoiserComponent.ClassName;
         var adapters = denoiser.Adapted is { } adapted ? $", {adapted.Summary} of {Figures.Count(adapted.Frozen)} frozen parameters" : "";
         return $"{origin}: {network}; {trained} parameters are trained{adapters}";
@@ -119,6 +119,14 @@ internal static class RunSummary
             yield return string.Create(CultureInfo.InvariantCulture, $"KL ({loss.KlWeight:G})");
             if (loss.PyramidWeight > 0)
                 yield return string.Create(CultureInfo.InvariantCulture, $"pyramid ({loss.PyramidWeight:G})");
+            if (loss.Perceptual is { } network)
+                yield return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"perceptual ({network.Weight:G}, on {Path.GetFileName(network.Features ?? network.Trunk)})"
+                );
+            if (loss.Adversarial is { } adversarial)
+                yield return string.Create(CultureInfo.InvariantCulture, $"adversarial ({adversarial.Weight:G} of the gradient")
+                    + (adversarial.Start > 0 ? $", from step {Figures.Count(adversarial.Start)} on)" : ")");
             yield break;
         }
 

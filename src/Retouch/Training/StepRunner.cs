@@ -42,6 +42,7 @@ internal sealed class StepRunner(
     {
         using var rest = clock?.Enter(StepPhases.Rest);
         optimiser.ZeroGrad();
+        task.Adversary?.ZeroGrad();
         var record = new StepRecord(options.Batch.Accumulate);
         var next = cursor;
         List<string> seen = [];
@@ -73,6 +74,7 @@ internal sealed class StepRunner(
             {
                 // Several processes cannot repeat the step: its sums are waiting for this one's part.
                 optimiser.ZeroGrad();
+                task.Adversary?.ZeroGrad();
                 var device = task.Network.All[0].Value.Device;
                 throw new MemoryTrial(task, options, device).Explain(e, batch, new StepSeeds(options.Seed, step, micro));
             }
@@ -139,6 +141,12 @@ internal sealed class StepRunner(
         var rate = options.Optimiser.BaseRate * options.Optimiser.Schedule.Multiplier(step, options.Steps, options.Optimiser.BaseRate);
         optimiser.Step(rate, scale / (scaler?.Scale ?? 1), averages);
         parallel?.Exchange(record);
+        if (task.Adversary is { } adversary)
+        {
+            parallel?.Sum(adversary.Gradients);
+            adversary.Step();
+        }
+
         scaler?.Took();
         record.Values.Add(new("gradient/clip", scale));
         record.Values.Add(new("learning_rate", rate));

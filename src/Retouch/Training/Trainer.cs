@@ -74,7 +74,7 @@ public sealed class Trainer : IDisposable
         _scales = DTypes.Precisions[options.Precision] == DType.Float16;
         _scaler = _scales ? new LossScaler() : null;
         _checkpoints = new CheckpointStore(run.Path);
-        _tensors = new CheckpointTensors(task.Network, _optimiser, _averages, options);
+        _tensors = new CheckpointTensors(task.Network, _optimiser, _averages, options) { Adversary = task.Adversary };
         _writer = new CheckpointWriter(_checkpoints, _tensors, options.Checkpoints, task.Network.All[0].Value.Device);
     }
 
@@ -289,7 +289,7 @@ public sealed class Trainer : IDisposable
     private void WriteCheckpoint(double seconds, RunLog? log, IProgressLine progress)
     {
         // An update can overflow although its gradient is finite; such weights must not replace the last good checkpoint.
-        var isFinite = _optimiser.IsFinite();
+        var isFinite = _optimiser.IsFinite() && _task.Adversary?.IsFinite() != false;
         if (!(_share is null ? isFinite : !_world!.Any("check the weights", !isFinite)[0]))
             throw new DivergedException(
                 $"Weights or moments are not finite after step {_step}. {Kept()} Lower the learning rate, clip the gradient with "

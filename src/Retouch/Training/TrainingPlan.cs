@@ -138,8 +138,10 @@ public sealed record TrainingPlan(
             var median = seconds[Measured / 2];
             var left = Math.Max(0, options.Steps - done);
             var parameters = task.Network.Count;
-            var weights = options.Optimiser.WeightBytes(task.Network.Trained);
-            var checkpoint = weights + optimiser.StateBytes + (parameters * sizeof(float) * averages.Length);
+            var weights = options.Optimiser.WeightBytes(task.Network.All);
+            var checkpoint =
+                weights + optimiser.StateBytes + (parameters * sizeof(float) * averages.Length) + (task.Adversary?.StateBytes ?? 0);
+            var gradients = options.Optimiser.WeightBytes(task.Network.Trained) + (task.Adversary?.GradientBytes ?? 0);
             var models = weights * (1 + averages.Length);
             var batches = source.Count < options.Batch.Size ? (double)source.Count / options.Batch.Size : source.Count / options.Batch.Size;
             return new TrainingPlan(
@@ -150,7 +152,7 @@ public sealed record TrainingPlan(
                 left,
                 median,
                 median * left,
-                checkpoint + weights,
+                checkpoint + gradients,
                 ProcessMemory.Peak(),
                 checkpoint,
                 (checkpoint * (options.Checkpoints.Keep + 1)) + models

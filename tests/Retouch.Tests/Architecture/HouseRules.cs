@@ -28,6 +28,7 @@ internal static partial class HouseRules
             "Diffusion",
             "Denoisers",
             "Samplers",
+            "Perception",
             "Objectives",
             "Pipelines",
             "Training",

@@ -1,4 +1,5 @@
 using Retouch.Evaluation.Features;
+using Retouch.Perception;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch.Nn;
 

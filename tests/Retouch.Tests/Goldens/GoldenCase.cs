@@ -57,6 +57,9 @@ internal sealed class GoldenCase : IDisposable
     /// <summary>A JSON file of the folder, such as config.json.</summary>
     public JsonObject ReadObject(string file) => JsonNode.Parse(File.ReadAllText(PathOf(file)))!.AsObject();
 
+    /// <summary>io.safetensors.</summary>
+    public ITensorSource Tensors => _io;
+
     public bool Has(string name) => _io.Entries.ContainsKey(name);
 
     /// <summary>A tensor of io.safetensors, copied into the open scope, or owned by the caller.</summary>

@@ -128,6 +128,24 @@ internal sealed class DataParallel : IDisposable
         return (record, [.. shares.SelectMany(static s => s.Suspects)]);
     }
 
+    /// <summary>Sums tensors over all processes, in place and in the order of their ranks.</summary>
+    /// <param name="tensors">Tensors of the same type; null for none.</param>
+    public void Sum(IReadOnlyList<Tensor>? tensors)
+    {
+        if (tensors is null)
+            return;
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        var joined = Ops.Cat([.. tensors.Select(static t => t.Reshape([-1L]))], 0);
+        var sum = World.Gather("sum of the discriminator's gradients", joined).Aggregate(static (a, b) => a + b);
+        var start = 0L;
+        foreach (var tensor in tensors)
+        {
+            tensor.CopyInPlace(sum.Narrow(0, start, tensor.Count).View(tensor.Shape));
+            start += tensor.Count;
+        }
+    }
+
     /// <summary>After an update of a share of the parameters: the weights that the other processes have updated.</summary>
     /// <param name="record">Receives the duration.</param>
     public void Exchange(StepRecord record)

@@ -130,7 +130,7 @@ public sealed record TrainingOptions
             Objective = Objective?.Resolve(),
             Validation = Validation is null ? null : Validation with { Folder = Absolute(Validation.Folder) },
             Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
-            AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? AutoencoderLoss ?? new() : null,
+            AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? (AutoencoderLoss ?? new()).Resolve() : null,
         };
 
     /// <summary>Notes on options that are valid but probably not intended, one sentence each.</summary>
@@ -270,7 +270,21 @@ public sealed record TrainingOptions
             !Data.CacheLatents && Data.Cache is null,
             "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels"
         );
-        (AutoencoderLoss ?? new()).Validate(check.Under(nameof(AutoencoderLoss)));
+        var loss = AutoencoderLoss ?? new();
+        loss.Validate(check.Under(nameof(AutoencoderLoss)));
+        check.That(
+            !loss.DecoderOnly || Model.Path is not null,
+            "autoencoderLoss.decoderOnly needs an existing autoencoder (model.path), whose encoder stays as it is"
+        );
+        check.That(
+            !loss.DecoderOnly || Model.MeasureScaling is null or false,
+            "model.measureScaling has no effect with autoencoderLoss.decoderOnly, which leaves latents as they are; leave it out"
+        );
+        check.That(
+            loss.Adversarial is not { } adversarial || Data.Size is null || Data.Size >= adversarial.SmallestSide,
+            "autoencoderLoss.adversarial.layers",
+            $"needs pictures of at least {loss.Adversarial?.SmallestSide} pixels a side; give fewer layers, or a larger data.size"
+        );
     }
 
     private void ValidatePairs(Requirements check)

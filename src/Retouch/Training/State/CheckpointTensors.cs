@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Retouch.Core.Errors;
+using Retouch.Objectives.Autoencoder;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
@@ -28,6 +29,10 @@ internal sealed partial class CheckpointTensors(
 {
     private const string Extension = ".safetensors";
     private const string Optimiser = "optimiser";
+    private const string Discriminator = "discriminator" + Extension;
+
+    /// <summary>Discriminator trained beside the network, or null.</summary>
+    public Adversary? Adversary { private get; init; }
 
     /// <summary>Size of the files in bytes, without headers.</summary>
     public long ByteCount
@@ -73,6 +78,12 @@ internal sealed partial class CheckpointTensors(
         network.RequireGrad(true);
         using (var states = Open(state, folder, Optimiser))
             OptimiserState.Restore(optimiser, options.Optimiser.Kind, states, steps, run);
+        if (Adversary is not null && state.Files.ContainsKey(Discriminator))
+        {
+            using var discriminator = SafetensorsFile.Open(Path.Combine(folder, Discriminator));
+            Adversary.LoadState(discriminator);
+        }
+
         foreach (var average in averages)
         {
             using var shadows = Open(state, folder, StemOf(average));
@@ -83,7 +94,12 @@ internal sealed partial class CheckpointTensors(
     private IEnumerable<CheckpointFile> Files((int Rank, int Size)? shard)
     {
         if (shard is not { Rank: > 0 })
+        {
             yield return new("weights" + Extension, network.Tensors());
+            if (Adversary is not null)
+                yield return new(Discriminator, Adversary.State());
+        }
+
         yield return new(NameOf(Optimiser, shard), optimiser.State());
         foreach (var average in averages)
             yield return new(NameOf(StemOf(average), shard), average.Tensors());

@@ -4,6 +4,7 @@ using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Objectives;
 using Retouch.Objectives.Autoencoder;
+using Retouch.Perception;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
@@ -12,12 +13,19 @@ using Retouch.Training.Options;
 
 namespace Retouch.Training.Tasks;
 
-/// <summary>Training of a KL autoencoder: reconstruction, KL divergence, and an optional perceptual term.</summary>
+/// <summary>
+/// Training of a KL autoencoder, or of its decoder alone: reconstruction, KL divergence, and optional perceptual and adversarial terms.
+/// </summary>
 public sealed class AutoencoderTask : ITrainingTask
 {
+    private const ulong DiscriminatorPurpose = 0x646973637269;
+    private const string LastLayer = "decoder.conv_out.weight";
+
     private readonly Component _component;
     private readonly KlAutoencoder _autoencoder;
     private readonly AutoencoderLoss _loss;
+    private readonly IPerceptualDistance? _perceptual;
+    private readonly double _share;
     private readonly Tensor _measured;
     private readonly bool _measureScaling;
     private readonly Device _device;
@@ -37,7 +45,18 @@ public sealed class AutoencoderTask : ITrainingTask
             );
         _component = component;
         _autoencoder = (KlAutoencoder)component.Network;
-        _loss = new AutoencoderLoss(options.AutoencoderLoss ?? new());
+        var loss = options.AutoencoderLoss ?? new();
+        if (loss.DecoderOnly)
+            _autoencoder.Parameters.Freeze(static name => !FrozenParts.IsOfDecoder(name));
+        _perceptual = loss.Perceptual?.Open(device);
+        if (loss.Adversarial is { } adversarial)
+        {
+            using var generator = Generator.Create(Device.Cpu, SplitMix64.Derive(options.Seed, DiscriminatorPurpose));
+            Adversary = new Adversary(adversarial, generator, device);
+        }
+
+        _loss = new AutoencoderLoss(loss, _perceptual, _autoencoder.Parameters.Find(LastLayer));
+        _share = 1.0 / options.Batch.Accumulate;
         _measured = measured.Escape();
         // An explicit factor is kept; a new latent space is scaled to unit variance; for a finetuned one measuring is optional.
         _measureScaling = options.Model.MeasureScaling ?? (options.Model.Config is { } config && !config.ContainsKey("scaling_factor"));
@@ -47,6 +66,9 @@ public sealed class AutoencoderTask : ITrainingTask
 
     /// <summary>The trained autoencoder.</summary>
     internal KlAutoencoder Autoencoder => _autoencoder;
+
+    /// <inheritdoc/>
+    public Adversary? Adversary { get; }
 
     /// <inheritdoc/>
     public ParameterStore Network => _autoencoder.Parameters;
@@ -69,7 +91,18 @@ public sealed class AutoencoderTask : ITrainingTask
         var images = batch.Images!;
         using var generator = seeds.For(RandomPurpose.Posterior);
         var (posterior, decoded) = Reconstruct(images, shape => Ops.Randn(shape, generator, dtype: DType.Float32));
-        return new StepLoss(_loss.Evaluate(images, decoded, posterior), (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
+        var adversary = Adversary?.IsActive(seeds.Step) == true ? Adversary : null;
+        var loss = _loss.Evaluate(images, decoded, posterior, adversary);
+        var figures = new Dictionary<string, HealthFigure>(loss.Figures, StringComparer.Ordinal);
+        if (adversary is not null)
+        {
+            var (value, real, made) = adversary.Observe(images, decoded, _share);
+            figures["discriminator/loss"] = new(HealthKind.Ratio, value, 1);
+            figures["discriminator/real"] = new(HealthKind.Ratio, real, 1);
+            figures["discriminator/reconstructed"] = new(HealthKind.Ratio, made, 1);
+        }
+
+        return new StepLoss(loss with { Figures = figures }, (decoded - images).Detach().Abs().Mean([1L, 2, 3]), null);
     }
 
     /// <inheritdoc/>
@@ -137,6 +170,8 @@ public sealed class AutoencoderTask : ITrainingTask
     public void Dispose()
     {
         _measured.Dispose();
+        _perceptual?.Dispose();
+        Adversary?.Dispose();
         _component.Dispose();
     }
 }

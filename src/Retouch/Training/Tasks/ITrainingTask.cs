@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Data;
 using Retouch.Objectives;
+using Retouch.Objectives.Autoencoder;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Training.HeldOut;
@@ -12,6 +13,9 @@ public interface ITrainingTask : IDisposable
 {
     /// <summary>Trained parameters: those of the network, or of its adapters.</summary>
     ParameterStore Network { get; }
+
+    /// <summary>Discriminator trained beside the network, or null.</summary>
+    Adversary? Adversary => null;
 
     /// <summary>Validates the data before anything is written or trained.</summary>
     /// <param name="source">Data set.</param>

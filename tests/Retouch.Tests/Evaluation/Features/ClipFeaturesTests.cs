@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
+using Retouch.Perception;
 using Retouch.Tests.Goldens;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;

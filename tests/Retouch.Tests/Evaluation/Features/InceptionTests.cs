@@ -1,6 +1,7 @@
 using System.Text;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
+using Retouch.Perception;
 using Retouch.Tests.Goldens;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;

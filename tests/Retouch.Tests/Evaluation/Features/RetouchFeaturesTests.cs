@@ -5,6 +5,7 @@ using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Pictures;
 using Retouch.Images;
+using Retouch.Perception;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 

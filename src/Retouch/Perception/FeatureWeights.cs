@@ -6,7 +6,7 @@ using Retouch.Torch;
 using Retouch.Torch.Io;
 using Retouch.Torch.Nn;
 
-namespace Retouch.Evaluation.Features;
+namespace Retouch.Perception;
 
 /// <summary>User-provided weights of a feature network, identified by their hash.</summary>
 public static class FeatureWeights

@@ -1,15 +1,16 @@
 using Retouch.Core.Errors;
-using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Measuring;
 using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
+using Retouch.Perception;
+using Retouch.Tests.Evaluation;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Safetensors;
 
-namespace Retouch.Tests.Evaluation.Features;
+namespace Retouch.Tests.Perception;
 
 /// <summary>LPIPS with synthetic weights, against plain loops.</summary>
 public sealed class PerceptualSimilarityTests

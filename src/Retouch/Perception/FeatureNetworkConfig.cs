@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Retouch.Core.Errors;
 using Retouch.Core.Json;
 
-namespace Retouch.Evaluation.Features;
+namespace Retouch.Perception;
 
 /// <summary>Configuration of a feature network trained by Retouch, stored as <c>config.json</c>.</summary>
 public sealed record FeatureNetworkConfig
@@ -29,6 +29,18 @@ public sealed record FeatureNetworkConfig
 
     /// <summary>Width of the features.</summary>
     public int Width => 8 * Channels;
+
+    /// <summary>File of the configuration in a folder of a feature network.</summary>
+    public static string FileOf(string folder) => Path.Combine(folder, "config.json");
+
+    /// <summary>Reads the configuration of a folder.</summary>
+    /// <param name="folder">Folder written by <c>retouch features</c>.</param>
+    /// <exception cref="InputException">The file is missing or damaged, or of another network.</exception>
+    public static FeatureNetworkConfig Read(string folder)
+    {
+        var file = FileOf(folder);
+        return FromJson(JsonFile.Object(file, "Give a folder written by 'retouch features'."), file);
+    }
 
     /// <summary>Reads <c>config.json</c>.</summary>
     /// <param name="json">The JSON object.</param>

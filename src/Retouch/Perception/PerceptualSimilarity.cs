@@ -2,7 +2,7 @@ using Retouch.Core.Errors;
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
-namespace Retouch.Evaluation.Features;
+namespace Retouch.Perception;
 
 /// <summary>Settings of LPIPS.</summary>
 /// <param name="Network">Backbone.</param>
@@ -18,10 +18,8 @@ public sealed record PerceptualProtocol(string Network, string Trunk, string Tru
 /// summed over stages. The user provides the weights: the trunk's with torchvision's keys, the linear ones with those of the lpips package
 /// (<c>lin0.model.1.weight</c>).
 /// </summary>
-public sealed class PerceptualSimilarity : IDisposable
+public sealed class PerceptualSimilarity : IPerceptualDistance
 {
-    private const double Tiny = 1e-10;
-
     // The lpips package's normalisation of inputs in [-1, 1].
     private static readonly float[] Shift = [-0.030f, -0.088f, -0.188f];
     private static readonly float[] Scale = [0.458f, 0.448f, 0.450f];
@@ -84,6 +82,9 @@ public sealed class PerceptualSimilarity : IDisposable
         }
     }
 
+    /// <inheritdoc/>
+    public string Description => $"LPIPS on {Protocol.Network}";
+
     /// <summary>Distance of each pair, 0 for equal pictures.</summary>
     /// <param name="images">[batch, 3, height, width] in [0, 1], on the network's device.</param>
     /// <param name="reference">The same shape.</param>
@@ -91,25 +92,24 @@ public sealed class PerceptualSimilarity : IDisposable
     /// <exception cref="UsageException">The pictures are smaller than the network's smallest input.</exception>
     public double[] Of(Tensor images, Tensor reference)
     {
+        using var scope = TensorScope.Enter();
+        using var quiet = Autograd.NoGrad();
+        return Distances(images, reference).ToArray<double>();
+    }
+
+    /// <inheritdoc/>
+    public Tensor Distances(Tensor images, Tensor reference)
+    {
         ArgumentNullException.ThrowIfNull(images);
         ArgumentNullException.ThrowIfNull(reference);
         const int Smallest = 32;
         if (images.Shape is not [_, 3, >= Smallest, >= Smallest])
             throw new UsageException(
-                $"lpips requires pictures of at least {Smallest} x {Smallest} pixels. Resize them with --size or omit lpips."
+                $"LPIPS requires pictures of at least {Smallest} x {Smallest} pixels. Use a larger --size, or omit it."
             );
         using var scope = TensorScope.Enter();
-        using var quiet = Autograd.NoGrad();
         var (x, y) = (_trunk.Forward(Prepared(images)), _trunk.Forward(Prepared(reference)));
-        var sum = Ops.Zeros([images.Shape[0]], dtype: DType.Float64, device: images.Device);
-        for (var k = 0; k < x.Length; k++)
-        {
-            using var inner = TensorScope.Enter();
-            var difference = (Unit(x[k]) - Unit(y[k])).Square();
-            sum.AddInPlace((difference * _weights[k].Value).Sum([1L]).To(DType.Float64).Mean([1L, 2]));
-        }
-
-        return sum.ToArray<double>();
+        return scope.Keep(StageDistance.Of(x, y, Array.ConvertAll(_weights, static w => w.Value)));
     }
 
     /// <inheritdoc/>
@@ -120,8 +120,6 @@ public sealed class PerceptualSimilarity : IDisposable
         _shift.Dispose();
         _scale.Dispose();
     }
-
-    private static Tensor Unit(Tensor x) => x / (x.Square().Sum([1L], keepdim: true).Sqrt() + Tiny);
 
     private Tensor Prepared(Tensor images) => ((images.To(DType.Float32) * 2) - 1 - _shift) / _scale;
 }

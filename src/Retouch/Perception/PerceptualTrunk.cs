@@ -1,7 +1,7 @@
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
-namespace Retouch.Evaluation.Features;
+namespace Retouch.Perception;
 
 /// <summary>
 /// Convolutional part of an ImageNet classifier with torchvision's keys (<c>features.0.weight</c>), split into the stages that LPIPS

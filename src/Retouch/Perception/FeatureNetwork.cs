@@ -1,7 +1,7 @@
 using Retouch.Torch;
 using Retouch.Torch.Nn;
 
-namespace Retouch.Evaluation.Features;
+namespace Retouch.Perception;
 
 /// <summary>
 /// Small image classifier: four stages of two 3 x 3 convolutions with group normalisation (Wu and He 2018; 8 groups) and SiLU; each stage
@@ -18,8 +18,11 @@ internal sealed class FeatureNetwork
     private const double Middle = 0.5;
     private const double Spread = 0.25;
 
+    private const string WeightsName = "model.safetensors";
+
     private readonly (Conv2d Conv, GroupNorm Norm)[] _layers;
     private readonly Linear _head;
+    private readonly long _size;
 
     public FeatureNetwork(FeatureNetworkConfig config, ParameterPath path)
     {
@@ -41,18 +44,52 @@ internal sealed class FeatureNetwork
             }
         }
 
+        _size = config.Size;
         _layers = [.. made];
         _head = new Linear(path / "classifier", inputs, config.Classes.Count);
+    }
+
+    /// <summary>File of the weights in a folder of a feature network.</summary>
+    public static string WeightsOf(string folder) => Path.Combine(folder, WeightsName);
+
+    /// <summary>Loads the weights of a folder.</summary>
+    /// <param name="store">Parameters of the network.</param>
+    /// <param name="folder">Folder written by <c>retouch features</c>.</param>
+    /// <param name="device">Device of the network.</param>
+    /// <exception cref="Core.Errors.InputException">The file cannot be read, or belongs to another network.</exception>
+    public static void Load(ParameterStore store, string folder, Device device) =>
+        FeatureWeights.Load(store, WeightsOf(folder), "the feature network of its config.json", static _ => false, device);
+
+    /// <summary>Pictures [batch, 3, height, width] in the size of the network's input, as float32: bilinear with antialias.</summary>
+    public Tensor Resized(Tensor images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        var x = images.To(DType.Float32);
+        return x.Shape[2] == _size && x.Shape[3] == _size ? x : Ops.UpsampleBilinear2dAa(x, [_size, _size], false);
     }
 
     /// <summary>Features: [batch, 3, size, size] in [0, 1] to [batch, width].</summary>
     public Tensor Features(Tensor images)
     {
         using var scope = TensorScope.Enter();
+        return scope.Keep(StagesOf(images)[^1].Mean([2L, 3]));
+    }
+
+    /// <summary>Output of each stage; owned by the caller's scope.</summary>
+    /// <param name="images">[batch, 3, size, size] in [0, 1].</param>
+    public Tensor[] StagesOf(Tensor images)
+    {
+        using var scope = TensorScope.Enter();
         var x = (images - Middle) / Spread;
-        foreach (var (conv, norm) in _layers)
-            x = norm.ForwardSilu(conv.Forward(x));
-        return scope.Keep(x.Mean([2L, 3]));
+        var outputs = new Tensor[Stages];
+        for (var k = 0; k < _layers.Length; k++)
+        {
+            x = _layers[k].Norm.ForwardSilu(_layers[k].Conv.Forward(x));
+            if (k % 2 == 1)
+                outputs[k / 2] = scope.Keep(x);
+        }
+
+        return outputs;
     }
 
     /// <summary>Logits of the classes: [batch, width] to [batch, classes].</summary>
