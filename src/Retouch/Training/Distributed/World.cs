@@ -146,8 +146,10 @@ public sealed class World : IDisposable
     }
 
     /// <summary>Buckets of gradients, over NCCL if the device has it.</summary>
-    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters) =>
-        Together("prepare the gradients", () => new GradientBuckets(GroupOf(parameters[0].Device), parameters));
+    /// <param name="parameters">Leaves that require gradients.</param>
+    /// <param name="owners">Rank of the only process that receives a sum, for each parameter; null if all do.</param>
+    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters, IReadOnlyList<int>? owners) =>
+        Together("prepare the gradients", () => new GradientBuckets(GroupOf(parameters[0].Device), parameters, owners: owners));
 
     /// <summary>The tensors of all processes by rank, of the same shape and type, over NCCL if their device has it.</summary>
     /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>
