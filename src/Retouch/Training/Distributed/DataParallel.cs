@@ -74,7 +74,12 @@ internal sealed class DataParallel : IDisposable
                 $"Rank {other} would begin with {all[other]}, rank 0 with {all[0]}: the processes read different models or checkpoints. "
                     + "Give all of them the same files, on a file system that they share."
             );
-        return new DataParallel(world, world.Buckets(parameters, share is { DividesGradients: true } ? share.OwnerRanks : null), share, time);
+        return new DataParallel(
+            world,
+            world.Buckets(parameters, share is { DividesGradients: true } ? share.OwnerRanks : null),
+            share,
+            time
+        );
     }
 
     private static double Squared(Tensor parameter)

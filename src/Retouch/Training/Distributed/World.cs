@@ -38,9 +38,6 @@ public sealed class World : IDisposable
     /// <summary>Number of this process on its machine, from 0.</summary>
     public int LocalRank => _launch.LocalRank;
 
-    /// <summary>How often the launcher has started this job again after a failure.</summary>
-    public int Restarts => _launch.Restarts;
-
     /// <summary>Whether this process writes the run's files and shows its progress: rank 0.</summary>
     public bool IsMain => Rank == 0;
 
