@@ -84,6 +84,10 @@ RT_API int rt_call_repeat(void* op, const rt_value* args, int32_t nargs, int64_t
 RT_API void rt_tensor_free(void* tensor);
 RT_API void rt_tensors_free(void* const* tensors, int32_t n); /* frees many tensors in one call; nulls are skipped */
 RT_API void* rt_tensor_share(void* tensor); /* adds a reference */
+/* Frees the memory of a contiguous tensor that has all of its storage, and allocates it again, with undefined contents; aliases and
+   autograd see both. In between nothing may read or write it. */
+RT_API int rt_tensor_release_memory(void* tensor);
+RT_API int rt_tensor_allocate_memory(void* tensor);
 RT_API int rt_tensor_info_get(void* tensor, rt_tensor_info* info);
 /* release is called once, whether or not the call succeeds; null if the memory lives as long as the process. */
 RT_API int rt_tensor_from_blob(void* data, const int64_t* sizes, int32_t dim, int32_t dtype, rt_release_fn release, void* context,

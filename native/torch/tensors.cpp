@@ -21,6 +21,16 @@ struct ForeignMemory {
   void* context;
 };
 
+// The memory of a tensor that has all of it.
+c10::StorageImpl& whole_storage(void* handle) {
+  const auto tensor = borrow(handle);
+  auto& storage = *tensor.storage().unsafeGetStorageImpl();
+  const auto bytes = static_cast<size_t>(tensor.numel()) * tensor.element_size();
+  TORCH_CHECK(tensor.storage_offset() == 0 && tensor.is_contiguous() && (storage.nbytes() == bytes || storage.nbytes() == 0),
+              "the tensor shares its memory with others, so that it cannot be released");
+  return storage;
+}
+
 }  // namespace
 
 extern "C" {
@@ -52,8 +62,29 @@ int rt_tensor_info_get(void* handle, rt_tensor_info* info) {
     info->contiguous = tensor.is_contiguous() ? 1 : 0;
     info->requires_grad = tensor.requires_grad() ? 1 : 0;
     const bool backed = tensor.has_storage() && !tensor.is_meta();
-    info->data = backed ? tensor.data_ptr() : nullptr;
+    info->data = backed && tensor.storage().nbytes() > 0 ? tensor.data_ptr() : nullptr;
     info->storage_bytes = backed ? static_cast<int64_t>(tensor.storage().nbytes()) : 0;
+  });
+}
+
+int rt_tensor_release_memory(void* handle) {
+  return guarded([&] {
+    auto& storage = whole_storage(handle);
+    storage.set_data_ptr_noswap(at::DataPtr(nullptr, storage.device()));
+    storage.set_nbytes(0);
+  });
+}
+
+int rt_tensor_allocate_memory(void* handle) {
+  return guarded([&] {
+    auto& storage = whole_storage(handle);
+    const auto tensor = borrow(handle);
+    const auto bytes = static_cast<size_t>(tensor.numel()) * tensor.element_size();
+    if (storage.nbytes() == bytes) return;
+    auto* allocator = storage.allocator() != nullptr ? storage.allocator() : c10::GetAllocator(tensor.device().type());
+    const c10::DeviceGuard guard(tensor.device());
+    storage.set_data_ptr_noswap(allocator->allocate(bytes));
+    storage.set_nbytes(bytes);
   });
 }
 

@@ -126,17 +126,25 @@ public static unsafe class Autograd
     /// numbers.</param>
     /// <param name="inputs">Tensors that can receive gradients; kept until the backward pass.</param>
     /// <param name="parameters">Leaf tensors used by the body.</param>
+    /// <param name="hold">Makes the parameters available until its result is disposed: once for each run of the body and, with
+    /// recomputation, its backward pass. Null if they always are.</param>
     public static Tensor[] Checkpoint(
         Func<IReadOnlyList<Tensor>, Tensor[]> body,
         IReadOnlyList<Tensor> inputs,
-        IReadOnlyList<Tensor> parameters
+        IReadOnlyList<Tensor> parameters,
+        Func<IDisposable>? hold = null
     )
     {
         if (!IsEnabled || !(inputs.Any(static t => t.RequiresGrad) || parameters.Any(static t => t.RequiresGrad)))
+        {
+            using var held = hold?.Invoke();
             return body(inputs);
+        }
+
         using var scope = TensorScope.Enter();
         Tensor[] outputs;
         var precision = Autocast.Current;
+        using (hold?.Invoke())
         using (NoGrad())
             outputs = body(inputs);
         Autocast.ForgetCopies();
@@ -146,6 +154,7 @@ public static unsafe class Autograd
 
         Tensor?[] Recompute(Tensor?[] gradients)
         {
+            using var held = hold?.Invoke();
             using var recording = WithGrad();
             using var resumed = Autocast.Resume(precision);
             var leaves = saved.Select(static t => t.Detach()).ToArray();

@@ -267,6 +267,19 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>A second handle to the same tensor, with its own owner.</summary>
     public Tensor Share() => new(Native.TensorShare(Handle));
 
+    /// <summary>Memory in bytes that the tensor has, alone or with others; 0 while it is released.</summary>
+    internal long StorageBytes => TensorInfo.Of(Handle).StorageBytes;
+
+    /// <summary>
+    /// Frees the memory of a contiguous tensor that shares it with no other; shape, type, gradient and graph remain. Its elements must not be
+    /// used until <see cref="AllocateMemory"/>.
+    /// </summary>
+    /// <exception cref="TorchException">The tensor is a part of another.</exception>
+    internal void ReleaseMemory() => Native.Check(Native.TensorReleaseMemory(Handle), "release the memory of a tensor");
+
+    /// <summary>Allocates the memory of a tensor again, with undefined elements.</summary>
+    internal void AllocateMemory() => Native.Check(Native.TensorAllocateMemory(Handle), "allocate the memory of a tensor");
+
     /// <summary>Removes the tensor from its scope; the caller must dispose it.</summary>
     public Tensor Escape()
     {

@@ -43,6 +43,12 @@ internal static unsafe partial class Native
     [LibraryImport(Library, EntryPoint = "rt_call_repeat")]
     public static partial int CallRepeat(nint op, Value* args, int nargs, long times, long hold);
 
+    [LibraryImport(Library, EntryPoint = "rt_tensor_release_memory")]
+    public static partial int TensorReleaseMemory(nint tensor);
+
+    [LibraryImport(Library, EntryPoint = "rt_tensor_allocate_memory")]
+    public static partial int TensorAllocateMemory(nint tensor);
+
     [LibraryImport(Library, EntryPoint = "rt_tensor_free")]
     public static partial void TensorFree(nint tensor);
 

@@ -45,6 +45,9 @@ public sealed class Parameter
     /// <summary>Whether it is an embedding table rather than a matrix.</summary>
     public bool IsTable { get; internal set; }
 
+    /// <summary>Weights of the block to which it belongs, if they are divided among processes; null if the value is always there.</summary>
+    public IBlockWeights? Block { get; internal set; }
+
     /// <summary>Path of the layer that owns the weight.</summary>
     internal string LayerPath => Name[..Math.Max(0, Name.LastIndexOf('.'))];
 

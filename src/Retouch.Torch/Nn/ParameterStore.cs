@@ -8,12 +8,19 @@ public sealed class ParameterStore : IDisposable
 {
     private readonly Dictionary<string, Parameter> _byName = new(StringComparer.Ordinal);
     private readonly List<Parameter> _all = [];
+    private readonly List<IReadOnlyList<Parameter>> _blocks = [];
 
     /// <summary>Root path for the construction of networks.</summary>
     public ParameterPath Root => new(this, "");
 
     /// <summary>Parameters and buffers, in order of construction.</summary>
     public IReadOnlyList<Parameter> All => _all;
+
+    /// <summary>
+    /// Parameters of each block of the network, in order of construction: those that the block alone reads, in one call. Other parameters
+    /// belong to none.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<Parameter>> Blocks => _blocks;
 
     /// <summary>Trainable parameters, in order of construction.</summary>
     public IEnumerable<Parameter> Trained => _all.Where(static p => !p.IsBuffer);
@@ -145,6 +152,16 @@ public sealed class ParameterStore : IDisposable
     {
         foreach (var parameter in Trained)
             parameter.Value.RequiresGrad = value;
+    }
+
+    /// <summary>Declares a block: all parameters since the first one.</summary>
+    /// <param name="first">Index of its first parameter in <see cref="All"/>.</param>
+    /// <returns>Its parameters.</returns>
+    public IReadOnlyList<Parameter> Block(int first)
+    {
+        Parameter[] block = [.. _all.Skip(first)];
+        _blocks.Add(block);
+        return block;
     }
 
     /// <summary>Tensors by key, in order of construction, for saving. They stay owned by the store.</summary>

@@ -18,14 +18,15 @@ public sealed class ParameterShare
     /// <param name="rank">Number of this process, 0 to <paramref name="size"/> − 1.</param>
     /// <param name="size">Number of processes, at least 1.</param>
     /// <param name="gather">The tensors of all processes by rank, from that of this process; of the same shape and type in all.</param>
-    public ParameterShare(IEnumerable<Parameter> all, int rank, int size, Func<Tensor, Tensor[]> gather)
+    /// <param name="owners">Rank of the process of each parameter; null for even shares (<see cref="Owners"/>).</param>
+    public ParameterShare(IEnumerable<Parameter> all, int rank, int size, Func<Tensor, Tensor[]> gather, IReadOnlyList<int>? owners = null)
     {
         ArgumentNullException.ThrowIfNull(all);
         ArgumentNullException.ThrowIfNull(gather);
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)rank, (uint)size);
         (All, _rank, _size, _gather) = ([.. all], rank, size, gather);
-        _owners = Owners([.. All.Select(static p => p.Count)], size);
+        _owners = [.. owners ?? Owners([.. All.Select(static p => p.Count)], size)];
         Places = [.. Enumerable.Range(0, All.Count).Where(k => _owners[k] == rank)];
         Own = [.. Places.Select(k => All[k])];
     }
@@ -71,18 +72,20 @@ public sealed class ParameterShare
     }
 
     /// <summary>
-    /// Replaces the values of all other parameters by those of the processes that own them. All processes must call it; a portion of the
-    /// values is sent at a time.
+    /// Replaces the values of all other parameters by those of the processes that own them, apart from those of divided blocks, which are
+    /// collected when they are held. All processes must call it; a portion of the values is sent at a time.
     /// </summary>
-    public void Exchange()
+    public void Exchange() => Collect(static p => p.Block is null);
+
+    /// <summary>Replaces the values of other processes' parameters.</summary>
+    /// <param name="isSent">Selects parameters, the same in all processes.</param>
+    internal void Collect(Func<Parameter, bool> isSent)
     {
         using var quiet = Autograd.NoGrad();
-        foreach (var type in All.Select(static p => p.Value.DType).Distinct())
+        foreach (var type in All.Where(isSent).Select(static p => p.Value.DType).Distinct())
         {
-            Parameter[][] shares =
-            [
-                .. Enumerable.Range(0, _size).Select(rank => All.Where((p, k) => _owners[k] == rank && p.Value.DType == type).ToArray()),
-            ];
+            bool Belongs(Parameter p, int k, int rank) => _owners[k] == rank && p.Value.DType == type && isSent(p);
+            Parameter[][] shares = [.. Enumerable.Range(0, _size).Select(rank => All.Where((p, k) => Belongs(p, k, rank)).ToArray())];
             var longest = shares.Max(static s => s.Sum(static p => p.Count));
             var portion = Math.Max(1, AtOnce / _size);
             for (long begin = 0; begin < longest; begin += portion)

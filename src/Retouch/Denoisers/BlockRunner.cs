@@ -3,7 +3,10 @@ using Retouch.Torch.Nn;
 
 namespace Retouch.Denoisers;
 
-/// <summary>Runs a network block with or without activation checkpointing.</summary>
+/// <summary>
+/// Runs a network block with or without activation checkpointing. A block whose weights are divided among processes is always recomputed: its
+/// weights are collected for the forward pass, and again for the backward pass.
+/// </summary>
 internal static class BlockRunner
 {
     /// <param name="checkpoint">Whether to recompute the activations in the backward pass.</param>
@@ -19,7 +22,12 @@ internal static class BlockRunner
     ) =>
         // An alias sums the gradients of an input within the block before those of other blocks, in the same order as checkpointing:
         // both paths are bitwise equal.
-        checkpoint
-            ? Autograd.Checkpoint(block, inputs, [.. parameters.SelectMany(static p => p.Leaves)])
+        checkpoint || parameters[0].Block is not null
+            ? Autograd.Checkpoint(
+                block,
+                inputs,
+                [.. parameters.SelectMany(static p => p.Leaves)],
+                parameters[0].Block is { } weights ? weights.Hold : null
+            )
             : block([.. inputs.Select(static t => t.RequiresGrad ? t.Alias() : t)]);
 }

@@ -84,7 +84,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
 
     private long Holders => options.Distributed.Shard == DividedParts.None ? 1 : processes;
 
-    private long Gradients => options.Distributed.Shard == DividedParts.Gradients ? Weights / processes : Weights;
+    private long Gradients => options.Distributed.Shard is DividedParts.Gradients or DividedParts.Weights ? Weights / processes : Weights;
 
     private long State => options.Optimiser.StateBytes(task.Network.Trained) / Holders;
 
@@ -140,7 +140,7 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         // Steps of several processes, or with single samples beside pairs, are not repeated.
         foreach (var settings in processes > 1 || options.Batch.Extra > 0 ? Switches() : [])
             yield return string.Join(' ', settings.Changes(options).Select(static c => $"--set {c}"));
-        if (processes > 1 && options.Distributed.Shard != DividedParts.Gradients)
+        if (processes > 1 && options.Distributed.Shard is DividedParts.None or DividedParts.States)
         {
             var held = Gradients + (Holders == 1 ? State + Averages : 0);
             yield return $"--set distributed.shard=gradients ({Figures.Bytes(held * (processes - 1) / processes)} less)";

@@ -104,7 +104,8 @@ internal sealed class StepRunner(
         var isLast = micro + Processes >= options.Batch.Accumulate;
         parallel?.BeforeBackward(isLast);
         using (clock?.Enter(StepPhases.Backward))
-            if (record.IsFinite)
+            // Processes that collect weights for each other in the backward pass must all run it.
+            if (record.IsFinite || parallel is { DividesWeights: true })
                 Autograd.Backward(factor == 1 ? loss.Loss.Total : loss.Loss.Total * factor);
         if (!isLast)
         {

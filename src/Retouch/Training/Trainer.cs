@@ -129,6 +129,7 @@ public sealed class Trainer : IDisposable
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
         using var parallel = _world is null ? null : DataParallel.Begin(_world, _step, _task.Network.Trained, _share, _time);
+        DivideWeights(parallel);
         var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler, parallel: parallel);
         using var log = _world is { IsMain: false } ? null : new RunLog(_run, _saved, _options, _time);
         using var data = _data(_cursor);
@@ -226,6 +227,14 @@ public sealed class Trainer : IDisposable
 
     private string Kept() => _writer.Kept(_run.Path);
 
+    private void DivideWeights(DataParallel? parallel)
+    {
+        if (parallel is null || _options.Distributed.Shard != DividedParts.Weights)
+            return;
+        parallel.DividesWeights = true;
+        _evaluated.Divided = new DividedWeights(_task.Blocks, _share!, parallel.World);
+    }
+
     private void WriteSamples(RunLog? log, CancellationToken cancellation)
     {
         var together = _share is not null || _samples.IsShared;
@@ -313,7 +322,7 @@ public sealed class Trainer : IDisposable
         if (_share is null)
             _writer.Write(state, progress.Note);
         else
-            new SharedCheckpoints(_checkpoints, _world!).Write(state, _options.Checkpoints.Keep, _tensors);
+            _evaluated.Whole(() => new SharedCheckpoints(_checkpoints, _world!).Write(state, _options.Checkpoints.Keep, _tensors));
         if (log is not null)
             CheckpointWritten?.Invoke();
     }

@@ -27,7 +27,6 @@ internal sealed class DiTBlock
     {
         _path = path;
         var width = config.Width;
-        var first = path.Store.All.Count;
         _time = new TimestepEmbedding(path / "norm1" / "emb" / "timestep_embedder", TimeFeatures, width, Inits.Normal(0.02), Inits.Zeros);
         _label = new Embedding(
             path / "norm1" / "emb" / "class_embedder" / "embedding_table",
@@ -35,6 +34,7 @@ internal sealed class DiTBlock
             width,
             Inits.Normal(0.02)
         );
+        var first = path.Store.All.Count;
         // Zero gates make a newly initialised block the identity.
         _modulation = new Linear(path / "norm1" / "linear", width, 6L * width, weightInit: Inits.Zeros, biasInit: Inits.Zeros);
         _norm1 = new LayerNorm(path / "norm1" / "norm", width, AttentionNormEps, affine: false);
@@ -47,10 +47,10 @@ internal sealed class DiTBlock
         );
         _norm3 = new LayerNorm(path / "norm3", width, config.NormEps, config.NormElementwiseAffine);
         _feedForward = new GeluFeedForward(path / "ff", width, GeluFeedForward.IsApproximate(config.ActivationFn));
-        Parameters = [.. path.Store.All.Skip(first)];
+        Parameters = path.Store.Block(first);
     }
 
-    /// <summary>Parameters of the block.</summary>
+    /// <summary>Parameters of <see cref="Forward"/>, without those of <see cref="Embed"/>.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
 
     /// <summary>Modulation embedding silu(time + label).</summary>

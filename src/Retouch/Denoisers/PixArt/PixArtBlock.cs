@@ -45,7 +45,7 @@ internal sealed class PixArtBlock
             outputInit: Inits.Zeros
         );
         _feedForward = new GeluFeedForward(path / "ff", width, GeluFeedForward.IsApproximate(config.ActivationFn));
-        Parameters = [.. path.Store.All.Skip(first)];
+        Parameters = path.Store.Block(first);
     }
 
     /// <summary>Parameters of the block.</summary>

@@ -29,7 +29,7 @@ internal sealed class JointBlock
                 shape.HeadDim,
                 normEps: shape.NormaliseHeads ? JointStream.NormEps : null
             );
-        Parameters = [.. path.Store.All.Skip(first)];
+        Parameters = path.Store.Block(first);
     }
 
     /// <summary>Parameters of the block.</summary>

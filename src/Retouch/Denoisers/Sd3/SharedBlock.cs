@@ -18,7 +18,7 @@ internal sealed class SharedBlock
         (_path, _last) = (path, last);
         var first = path.Store.All.Count;
         _stream = JointStream.Image(path, shape, dual: false);
-        Parameters = [.. path.Store.All.Skip(first)];
+        Parameters = path.Store.Block(first);
     }
 
     /// <summary>Parameters of the block.</summary>

@@ -30,7 +30,7 @@ internal sealed class UNetLayer
     private readonly UNetPixelAttention? _pixels;
     private readonly UNetResidualBlock _residual;
     private readonly bool _attentionFirst;
-    private readonly Parameter[] _parameters;
+    private readonly IReadOnlyList<Parameter> _parameters;
 
     /// <param name="store">Store in which both register their parameters.</param>
     /// <param name="attention">Creates the attention, or returns null.</param>
@@ -43,7 +43,7 @@ internal sealed class UNetLayer
         (_transformer, _pixels) = (made as UNetTransformer, made as UNetPixelAttention);
         _residual = residual();
         _attentionFirst = attentionFirst;
-        _parameters = [.. store.All.Skip(before)];
+        _parameters = store.Block(before);
     }
 
     /// <summary>[batch, inputs, height, width] to [batch, outputs, height, width].</summary>
@@ -57,9 +57,10 @@ internal sealed class UNetLayer
             .. context.Text is null ? (Tensor[])[] : [context.Text],
             .. context.Mask is null ? (Tensor[])[] : [context.Mask],
         ];
-        if (context.Checkpoint)
-            return scope.Keep(Autograd.Checkpoint(Run, inputs, [.. _parameters.SelectMany(static p => p.Leaves)])[0]);
-        return scope.Keep(Run(inputs)[0]);
+        if (!context.Checkpoint && _parameters[0].Block is null)
+            return scope.Keep(Run(inputs)[0]);
+        Tensor[] leaves = [.. _parameters.SelectMany(static p => p.Leaves)];
+        return scope.Keep(Autograd.Checkpoint(Run, inputs, leaves, _parameters[0].Block is { } weights ? weights.Hold : null)[0]);
 
         Tensor[] Run(IReadOnlyList<Tensor> outer)
         {

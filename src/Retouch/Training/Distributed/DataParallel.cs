@@ -109,6 +109,9 @@ internal sealed class DataParallel : IDisposable
             ? new OperationCanceledException(cancellation)
             : new EnvironmentException("Another process was interrupted, so that all have ended after the same step.");
 
+    /// <summary>Whether processes collect weights from each other.</summary>
+    public bool DividesWeights { get; set; }
+
     private bool DividesGradients => _share is { DividesGradients: true };
 
     /// <summary>Announces a backward pass.</summary>

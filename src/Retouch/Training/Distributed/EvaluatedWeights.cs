@@ -6,6 +6,17 @@ namespace Retouch.Training.Distributed;
 /// <param name="share">Share of this process in the parameters; null if it has all. With a share, all processes take part.</param>
 internal sealed class EvaluatedWeights(ParameterShare? share)
 {
+    /// <summary>Divided weights, which are collected meanwhile; null if all are in every process.</summary>
+    public DividedWeights? Divided { private get; set; }
+
+    /// <summary>Does something with the trained weights in the network.</summary>
+    /// <param name="action">What is done.</param>
+    public void Whole(Action action)
+    {
+        using var whole = Divided?.Whole();
+        action();
+    }
+
     /// <summary>Does something with other weights in the network.</summary>
     /// <param name="weights">Puts the weights of this process's parameters into the network until the result is disposed; null if these
     /// are the trained ones.</param>
@@ -15,7 +26,7 @@ internal sealed class EvaluatedWeights(ParameterShare? share)
         var put = weights();
         if (put is null)
         {
-            action();
+            Whole(action);
             return;
         }
 
@@ -24,7 +35,7 @@ internal sealed class EvaluatedWeights(ParameterShare? share)
             using (put)
             {
                 share?.Exchange();
-                action();
+                Whole(action);
             }
         }
         catch (OperationCanceledException)

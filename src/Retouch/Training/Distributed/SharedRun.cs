@@ -46,6 +46,6 @@ internal static class SharedRun
             ? null
             : new ParameterShare(trained, world.Rank, world.Size, tensor => world.Gather("exchange of weights", tensor))
             {
-                DividesGradients = options.Distributed.Shard == DividedParts.Gradients,
+                DividesGradients = options.Distributed.Shard is DividedParts.Gradients or DividedParts.Weights,
             };
 }

@@ -270,6 +270,10 @@ public sealed record TrainingOptions
             !Data.CacheLatents && Data.Cache is null,
             "data.cacheLatents and data.cache are for denoisers; an autoencoder trains on pixels"
         );
+        check.That(
+            Distributed.Shard != DividedParts.Weights,
+            "distributed.shard weights divides the blocks of a denoiser; with task autoencoder use gradients"
+        );
         var loss = AutoencoderLoss ?? new();
         loss.Validate(check.Under(nameof(AutoencoderLoss)));
         check.That(

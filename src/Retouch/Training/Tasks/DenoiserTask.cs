@@ -72,6 +72,9 @@ public sealed class DenoiserTask : ITrainingTask
     }
 
     /// <inheritdoc/>
+    public IReadOnlyList<IReadOnlyList<Parameter>> Blocks => Pipeline.Denoiser.Parameters.Blocks;
+
+    /// <inheritdoc/>
     public ParameterStore Network => _adapters?.Adapters.Parameters ?? Pipeline.Denoiser.Parameters;
 
     /// <summary>Description of the trained adapters and number of frozen parameters; null without adapters.</summary>

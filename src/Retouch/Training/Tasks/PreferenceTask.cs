@@ -69,6 +69,9 @@ public sealed class PreferenceTask : ITrainingTask
     public ParameterStore Network => _inner.Network;
 
     /// <inheritdoc/>
+    public IReadOnlyList<IReadOnlyList<Parameter>> Blocks => _inner.Blocks;
+
+    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, string>> Shown { get; }
 
     /// <inheritdoc/>
