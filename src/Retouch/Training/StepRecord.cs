@@ -1,4 +1,5 @@
 using Retouch.Objectives;
+using Retouch.Training.Distributed;
 using Retouch.Training.Tasks;
 
 namespace Retouch.Training;
@@ -34,11 +35,13 @@ internal sealed class StepRecord(int micros)
 
     /// <summary>What the micro-batches of this process contribute to the step.</summary>
     /// <param name="suspects">Samples to name if the step is not finite.</param>
-    public StepShare Shared(IReadOnlyList<string> suspects) =>
+    /// <param name="times">Times of this process.</param>
+    public StepShare Shared(IReadOnlyList<string> suspects, RankTimes times) =>
         new(
             [.. _terms.Values.Select(static t => new TermShare(t.Name, t.Raw, t.Weighted))],
             [.. _health.Select(static h => new HealthShare(h.Key, h.Value.Kind, h.Value.Sum, h.Value.Count))],
-            suspects
+            suspects,
+            times
         );
 
     /// <summary>The whole step, from the contributions of all processes by rank.</summary>
@@ -87,7 +90,13 @@ internal sealed class StepRecord(int micros)
 /// <param name="Terms">Loss terms.</param>
 /// <param name="Health">Health metrics.</param>
 /// <param name="Suspects">Samples to name if the step is not finite.</param>
-internal sealed record StepShare(IReadOnlyList<TermShare> Terms, IReadOnlyList<HealthShare> Health, IReadOnlyList<string> Suspects);
+/// <param name="Times">Times of the process.</param>
+internal sealed record StepShare(
+    IReadOnlyList<TermShare> Terms,
+    IReadOnlyList<HealthShare> Health,
+    IReadOnlyList<string> Suspects,
+    RankTimes Times
+);
 
 /// <summary>A process's contribution to a loss term, relative to the micro-batches of all processes.</summary>
 /// <param name="Name">Name of the term.</param>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Retouch.Core.Errors;
 using Retouch.Data;
+using Retouch.Objectives;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
 using Retouch.Torch.Diagnostics;
@@ -29,7 +30,21 @@ internal sealed class StepRunner(
     DataParallel? parallel = null
 )
 {
+    private static readonly string[] Decodings =
+    [
+        DecodePhases.Target,
+        DecodePhases.Reference,
+        DecodePhases.Estimate,
+        DecodePhases.Backward,
+    ];
+
+    private TimeSpan _decoded;
+
     private int Processes => parallel?.World.Size ?? 1;
+
+    /// <summary>Time of decoding so far.</summary>
+    private TimeSpan Decoding =>
+        Decodings.Aggregate(TimeSpan.Zero, (sum, phase) => sum + (clock?.Spent.GetValueOrDefault(phase) ?? TimeSpan.Zero));
 
     /// <summary>Runs one step; null if interrupted while waiting for data.</summary>
     /// <param name="data">Source of batches.</param>
@@ -41,6 +56,8 @@ internal sealed class StepRunner(
     public StepRecord? Take(IBatchSource data, long step, ref DataCursor cursor, Func<string> kept, CancellationToken cancellation)
     {
         using var rest = clock?.Enter(StepPhases.Rest);
+        parallel?.BeginStep();
+        _decoded = Decoding;
         optimiser.ZeroGrad();
         task.Adversary?.ZeroGrad();
         var record = new StepRecord(options.Batch.Accumulate);
@@ -55,11 +72,9 @@ internal sealed class StepRunner(
             try
             {
                 using var waiting = clock?.Enter(StepPhases.Data);
-                parallel?.World.Enter($"step {step + 1}, waiting for data");
                 // After the first batch the step must be completed: measured weights have already observed it. Several processes stop
                 // together, between two steps.
-                batch = data.Next(micro == 0 && parallel is null ? cancellation : CancellationToken.None);
-                parallel?.World.Enter($"step {step + 1}, computing");
+                batch = parallel is null ? data.Next(micro == 0 ? cancellation : CancellationToken.None) : parallel.Read(data, step);
             }
             catch (OperationCanceledException)
             {
@@ -117,7 +132,12 @@ internal sealed class StepRunner(
         if (parallel is not null)
         {
             parallel.World.Enter($"step {step + 1}, sum of gradients");
-            (record, samples) = parallel.Finish(record, seen, options.Batch.Accumulate);
+            (record, samples) = parallel.Finish(
+                record,
+                seen,
+                options.Batch.Accumulate,
+                clock is { Running: true } ? (Decoding - _decoded).TotalSeconds : null
+            );
             if (!record.IsFinite && scaler is null)
                 throw NotFinite(record, samples, "loss", step, kept);
         }

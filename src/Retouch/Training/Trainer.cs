@@ -4,6 +4,7 @@ using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
+using Retouch.Torch.Diagnostics;
 using Retouch.Torch.Optim;
 using Retouch.Training.Distributed;
 using Retouch.Training.HeldOut;
@@ -81,6 +82,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Completed optimiser steps.</summary>
     public long Step => _step;
 
+    /// <summary>Clock of the task's phases, for the times of several processes; null for a single one.</summary>
+    internal PhaseClock? Clock { get; init; }
+
     /// <summary>Validation of the run, or null.</summary>
     internal Validator? Validator { get; init; }
 
@@ -130,7 +134,7 @@ public sealed class Trainer : IDisposable
     {
         using var parallel = _world is null ? null : DataParallel.Begin(_world, _step, _task.Network.Trained, _share, _time);
         DivideWeights(parallel);
-        var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler, parallel: parallel);
+        var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler, Clock, parallel);
         using var log = _world is { IsMain: false } ? null : new RunLog(_run, _saved, _options, _time);
         using var data = _data(_cursor);
         var start = _time.GetTimestamp();
@@ -155,6 +159,7 @@ public sealed class Trainer : IDisposable
             var logged = (_step + 1) % _options.Log.Every == 0 || _step + 1 == _options.Steps;
             if (logged)
                 device.Synchronize();
+            Clock?.Running = logged;
             var before = _time.GetTimestamp();
             var waited = data.Waited;
             var record = runner.Take(data, _step, ref _cursor, Kept, cancellation);
@@ -211,6 +216,8 @@ public sealed class Trainer : IDisposable
                 $"Stopped early after step {_step} of {_options.Steps}: {Validator!.Term} has not improved in "
                     + $"{_options.Validation!.Stop!.Patience} validations."
             );
+        if (parallel?.Summary is { } waiting)
+            progress.Note(waiting);
         WriteResult();
         _writer.Wait();
     }

@@ -7,6 +7,7 @@ using Retouch.Data.Pairs;
 using Retouch.Samplers;
 using Retouch.Torch;
 using Retouch.Torch.Devices;
+using Retouch.Torch.Diagnostics;
 using Retouch.Training.Caching;
 using Retouch.Training.Conditions;
 using Retouch.Training.Distributed;
@@ -41,6 +42,7 @@ public sealed partial class TrainingRun : IDisposable
     private readonly bool _resumed;
     private readonly bool _acceptChanges;
     private readonly World? _world;
+    private readonly PhaseClock? _clock;
 
     private TrainingRun(
         TrainingOptions options,
@@ -96,7 +98,8 @@ public sealed partial class TrainingRun : IDisposable
         if (options.Samples.Every > 0 && SchedulerConfig.ReadOrUsual(pipeline.SchedulerConfig).Note is { } sampler)
             _notes.Add(sampler);
         _encoder = pipeline.Autoencoder;
-        _denoiser = new DenoiserTask(pipeline, options, _device, precision, world: world);
+        _clock = world is null ? null : new PhaseClock(time, _device);
+        _denoiser = new DenoiserTask(pipeline, options, _device, precision, _clock, world: world);
         _preference = options.Objective!.Preference is null ? null : new PreferenceTask(_denoiser, options);
         _samples = new DenoiserSampleGrid(pipeline, _denoiser.Conditions, options, _device, _world);
         _task = _preference is null ? _denoiser : _preference;
@@ -267,6 +270,7 @@ public sealed partial class TrainingRun : IDisposable
         )
         {
             Validator = _validator,
+            Clock = _clock,
         };
         if (_resumed)
             progress.Note(

@@ -7,6 +7,7 @@ using Retouch.Torch.Distributed;
 using Retouch.Torch.Nn;
 using Retouch.Torch.Optim;
 using Retouch.Training.Options;
+using Retouch.Training.Tasks;
 
 namespace Retouch.Training.Distributed;
 
@@ -29,9 +30,12 @@ internal sealed class DataParallel : IDisposable
     private readonly TimeProvider _time;
     private readonly GradientBuckets _buckets;
     private readonly ParameterShare? _share;
+    private readonly SlowestRanks _slowest;
+    private long _began;
+    private TimeSpan _read;
 
     private DataParallel(World world, GradientBuckets buckets, ParameterShare? share, TimeProvider time) =>
-        (World, _buckets, _share, _time) = (world, buckets, share, time);
+        (World, _buckets, _share, _time, _slowest) = (world, buckets, share, time, new SlowestRanks(world.Size));
 
     /// <summary>All processes.</summary>
     public World World { get; }
@@ -114,6 +118,26 @@ internal sealed class DataParallel : IDisposable
 
     private bool DividesGradients => _share is { DividesGradients: true };
 
+    /// <summary>A sentence on the waiting of all steps so far; null before the first.</summary>
+    public string? Summary => _slowest.Summary();
+
+    /// <summary>Begins a step.</summary>
+    public void BeginStep() => (_began, _read) = (_time.GetTimestamp(), TimeSpan.Zero);
+
+    /// <summary>Waits for a batch.</summary>
+    /// <param name="data">Source of batches.</param>
+    /// <param name="step">Completed steps before this one.</param>
+    public TrainingBatch Read(IBatchSource data, long step)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        World.Enter($"step {step + 1}, waiting for data");
+        var start = _time.GetTimestamp();
+        var batch = data.Next(CancellationToken.None);
+        _read += _time.GetElapsedTime(start);
+        World.Enter($"step {step + 1}, computing");
+        return batch;
+    }
+
     /// <summary>Announces a backward pass.</summary>
     /// <param name="last">Whether it is the rank's last one of the step.</param>
     public void BeforeBackward(bool last)
@@ -141,21 +165,30 @@ internal sealed class DataParallel : IDisposable
     /// <param name="own">Metrics of this process.</param>
     /// <param name="suspects">Samples to name if the step is not finite.</param>
     /// <param name="micros">Micro-batches of the step.</param>
+    /// <param name="decode">Seconds of its decoding, or null.</param>
     /// <returns>Metrics of the step, and the samples of all processes.</returns>
-    public (StepRecord Record, IReadOnlyList<string> Suspects) Finish(StepRecord own, IReadOnlyList<string> suspects, int micros)
+    public (StepRecord Record, IReadOnlyList<string> Suspects) Finish(
+        StepRecord own,
+        IReadOnlyList<string> suspects,
+        int micros,
+        double? decode
+    )
     {
         const string What = "sum of gradients";
         var start = _time.GetTimestamp();
+        var computed = _time.GetElapsedTime(_began, start) - _read;
+        var times = new RankTimes(computed.TotalSeconds, _read.TotalSeconds) { Decode = decode };
         World.Together(What, _buckets.Flush);
         World.Barrier(What);
         var waited = _time.GetElapsedTime(start);
         start = _time.GetTimestamp();
-        var texts = World.Gather(What, JsonSerializer.Serialize(own.Shared(suspects), JsonStyles.StateLine));
+        var texts = World.Gather(What, JsonSerializer.Serialize(own.Shared(suspects, times), JsonStyles.StateLine));
         StepShare[] shares = [.. texts.Select(static t => JsonSerializer.Deserialize<StepShare>(t, JsonStyles.StateLine)!)];
         World.Together(What, () => _buckets.Finish());
         var record = StepRecord.Of(micros, shares);
         record.Values.Add(new(WaitingFigure, waited.TotalSeconds));
         record.Values.Add(new(CommunicationFigure, _time.GetElapsedTime(start).TotalSeconds));
+        record.Values.AddRange(_slowest.Add([.. shares.Select(static s => s.Times)]));
         return (record, [.. shares.SelectMany(static s => s.Suspects)]);
     }
 

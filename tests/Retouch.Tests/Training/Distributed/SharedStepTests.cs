@@ -152,6 +152,33 @@ public sealed class SharedStepTests : IDisposable
         Assert.All(records, static r => Assert.True(r.Find("time/communication") > 0));
         Assert.InRange(records[1].Find("time/peers")!.Value, 0.3, 60);
         Assert.Equal(1, records.MaxBy(static r => r.Find("time/peers"))!.Step - 1);
+        // The rank that the others wait for, and what it waited for.
+        Assert.Equal(1, records[1].Find("time/slowest"));
+        Assert.InRange(records[1].Find("time/rank1/data")!.Value, 0.3, 60);
+        Assert.True(records[1].Find("time/rank0/data") < 0.3);
+        Assert.All(records, static r => Assert.True(r.Find("time/rank0/compute") > 0 && r.Find("time/rank1/compute") > 0));
+    }
+
+    [Fact]
+    public void Times_are_those_of_each_rank()
+    {
+        var slowest = new SlowestRanks(3);
+        Assert.Null(slowest.Summary());
+        var logged = slowest
+            .Add([new RankTimes(1, 0), new RankTimes(1, 2) { Decode = 0.5 }, new RankTimes(2, 0)])
+            .ToDictionary(StringComparer.Ordinal);
+        Assert.Equal((1, 2, 0.5), (logged["time/slowest"], logged["time/rank1/data"], logged["time/rank1/decode"]));
+        Assert.DoesNotContain("time/rank0/decode", logged.Keys);
+        _ = slowest.Add([new RankTimes(1, 0), new RankTimes(3, 0), new RankTimes(1, 0)]).ToArray();
+        _ = slowest.Add([new RankTimes(2, 0), new RankTimes(1, 0), new RankTimes(1, 0)]).ToArray();
+        // Waiting: 3 − 2, 3 − 5/3 and 2 − 4/3 of 3 + 3 + 2.
+        Assert.Equal(
+            "The processes waited for the slowest of them 38 % of the time, most often for rank 1 (67 % of the steps).",
+            slowest.Summary()
+        );
+        // With many processes the log names the slowest alone.
+        var many = new SlowestRanks(17).Add([.. Enumerable.Range(0, 17).Select(static k => new RankTimes(k, 0))]);
+        Assert.Equal(["time/slowest", "time/rank16/compute", "time/rank16/data"], many.Select(static v => v.Key));
     }
 
     [Fact]
