@@ -45,7 +45,7 @@ internal sealed class DenoiserSampleGrid(
         return PictureGrid.Compose(
             world is null
                 ? PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)
-                : SharedSampling.Gather(pipeline, request, device, world)
+                : SharedSampling.Gather(pipeline, SharedSampling.InEqualShares(request, world), device, world)
         );
     }
 }
