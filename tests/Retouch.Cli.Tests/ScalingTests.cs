@@ -2,9 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
-using Retouch.Data.Scenes;
-using Retouch.Evaluation.Features;
-using Retouch.Images;
 
 namespace Retouch.Cli.Tests;
 
@@ -225,47 +222,6 @@ public sealed partial class ScalingTests : IDisposable
         var refused = Sample("shared", ["--count", "11", .. Processes(2)]);
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("contains an earlier run", refused.Error, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    [Trait("speed", "slow")]
-    public void Two_processes_measure_as_one_does()
-    {
-        var scenes = new ProceduralScenes(1, 16, 83);
-        foreach (var folder in (string[])["real", "drawn"])
-            Directory.CreateDirectory(At(folder));
-        for (var k = 0; k < scenes.Count; k++)
-            PictureFile.Save(scenes.Load(k).Picture, At($"{(k < 41 ? "real" : "drawn")}/{k:D3}.png"));
-        FeatureTraining.Run(
-            scenes,
-            At("network"),
-            new()
-            {
-                Epochs = 1,
-                Size = 16,
-                Channels = 4,
-            }
-        );
-        string Run(params string[] arguments)
-        {
-            var outcome = RetouchProcess.Run([.. arguments, "--retouch-features", At("network"), "--batch-size", "16"], OneThread);
-            Assert.Equal((0, ""), (outcome.ExitCode, outcome.ExitCode == 0 ? "" : outcome.Error));
-            return outcome.Out;
-        }
-
-        string[] evaluate = ["evaluate", "--images", At("drawn"), "--reference", At("real"), "--metrics", "fd,prdc,spectrum", "--json"];
-        var alone = Run(evaluate);
-        Assert.Equal(6, JsonNode.Parse(alone)!["sets"]![0]!["figures"]!.AsArray().Count(f => !$"{f!["name"]}".Contains('.')));
-        Assert.Equal(alone, Run([.. evaluate, .. Processes(2)]));
-        string[] statistics = ["statistics", "--images", At("drawn"), "--output"];
-        Run([.. statistics, At("alone.npz")]);
-        Run([.. statistics, At("shared.npz"), .. Processes(2)]);
-        Assert.Equal(File.ReadAllBytes(At("alone.npz")), File.ReadAllBytes(At("shared.npz")));
-        File.WriteAllText(At("drawn/060.png"), "no picture");
-        var failed = RetouchProcess.Run([.. evaluate, "--retouch-features", At("network"), .. Processes(2)], OneThread);
-        Assert.InRange(failed.ExitCode, 3, 4);
-        Assert.Contains("060.png", failed.Error);
-        Assert.Equal("", failed.Out);
     }
 
     [Theory]
