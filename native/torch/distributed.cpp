@@ -52,6 +52,14 @@ c10::intrusive_ptr<c10d::Work> start_sum(CommunicationGroup& group, const at::Te
   return group.allreduce(tensors, options);
 }
 
+c10::intrusive_ptr<c10d::Work> start_sum_at(CommunicationGroup& group, const at::Tensor& tensor, int root) {
+  std::vector<at::Tensor> tensors{tensor};
+  c10d::ReduceOptions options;
+  options.reduceOp = c10d::ReduceOp::SUM;
+  options.rootRank = root;
+  return group.reduce(tensors, options);
+}
+
 }  // namespace retouch
 
 namespace {

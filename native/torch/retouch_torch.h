@@ -8,7 +8,7 @@
 #define RETOUCH_TORCH_H
 #include <stdint.h>
 
-#define RT_ABI_VERSION 5
+#define RT_ABI_VERSION 6
 #define RT_API __attribute__((visibility("default")))
 
 #ifdef __cplusplus
@@ -172,13 +172,15 @@ RT_API int rt_group_broadcast(void* group, void* tensor, int32_t root);     /* i
 RT_API int rt_group_all_gather(void* group, void* tensor, void* const* outputs, int32_t n);
 RT_API int rt_group_barrier(void* group);
 /* Sums of gradients in buckets of at most `bytes` (or one parameter), during backward. Armed buckets are sent when their gradients have
-   arrived. flush sends the rest and returns how many had been sent before; finish waits and replaces the gradients by their sums. */
-RT_API int rt_buckets_new(void* group, void* const* parameters, int32_t n, int64_t bytes, void** buckets);
+   arrived. flush sends the rest and returns how many had been sent before; finish waits and, the last time of a step, replaces the
+   gradients by their sums. With owners (a rank for each parameter, or NULL) sums reach the owner only, over all passes of the step, and
+   gradients are freed when they are sent. */
+RT_API int rt_buckets_new(void* group, void* const* parameters, int32_t n, int64_t bytes, const int32_t* owners, void** buckets);
 RT_API void rt_buckets_free(void* buckets);
 RT_API int64_t rt_buckets_count(void* buckets);
 RT_API int rt_buckets_arm(void* buckets);
 RT_API int rt_buckets_flush(void* buckets, int64_t* sent);
-RT_API int rt_buckets_finish(void* buckets);
+RT_API int rt_buckets_finish(void* buckets, int32_t last);
 
 /* Arithmetic: TF32 for float32 products on tensor cores; deterministic algorithms only. */
 RT_API int rt_arithmetic_set(int32_t allow_tf32, int32_t deterministic);

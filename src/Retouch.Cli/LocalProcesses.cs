@@ -6,6 +6,7 @@ using System.Runtime.InteropServices;
 using Retouch.Cli.Diagnosis;
 using Retouch.Core.Errors;
 using Retouch.Torch.Distributed;
+using Retouch.Training.Distributed;
 
 namespace Retouch.Cli;
 
@@ -17,6 +18,9 @@ internal static partial class LocalProcesses
 {
     /// <summary>Name of the option.</summary>
     public const string OptionName = "--nproc";
+
+    /// <summary>Name of the option for restarts.</summary>
+    public const string RestartsOptionName = "--max-restarts";
 
     /// <summary>Time in which processes end by themselves after another one has failed.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(15);
@@ -53,12 +57,32 @@ internal static partial class LocalProcesses
     /// <param name="error">Receives what processes other than rank 0 have written before they failed.</param>
     /// <param name="cancellation">Forwarded as SIGTERM.</param>
     /// <exception cref="EnvironmentException">libtorch has no communication between processes.</exception>
-    public static int Run(int count, TextWriter error, CancellationToken cancellation)
+    public static int Run(int count, TextWriter error, CancellationToken cancellation) => Run(count, [], 0, error, cancellation);
+
+    /// <summary>Runs the processes to their end; returns the exit code of the first that failed, or 0.</summary>
+    /// <param name="count">Number of processes, at least 2.</param>
+    /// <param name="added">Arguments added to those of this process.</param>
+    /// <param name="restarts">How often the processes are started again if one was killed or the system has failed (exit code 4).</param>
+    /// <param name="error">Receives what processes other than rank 0 have written before they failed.</param>
+    /// <param name="cancellation">Forwarded as SIGTERM.</param>
+    /// <exception cref="EnvironmentException">libtorch has no communication between processes.</exception>
+    public static int Run(int count, IReadOnlyList<string> added, int restarts, TextWriter error, CancellationToken cancellation)
     {
         if (CommunicationBackends.ReasonWithout(CommunicationBackend.Gloo) is { } reason)
             throw new EnvironmentException($"{OptionName} {count} is not available: {reason}.");
+        for (var attempt = 0; ; attempt++)
+        {
+            var code = Attempt(count, added, attempt, error, cancellation);
+            if (code != new EnvironmentException("").ExitCode || attempt >= restarts || cancellation.IsCancellationRequested)
+                return code;
+            error.WriteLine($"note: All {count} processes start again from the last checkpoint ({attempt + 1} of {restarts} restarts).");
+        }
+    }
+
+    private static int Attempt(int count, IReadOnlyList<string> added, int attempt, TextWriter error, CancellationToken cancellation)
+    {
         var port = FreePort();
-        Rank[] ranks = [.. Enumerable.Range(0, count).Select(rank => new Rank(rank, Start(rank, count, port)))];
+        Rank[] ranks = [.. Enumerable.Range(0, count).Select(rank => new Rank(rank, Start(rank, count, port, added, attempt)))];
         void KillAll(object? sender, EventArgs e) => Array.ForEach(ranks, static r => r.Kill());
         AppDomain.CurrentDomain.ProcessExit += KillAll;
         try
@@ -106,10 +130,10 @@ internal static partial class LocalProcesses
         return new EnvironmentException("").ExitCode;
     }
 
-    private static Process Start(int rank, int count, int port)
+    private static Process Start(int rank, int count, int port, IReadOnlyList<string> added, int attempt)
     {
         var start = LibraryProbe.Self();
-        foreach (var argument in WithoutOption(Environment.GetCommandLineArgs()[1..]))
+        foreach (var argument in WithoutOptions(Environment.GetCommandLineArgs()[1..]).Concat(added))
             start.ArgumentList.Add(argument);
         start.RedirectStandardInput = true;
         start.RedirectStandardOutput = start.RedirectStandardError = rank > 0;
@@ -119,21 +143,23 @@ internal static partial class LocalProcesses
         Set("WORLD_SIZE", count);
         start.Environment["MASTER_ADDR"] = IPAddress.Loopback.ToString();
         Set("MASTER_PORT", port);
+        Set(LaunchEnvironment.RestartsName, attempt);
         start.Environment[Variable] = "1";
         if (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null && Environment.GetEnvironmentVariable("MKL_NUM_THREADS") is null)
             Set("OMP_NUM_THREADS", Math.Max(1, Environment.ProcessorCount / count));
         return Process.Start(start) ?? throw new InvalidOperationException("No process was started.");
     }
 
-    private static IEnumerable<string> WithoutOption(string[] arguments)
+    private static IEnumerable<string> WithoutOptions(string[] arguments)
     {
+        string[] own = [OptionName, RestartsOptionName];
         for (var k = 0; k < arguments.Length; k++)
         {
-            if (arguments[k] == OptionName)
+            if (own.Contains(arguments[k]))
                 k++;
             else if (
-                !arguments[k].StartsWith($"{OptionName}=", StringComparison.Ordinal)
-                && !arguments[k].StartsWith($"{OptionName}:", StringComparison.Ordinal)
+                !Array.Exists(own, name => arguments[k].StartsWith($"{name}=", StringComparison.Ordinal))
+                && !Array.Exists(own, name => arguments[k].StartsWith($"{name}:", StringComparison.Ordinal))
             )
                 yield return arguments[k];
         }

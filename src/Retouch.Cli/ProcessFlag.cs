@@ -61,8 +61,11 @@ internal static class ProcessFlag
     }
 
     /// <summary>The processes of the launcher that has started this one; null for a single process.</summary>
-    public static World? Join(TimeProvider time) =>
-        LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is { } launch
-            ? World.Join(launch, WorldLimits.Of(Environment.GetEnvironmentVariable), time)
-            : null;
+    public static World? Join(TimeProvider time) => Join(LaunchEnvironment.Of(Environment.GetEnvironmentVariable), time);
+
+    /// <summary>The other processes; null for a single one.</summary>
+    /// <param name="launch">Place of this process; null if it is alone.</param>
+    /// <param name="time">Clock.</param>
+    public static World? Join(LaunchEnvironment? launch, TimeProvider time) =>
+        launch is null ? null : World.Join(launch, WorldLimits.Of(Environment.GetEnvironmentVariable), time);
 }

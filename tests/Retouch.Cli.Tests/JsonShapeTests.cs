@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Text.Json;
-using Retouch.Perception;
 using Retouch.Core.Json;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Frequency;
 using Retouch.Evaluation.Metrics;
 using Retouch.Evaluation.Patches;
+using Retouch.Perception;
 
 namespace Retouch.Cli.Tests;
 

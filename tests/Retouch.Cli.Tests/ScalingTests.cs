@@ -174,6 +174,63 @@ public sealed partial class ScalingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
+    public void A_killed_rank_is_started_again_with_the_others()
+    {
+        const int Steps = 30;
+        string[] train = ["train", "--options", Options(Steps), .. Processes(2)];
+        using var process = RetouchProcess.Start([.. train, "--output", At("killed"), "--max-restarts", "1"], OneThread);
+        var error = process.StandardError.ReadToEndAsync();
+        Dictionary<int, int> ranks = [];
+        WaitFor(() => process.HasExited || (ranks = RanksOf(process.Id)).Count == 2);
+        WaitFor(() => process.HasExited || (Directory.Exists(At("killed/checkpoints")) && Metrics("killed").Length >= 4));
+        Assert.Equal(0, Kill(ranks[1], Killed));
+        RetouchProcess.Finish(process);
+        Assert.True(process.ExitCode == 0, error.Result);
+        Assert.Contains("note: All 2 processes start again from the last checkpoint (1 of 1 restarts).", error.Result);
+        Assert.Equal(Steps, Metrics("killed").Length);
+        var whole = RetouchProcess.Run([.. train, "--output", At("whole")], OneThread);
+        Assert.True(whole.ExitCode == 0, whole.Error);
+        Assert.Equal(Models(At("whole")), Models(At("killed")));
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public void A_run_continues_with_the_processes_that_can_share_its_steps()
+    {
+        var alone = RetouchProcess.Run(["train", "--options", Options(4), "--output", At("run")], OneThread);
+        Assert.True(alone.ExitCode == 0, alone.Error);
+        var port = 29000 + (Environment.ProcessId % 900);
+        Process Start(int rank, int size, string restarts, params string[] arguments) =>
+            RetouchProcess.Start(
+                ["train", .. arguments],
+                new(OneThread)
+                {
+                    ["RANK"] = $"{rank}",
+                    ["WORLD_SIZE"] = $"{size}",
+                    ["MASTER_ADDR"] = "127.0.0.1",
+                    ["MASTER_PORT"] = $"{port}",
+                    ["TORCHELASTIC_RESTART_COUNT"] = restarts,
+                }
+            );
+        // 4 micro-batches per step: two of three processes.
+        Process[] three = [.. Enumerable.Range(0, 3).Select(rank => Start(rank, 3, "0", "--resume", At("run"), "--steps", "6"))];
+        var errors = three.Select(static p => p.StandardError.ReadToEndAsync()).ToArray();
+        Array.ForEach(three, RetouchProcess.Finish);
+        Assert.True(Array.TrueForAll(three, static p => p.ExitCode == 0), string.Join('\n', errors.Select(static e => e.Result)));
+        Assert.Contains("parallel 2 processes, rendezvous at", errors[0].Result);
+        Assert.Contains("note: Rank 2 of 3 is left out: the 4 micro-batches of a step are shared by 2 of the processes.", errors[2].Result);
+        Assert.Equal(6, Metrics("run").Length);
+
+        // The same command again after a failure, with a single process left.
+        using var last = Start(0, 1, "1", "--options", Options(4), "--output", At("run"));
+        var error = last.StandardError.ReadToEndAsync();
+        RetouchProcess.Finish(last);
+        Assert.True(last.ExitCode == 0, error.Result);
+        Assert.Equal(6, Metrics("run").Length);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
     public void A_signal_to_the_launcher_stops_all_after_a_checkpoint()
     {
         var (code, error) = Interrupted("stopped", null, Terminated, 4);
@@ -234,6 +291,7 @@ public sealed partial class ScalingTests : IDisposable
     )]
     [InlineData("", "RANK=0 WORLD_SIZE=2", "The environment variable MASTER_ADDR is missing")]
     [InlineData("--nproc 3", null, "batch.accumulate is 4, which cannot be divided among 3 processes")]
+    [InlineData("--max-restarts 2", null, "--max-restarts needs --nproc 2 or more")]
     [InlineData(
         "",
         "RANK=1 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=1 RETOUCH_RENDEZVOUS_TIMEOUT=2",

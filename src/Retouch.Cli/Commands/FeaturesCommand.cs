@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
-using Retouch.Perception;
 using Retouch.Cli.Terminal;
 using Retouch.Core.Errors;
 using Retouch.Data;
 using Retouch.Data.Scenes;
 using Retouch.Evaluation.Features;
+using Retouch.Perception;
 using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;

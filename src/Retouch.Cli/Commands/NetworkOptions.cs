@@ -1,8 +1,8 @@
 using System.CommandLine;
-using Retouch.Perception;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Metrics;
+using Retouch.Perception;
 using Retouch.Torch;
 
 namespace Retouch.Cli.Commands;

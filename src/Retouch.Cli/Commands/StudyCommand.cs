@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Retouch.Perception;
 using Retouch.Cli.Diagnosis;
 using Retouch.Core.Errors;
 using Retouch.Evaluation.Features;
@@ -7,6 +6,7 @@ using Retouch.Evaluation.Reports;
 using Retouch.Evaluation.Studies;
 using Retouch.Experiments.Machine;
 using Retouch.Experiments.Studies;
+using Retouch.Perception;
 
 namespace Retouch.Cli.Commands;
 

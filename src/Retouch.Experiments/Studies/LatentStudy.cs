@@ -1,10 +1,10 @@
 using System.Globalization;
-using Retouch.Perception;
 using Retouch.Core.Formatting;
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Reports;
 using Retouch.Evaluation.Studies;
 using Retouch.Images;
+using Retouch.Perception;
 using Retouch.Torch;
 using PictureGrid = Retouch.Evaluation.Reports.PictureGrid;
 

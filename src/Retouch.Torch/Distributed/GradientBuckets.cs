@@ -5,7 +5,8 @@ namespace Retouch.Torch.Distributed;
 /// <summary>
 /// Sums of gradients over the processes of a group, in buckets that are sent while the backward pass still computes the others. Use:
 /// <see cref="Arm"/>, backward, <see cref="Flush"/>, <see cref="Finish"/>, in all processes; backward passes before <see cref="Arm"/>
-/// accumulate without communication.
+/// accumulate without communication. With owners a sum reaches the owner of its parameter only and gradients are freed when they are sent, so
+/// that every backward pass of a step must be armed, flushed and finished (ZeRO stage 2, Rajbhandari et al. 2020).
 /// </summary>
 public sealed unsafe class GradientBuckets : IDisposable
 {
@@ -18,15 +19,24 @@ public sealed unsafe class GradientBuckets : IDisposable
     /// <param name="group">Group; must outlive this object.</param>
     /// <param name="parameters">Leaves that require gradients, in the same order in all processes.</param>
     /// <param name="bytes">Maximum size of a bucket with several parameters, at least 1.</param>
-    public GradientBuckets(ProcessGroup group, IReadOnlyList<Tensor> parameters, long bytes = DefaultBytes)
+    /// <param name="owners">Rank of the owner of each parameter; null if all processes receive all sums.</param>
+    public GradientBuckets(
+        ProcessGroup group,
+        IReadOnlyList<Tensor> parameters,
+        long bytes = DefaultBytes,
+        IReadOnlyList<int>? owners = null
+    )
     {
         ArgumentNullException.ThrowIfNull(group);
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentOutOfRangeException.ThrowIfLessThan(bytes, 1);
         _group = group;
+        if (owners is not null && (owners.Count != parameters.Count || owners.Any(o => o < 0 || o >= group.Size)))
+            throw new ArgumentException("Every parameter needs an owner among the ranks.", nameof(owners));
         nint buckets;
         fixed (nint* handles = parameters.Select(static p => p.Handle).ToArray())
-            Native.Check(Native.BucketsNew(group.Handle, handles, parameters.Count, bytes, &buckets), "gradient buckets");
+        fixed (int* ranks = owners?.ToArray())
+            Native.Check(Native.BucketsNew(group.Handle, handles, parameters.Count, bytes, ranks, &buckets), "gradient buckets");
         _handle = buckets;
     }
 
@@ -47,9 +57,13 @@ public sealed unsafe class GradientBuckets : IDisposable
         return sent;
     }
 
-    /// <summary>Waits for the sums, which replace the gradients of all parameters.</summary>
+    /// <summary>
+    /// Waits for the sums. After the last pass of a step they replace the gradients: of all parameters or, with owners, of those of this
+    /// process, summed over the passes.
+    /// </summary>
+    /// <param name="last">Whether the pass was the step's last.</param>
     /// <exception cref="TorchException">A process has ended or did not answer in time; names rank and operation.</exception>
-    public void Finish() => _group.Check(Native.BucketsFinish(Handle), "sum of gradients");
+    public void Finish(bool last = true) => _group.Check(Native.BucketsFinish(Handle, last ? 1 : 0), "sum of gradients");
 
     /// <inheritdoc/>
     public void Dispose()

@@ -57,7 +57,7 @@ internal static unsafe partial class Native
     public static partial int GroupBarrier(nint group);
 
     [LibraryImport(Library, EntryPoint = "rt_buckets_new")]
-    public static partial int BucketsNew(nint group, nint* parameters, int n, long bytes, nint* buckets);
+    public static partial int BucketsNew(nint group, nint* parameters, int n, long bytes, int* owners, nint* buckets);
 
     [LibraryImport(Library, EntryPoint = "rt_buckets_free")]
     public static partial void BucketsFree(nint buckets);
@@ -72,5 +72,5 @@ internal static unsafe partial class Native
     public static partial int BucketsFlush(nint buckets, long* sent);
 
     [LibraryImport(Library, EntryPoint = "rt_buckets_finish")]
-    public static partial int BucketsFinish(nint buckets);
+    public static partial int BucketsFinish(nint buckets, int last);
 }

@@ -7,7 +7,7 @@ namespace Retouch.Torch.Interop;
 internal static unsafe partial class Native
 {
     /// <summary>ABI version that this assembly requires.</summary>
-    public const int AbiVersion = 5;
+    public const int AbiVersion = 6;
 
     private const string Library = "retouch_torch";
 

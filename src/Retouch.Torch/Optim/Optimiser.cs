@@ -61,7 +61,12 @@ public abstract class Optimiser : IDisposable
     {
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        return Norm([.. Whole.Select(static p => p.Value.Grad).OfType<Tensor>()]);
+        if (Share is not { DividesGradients: true } share)
+            return Norm([.. Whole.Select(static p => p.Value.Grad).OfType<Tensor>()]);
+        // Every process adds the squares of all parameters in one order.
+        Tensor[] norms = [.. Gradients().Select(static g => g.LinalgVectorNorm(2, [], false, DType.Float64))];
+        var own = norms is [] ? Ops.Zeros([0], dtype: DType.Float64, device: Whole[0].Value.Device) : Ops.Stack(norms);
+        return share.Join(own.Square().View([1L, -1])).Sum().Sqrt().Item();
     }
 
     /// <summary>Whether all weights and states are finite; of a share, those of its parameters.</summary>

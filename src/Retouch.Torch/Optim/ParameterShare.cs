@@ -3,7 +3,7 @@ using Retouch.Torch.Nn;
 namespace Retouch.Torch.Optim;
 
 /// <summary>
-/// The share of a process in the trained parameters: those whose states and averages it holds and which it updates (ZeRO stage 1,
+/// The share of a process in the trained parameters: those whose states and averages it holds and which it updates (ZeRO stages 1 and 2,
 /// Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020). Shares consist of whole parameters:
 /// from the largest parameter to the smallest, each goes to the process with the fewest elements so far.
 /// </summary>
@@ -35,6 +35,12 @@ public sealed class ParameterShare
 
     /// <summary>Parameters of this process, in the order of <see cref="All"/>.</summary>
     public IReadOnlyList<Parameter> Own { get; }
+
+    /// <summary>Whether gradients exist in the process of their parameter only (ZeRO stage 2).</summary>
+    public bool DividesGradients { get; init; }
+
+    /// <summary>Rank of the process of each parameter.</summary>
+    public IReadOnlyList<int> OwnerRanks => _owners;
 
     /// <summary>Elements that all processes together send at once; by default 64 MiB in float32.</summary>
     internal long AtOnce { get; init; } = 1 << 24;

@@ -75,14 +75,16 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         return new OutOfDeviceMemoryException(
             failure.Cause,
             $"{char.ToUpperInvariant(reading.Name[0])}{reading.Name[1..]} is {Figures.Bytes(reading.Limit)}; weights, gradients, states of "
-                + $"the optimiser and averages of this run take {Figures.Bytes((2 * Weights) + State + Averages)}."
+                + $"the optimiser and averages of this run take {Figures.Bytes(Weights + Gradients + State + Averages)}."
                 + (others.Length == 0 ? "" : $" Less memory: {string.Join(", ", others)}.")
         );
     }
 
     private long Weights => options.Optimiser.WeightBytes(task.Network.Trained);
 
-    private long Holders => options.Distributed.Shard == DividedParts.States ? processes : 1;
+    private long Holders => options.Distributed.Shard == DividedParts.None ? 1 : processes;
+
+    private long Gradients => options.Distributed.Shard == DividedParts.Gradients ? Weights / processes : Weights;
 
     private long State => options.Optimiser.StateBytes(task.Network.Trained) / Holders;
 
@@ -138,8 +140,12 @@ internal sealed class MemoryTrial(ITrainingTask task, TrainingOptions options, D
         // Steps of several processes, or with single samples beside pairs, are not repeated.
         foreach (var settings in processes > 1 || options.Batch.Extra > 0 ? Switches() : [])
             yield return string.Join(' ', settings.Changes(options).Select(static c => $"--set {c}"));
-        if (processes > 1 && Holders == 1)
-            yield return $"--set distributed.shard=states ({Figures.Bytes((State + Averages) * (processes - 1) / processes)} less)";
+        if (processes > 1 && options.Distributed.Shard != DividedParts.Gradients)
+        {
+            var held = Gradients + (Holders == 1 ? State + Averages : 0);
+            yield return $"--set distributed.shard=gradients ({Figures.Bytes(held * (processes - 1) / processes)} less)";
+        }
+
         if (_steps.Denoiser is not null && options.Lora is null && options.Model.Path is not null)
             yield return $"--lora-rank 16 ({Figures.Bytes(Weights + State + Averages)} of gradients, states and averages less)";
         else if (options.Averages.Count > 0)

@@ -12,8 +12,11 @@ public sealed class RunFolder
     /// <summary>Absolute path.</summary>
     public string Path { get; }
 
+    /// <summary>Name of <see cref="OptionsFile"/>.</summary>
+    public const string OptionsName = "options.json";
+
     /// <summary>Resolved options.</summary>
-    public string OptionsFile => System.IO.Path.Combine(Path, "options.json");
+    public string OptionsFile => System.IO.Path.Combine(Path, OptionsName);
 
     /// <summary>Metrics, one JSON object per step.</summary>
     public string MetricsFile => System.IO.Path.Combine(Path, "metrics.jsonl");

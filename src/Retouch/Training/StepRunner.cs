@@ -102,13 +102,16 @@ internal sealed class StepRunner(
         seen.AddRange(Suspects(batch, loss));
         var factor = (scaler?.Scale ?? 1) / options.Batch.Accumulate;
         var isLast = micro + Processes >= options.Batch.Accumulate;
-        if (isLast)
-            parallel?.Arm();
+        parallel?.BeforeBackward(isLast);
         using (clock?.Enter(StepPhases.Backward))
             if (record.IsFinite)
                 Autograd.Backward(factor == 1 ? loss.Loss.Total : loss.Loss.Total * factor);
         if (!isLast)
+        {
+            parallel?.AfterBackward();
             return record;
+        }
+
         IReadOnlyList<string> samples = seen;
         if (parallel is not null)
         {

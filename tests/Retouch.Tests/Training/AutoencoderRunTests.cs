@@ -145,7 +145,9 @@ public sealed class AutoencoderRunTests : IDisposable
                 shared.Train();
             }
         );
-        foreach (var file in new[] { $"model/{Weights}", $"checkpoints/{Path.GetFileName(Last(_folder["one"]))}/discriminator.safetensors" })
+        foreach (
+            var file in new[] { $"model/{Weights}", $"checkpoints/{Path.GetFileName(Last(_folder["one"]))}/discriminator.safetensors" }
+        )
         {
             using var scope = TensorScope.Enter();
             using var one = SafetensorsFile.Open(_folder[$"one/{file}"]);

@@ -65,6 +65,47 @@ public sealed class GradientBucketsTests
             }
         );
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 1)]
+    [InlineData(3, 60)]
+    [InlineData(4, 1 << 20)]
+    public void Sums_reach_their_owner_alone_and_gradients_are_freed(int size, long bytes) =>
+        Ranks.Run(
+            size,
+            group =>
+            {
+                var leaves = Leaves();
+                int[] owners = [.. Enumerable.Range(0, Parameters).Select(k => k % size)];
+                using var buckets = new GradientBuckets(group, leaves, bytes, owners);
+                for (var step = 1; step <= 3; step++)
+                {
+                    foreach (var leaf in leaves)
+                        leaf.Grad = null;
+                    // Two passes, of which the second lacks the gradient of the last leaf.
+                    for (var pass = 1; pass <= 2; pass++)
+                    {
+                        buckets.Arm();
+                        Autograd.Backward(Loss(leaves.Take(Parameters + 1 - pass), pass * step * (group.Rank + 1)));
+                        buckets.Flush();
+                        buckets.Finish(last: pass == 2);
+                        Assert.All(leaves.Where((_, k) => pass == 1 || owners[k] != group.Rank), static l => Assert.Null(l.Grad));
+                    }
+
+                    var ranks = size * (size + 1) / 2;
+                    foreach (var (k, leaf) in leaves.Index().Where(l => owners[l.Index] == group.Rank))
+                    {
+                        Assert.Equal(leaf.Shape, leaf.Grad!.Shape);
+                        Assert.Equal(leaf.DType, leaf.Grad!.DType);
+                        var passes = k == Parameters - 1 ? 1 : 3;
+                        Assert.All(leaf.Grad!.ToArray<double>(), v => Assert.Equal(step * (k + 1) * ranks * passes, v));
+                    }
+                }
+
+                Assert.Throws<ArgumentException>(() => new GradientBuckets(group, leaves, 1, [0]));
+            }
+        );
+
     [Fact]
     public void Accumulated_passes_are_sent_once() =>
         Ranks.Run(

@@ -13,6 +13,7 @@ namespace Retouch.Training.Distributed;
 /// <summary>
 /// A step of several processes. The micro-batches of a step are dealt out to the ranks in turn, so that samples, draws and losses are
 /// those of a single process with the same options; gradients are summed once, during the backward pass of a rank's last micro-batch.
+/// Divided gradients are summed in every one.
 /// </summary>
 internal sealed class DataParallel : IDisposable
 {
@@ -73,7 +74,12 @@ internal sealed class DataParallel : IDisposable
                 $"Rank {other} would begin with {all[other]}, rank 0 with {all[0]}: the processes read different models or checkpoints. "
                     + "Give all of them the same files, on a file system that they share."
             );
-        return new DataParallel(world, world.Buckets(parameters), share, time);
+        return new DataParallel(
+            world,
+            world.Buckets(parameters, share is { DividesGradients: true } ? share.OwnerRanks : null),
+            share,
+            time
+        );
     }
 
     private static double Squared(Tensor parameter)
@@ -103,8 +109,30 @@ internal sealed class DataParallel : IDisposable
             ? new OperationCanceledException(cancellation)
             : new EnvironmentException("Another process was interrupted, so that all have ended after the same step.");
 
-    /// <summary>The next backward pass is the rank's last one of the step.</summary>
-    public void Arm() => World.Together("sum of gradients", _buckets.Arm);
+    private bool DividesGradients => _share is { DividesGradients: true };
+
+    /// <summary>Announces a backward pass.</summary>
+    /// <param name="last">Whether it is the rank's last one of the step.</param>
+    public void BeforeBackward(bool last)
+    {
+        if (last || DividesGradients)
+            World.Together("sum of gradients", _buckets.Arm);
+    }
+
+    /// <summary>After a backward pass that is not the rank's last one of the step.</summary>
+    public void AfterBackward()
+    {
+        if (!DividesGradients)
+            return;
+        World.Together(
+            "sum of gradients",
+            () =>
+            {
+                _buckets.Flush();
+                _buckets.Finish(last: false);
+            }
+        );
+    }
 
     /// <summary>Sums gradients and metrics over all processes.</summary>
     /// <param name="own">Metrics of this process.</param>
@@ -121,7 +149,7 @@ internal sealed class DataParallel : IDisposable
         start = _time.GetTimestamp();
         var texts = World.Gather(What, JsonSerializer.Serialize(own.Shared(suspects), JsonStyles.StateLine));
         StepShare[] shares = [.. texts.Select(static t => JsonSerializer.Deserialize<StepShare>(t, JsonStyles.StateLine)!)];
-        World.Together(What, _buckets.Finish);
+        World.Together(What, () => _buckets.Finish());
         var record = StepRecord.Of(micros, shares);
         record.Values.Add(new(WaitingFigure, waited.TotalSeconds));
         record.Values.Add(new(CommunicationFigure, _time.GetElapsedTime(start).TotalSeconds));

@@ -15,6 +15,9 @@ namespace Retouch.Training.Distributed;
 /// <param name="Port">Port of the rendezvous on that machine.</param>
 public sealed partial record LaunchEnvironment(int Rank, int Size, int LocalRank, string Address, int Port)
 {
+    /// <summary>Variable with the number of times that torchrun, or <c>--max-restarts</c>, has started the processes again.</summary>
+    public const string RestartsName = "TORCHELASTIC_RESTART_COUNT";
+
     /// <summary>PyTorch's default port.</summary>
     public const int DefaultPort = 29500;
 
@@ -24,11 +27,29 @@ public sealed partial record LaunchEnvironment(int Rank, int Size, int LocalRank
     /// <summary>Precedes the keys of the rendezvous; empty for none.</summary>
     public string Prefix { get; init; } = "";
 
-    /// <summary>How often the launcher has started this job again after a failure.</summary>
-    public int Restarts { get; init; }
-
     /// <summary>Whether the rendezvous is on this machine's loopback interface.</summary>
     public bool IsLocal => Address is "localhost" or "::1" || Address.StartsWith("127.", StringComparison.Ordinal);
+
+    /// <summary>
+    /// The largest number of processes that can share the micro-batches of a step evenly, at most <see cref="Size"/>.
+    /// </summary>
+    /// <param name="micros">Micro-batches per step over all processes, at least 1.</param>
+    public int Useful(int micros)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(micros, 1);
+        return Enumerable.Range(1, Math.Min(Size, micros)).Last(n => micros % n == 0);
+    }
+
+    /// <summary>How often the launcher has started this job again after a failure; also for a single process.</summary>
+    /// <param name="variable">Value of an environment variable, or null.</param>
+    /// <exception cref="UsageException">A variable is out of range.</exception>
+    public static int RestartsOf(Func<string, string?> variable)
+    {
+        ArgumentNullException.ThrowIfNull(variable);
+        return new[] { RestartsName, "SLURM_RESTART_COUNT" }.Max(name =>
+            variable(name) is { Length: > 0 } ? Number(variable, name, 0, int.MaxValue, 0) : 0
+        );
+    }
 
     /// <summary>Reads the variables; null without a launcher, or if it started a single process.</summary>
     /// <param name="variable">Value of an environment variable, or null.</param>
@@ -82,7 +103,7 @@ public sealed partial record LaunchEnvironment(int Rank, int Size, int LocalRank
             return null;
         var local = Number(value, localName, 0, 1 << 20, rank);
         var agent = value("TORCHELASTIC_USE_AGENT_STORE") == "True";
-        var restarts = Number(value, "TORCHELASTIC_RESTART_COUNT", 0, int.MaxValue, 0);
+        var restarts = Number(value, RestartsName, 0, int.MaxValue, 0);
         return new LaunchEnvironment(
             rank,
             size,
@@ -96,7 +117,6 @@ public sealed partial record LaunchEnvironment(int Rank, int Size, int LocalRank
             Serves = rank == 0 && !agent,
             // torchrun's server outlives an attempt: each has separate keys, as in PyTorch.
             Prefix = agent ? string.Create(CultureInfo.InvariantCulture, $"/worker/attempt_{restarts}/") : "",
-            Restarts = Math.Max(restarts, Number(value, "SLURM_RESTART_COUNT", 0, int.MaxValue, 0)),
         };
     }
 

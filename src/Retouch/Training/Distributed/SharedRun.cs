@@ -44,5 +44,8 @@ internal static class SharedRun
     public static ParameterShare? ShareOf(TrainingOptions options, IEnumerable<Parameter> trained, World? world) =>
         world is null || options.Distributed.Shard == DividedParts.None
             ? null
-            : new ParameterShare(trained, world.Rank, world.Size, tensor => world.Gather("exchange of weights", tensor));
+            : new ParameterShare(trained, world.Rank, world.Size, tensor => world.Gather("exchange of weights", tensor))
+            {
+                DividesGradients = options.Distributed.Shard == DividedParts.Gradients,
+            };
 }

@@ -39,9 +39,6 @@ public sealed class World : IPeers, IDisposable
     /// <summary>Number of this process on its machine, from 0.</summary>
     public int LocalRank => _launch.LocalRank;
 
-    /// <summary>How often the launcher has started this job again after a failure.</summary>
-    public int Restarts => _launch.Restarts;
-
     /// <summary>Whether this process writes the run's files and shows its progress: rank 0.</summary>
     public bool IsMain => Rank == 0;
 
@@ -152,8 +149,10 @@ public sealed class World : IPeers, IDisposable
     }
 
     /// <summary>Buckets of gradients, over NCCL if the device has it.</summary>
-    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters) =>
-        Together("prepare the gradients", () => new GradientBuckets(GroupOf(parameters[0].Device), parameters));
+    /// <param name="parameters">Leaves that require gradients.</param>
+    /// <param name="owners">Rank of the only process that receives a sum, for each parameter; null if all do.</param>
+    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters, IReadOnlyList<int>? owners) =>
+        Together("prepare the gradients", () => new GradientBuckets(GroupOf(parameters[0].Device), parameters, owners: owners));
 
     /// <summary>The tensors of all processes by rank, of the same shape and type, over NCCL if their device has it.</summary>
     /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>

@@ -8,15 +8,18 @@ public enum DividedParts
 
     /// <summary>States of the optimiser and weight averages.</summary>
     States,
+
+    /// <summary>Also the gradients.</summary>
+    Gradients,
 }
 
 /// <summary>Training with several processes (docs/scaling.md).</summary>
 public sealed record DistributedOptions
 {
     /// <summary>
-    /// Memory that the processes divide among themselves: none, or states, the states of the optimiser and the weight averages (ZeRO stage
-    /// 1). Each process updates its part of the weights and sends them to the others; results are the same to the bit. A single process
-    /// holds everything.
+    /// Memory that the processes divide among themselves: none; states, the states of the optimiser and the weight averages (ZeRO stage 1);
+    /// or gradients, these and the gradients (ZeRO stage 2). Each process updates its part of the weights and sends them to the others;
+    /// results are the same, with states to the bit. A single process holds everything.
     /// </summary>
     public DividedParts Shard { get; init; }
 }

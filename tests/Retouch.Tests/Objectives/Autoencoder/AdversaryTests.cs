@@ -49,7 +49,13 @@ public sealed class AdversaryTests : IDisposable
         using var layers = new ParameterStore();
         var layer = new Conv2d(layers.Root, 4, 3, 3, padding: 1);
         layers.Load(
-            new RenamedTensors(golden.Tensors, static name => name is "in.last" ? "weight" : name is "in.bias" ? "bias" : null),
+            new RenamedTensors(
+                golden.Tensors,
+                static name =>
+                    name is "in.last" ? "weight"
+                    : name is "in.bias" ? "bias"
+                    : null
+            ),
             Device.Cpu,
             null,
             "golden"

@@ -77,11 +77,36 @@ public sealed class LaunchEnvironmentTests
     {
         const string variables = "RANK=0 WORLD_SIZE=2 LOCAL_RANK=0 MASTER_ADDR=a MASTER_PORT=5";
         var own = Of(variables)!;
-        Assert.Equal((true, "", 0), (own.Serves, own.Prefix, own.Restarts));
+        Assert.Equal((true, ""), (own.Serves, own.Prefix));
         var agent = Of($"{variables} TORCHELASTIC_USE_AGENT_STORE=True TORCHELASTIC_RESTART_COUNT=2")!;
-        Assert.Equal((false, "/worker/attempt_2/", 2), (agent.Serves, agent.Prefix, agent.Restarts));
+        Assert.Equal((false, "/worker/attempt_2/"), (agent.Serves, agent.Prefix));
         Assert.False(Of("RANK=1 WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=5")!.Serves);
     }
+
+    [Theory]
+    [InlineData(4, 4, 4)]
+    [InlineData(3, 4, 2)]
+    [InlineData(7, 8, 4)]
+    [InlineData(8, 4, 4)]
+    [InlineData(5, 3, 3)]
+    [InlineData(4, 5, 1)]
+    public void The_micro_batches_are_shared_by_as_many_as_divide_them(int size, int micros, int useful) =>
+        Assert.Equal(useful, new LaunchEnvironment(0, size, 0, "a", 1).Useful(micros));
+
+    [Theory]
+    [InlineData(null, null, 0)]
+    [InlineData("2", null, 2)]
+    [InlineData("", "3", 3)]
+    [InlineData("1", "0", 1)]
+    public void Restarts_are_counted_for_a_single_process_too(string? torchrun, string? slurm, int expected) =>
+        Assert.Equal(
+            expected,
+            LaunchEnvironment.RestartsOf(name =>
+                name == LaunchEnvironment.RestartsName ? torchrun
+                : name[0] == 'S' ? slurm
+                : null
+            )
+        );
 
     [Theory]
     [InlineData("", 300, 1800)]

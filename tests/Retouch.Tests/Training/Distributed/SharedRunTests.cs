@@ -24,6 +24,8 @@ public sealed class SharedRunTests : IDisposable
 
     private const string Stratified = """{ "times": { "stratified": true } }""";
 
+    private const string Gradients = """{ "distributed": { "shard": "gradients" } }""";
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -143,6 +145,8 @@ public sealed class SharedRunTests : IDisposable
     [InlineData(Windows, 2, false)]
     [InlineData(Gated, 4, true)]
     [InlineData(Gated, 2, true, Stratified)]
+    [InlineData(Measured, 2, false, Gradients)]
+    [InlineData(Gated, 4, false, Gradients)]
     public void Losses_and_weights_are_those_of_one_process(string objective, int processes, bool cacheLatents, string set = "{}")
     {
         var options = Options(objective, set, cacheLatents);

@@ -245,13 +245,15 @@ public sealed class SharedStepTests : IDisposable
     public void Out_of_memory_with_several_processes_names_divided_states()
     {
         using var task = new LinearTask(Start);
-        const string Name = "--set distributed.shard=states";
+        const string Name = "--set distributed.shard=gradients";
         string[] Of(TrainingOptions options, int processes) => [.. new MemoryTrial(task, options, Device.Cpu, processes).Others()];
-        // Two weights with 8 bytes of state and 4 of an average each, of which a process keeps a quarter.
-        Assert.Contains($"{Name} (18 B less)", Of(Options(), 4));
+        // Two weights with 8 bytes of state and 4 each of an average and the gradient, of which a process keeps a quarter.
+        Assert.Contains($"{Name} (24 B less)", Of(Options(), 4));
         Assert.DoesNotContain(Of(Options(), 1), static o => o.StartsWith(Name, StringComparison.Ordinal));
         var divided = Options() with { Distributed = new() { Shard = DividedParts.States } };
-        Assert.DoesNotContain(Of(divided, 4), static o => o.StartsWith(Name, StringComparison.Ordinal));
+        Assert.Contains($"{Name} (6 B less)", Of(divided, 4));
+        var most = Options() with { Distributed = new() { Shard = DividedParts.Gradients } };
+        Assert.DoesNotContain(Of(most, 4), static o => o.StartsWith(Name, StringComparison.Ordinal));
         var pairs = Options() with
         {
             Batch = new() { Size = 6, Accumulate = 4 },
