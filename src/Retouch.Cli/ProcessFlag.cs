@@ -29,7 +29,8 @@ internal static class ProcessFlag
         return count == 1 ? null : count;
     }
 
-    /// <summary>Runs work in the processes that the option starts, or in this one as one of a launcher's; an error of one ends all.</summary>
+    /// <summary>Runs work in the processes that the option starts, or in this one as one of a launcher's. An error of one
+    /// ends all.</summary>
     /// <param name="parsed">Command line.</param>
     /// <param name="option">The option.</param>
     /// <param name="work">Receives all processes; null for a single one.</param>

@@ -11,7 +11,7 @@ namespace Retouch.Evaluation.Features;
 internal static class SharedExtraction
 {
     /// <summary>Extracts the features of a set; all processes must call it.</summary>
-    /// <param name="set">Pictures; each process reads those of its own batches.</param>
+    /// <param name="set">Pictures; each process reads only the batches that it takes.</param>
     /// <param name="tables">Feature networks in the same order in all processes, each with its table, which is filled in rank 0
     /// only.</param>
     /// <param name="batchSize">Pictures per batch.</param>

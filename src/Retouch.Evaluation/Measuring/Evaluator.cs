@@ -13,7 +13,8 @@ public static class Evaluator
     /// <summary>
     /// Measures every set, and the difference of every other set to the first. Each set is read once, or twice where a metric needs it
     /// (<see cref="IMetric.Readings"/>). Memory depends on the size of the pictures, not on their number, except for the rows per picture
-    /// of some metrics.
+    /// of some metrics. Several processes (<see cref="EvaluationOptions.Peers"/>) extract features together, batch by batch; rank 0
+    /// evaluates, and reads a set itself only if a metric needs its pictures.
     /// </summary>
     /// <param name="reference">Reference pictures; for paired metrics, the originals. Null if no metric needs them.</param>
     /// <param name="sets">At least one set; the first is the baseline.</param>
@@ -23,7 +24,8 @@ public static class Evaluator
     /// <exception cref="UsageException">An option is out of range or unsuitable for the pictures.</exception>
     /// <exception cref="InputException">Sizes differ, a picture cannot be read, or a paired metric finds no partner.</exception>
     /// <exception cref="EnvironmentException">Another process has failed, ended, or is late.</exception>
-    /// <exception cref="ArgumentException">There is no set, or this process is not rank 0 of <see cref="EvaluationOptions.Peers"/>.</exception>
+    /// <exception cref="ArgumentException">There is no set, or this process is not rank 0 of
+    /// <see cref="EvaluationOptions.Peers"/>.</exception>
     public static EvaluationResult Evaluate(
         ImageSet? reference,
         IReadOnlyList<ImageSet> sets,
