@@ -92,7 +92,7 @@ internal static class StatisticsCommand
                 TerminalFacts.OfStandardError().IsTerminal,
                 TimeProvider.System
             );
-        return FeatureRows.Of(set, network, batchSize, device, p => progress?.Report(p), cancellation, world);
+        return FeatureRows.Of(set, network, batchSize, device, p => progress?.Report(p), world, cancellation);
     }
 
     private static void Save(ParseResult parsed, FeatureRows rows, string file, ImageSet set, FeatureProtocol protocol, Device device)

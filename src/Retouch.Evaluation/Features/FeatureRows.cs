@@ -50,9 +50,9 @@ public sealed class FeatureRows : IDisposable
     /// <param name="batchSize">Pictures per batch.</param>
     /// <param name="device">Device of the computation.</param>
     /// <param name="progress">Receives the number of pictures of each batch.</param>
-    /// <param name="cancellation">Cancels between batches.</param>
     /// <param name="peers">Processes that extract the features together, by the same call; null for a single one. The rows are those of
     /// the set in rank 0, undefined in the others.</param>
+    /// <param name="cancellation">Cancels between batches.</param>
     /// <exception cref="InputException">A picture cannot be read, or a feature is not finite.</exception>
     /// <exception cref="EnvironmentException">Another process has failed, ended, or is late.</exception>
     public static FeatureRows Of(
@@ -61,8 +61,8 @@ public sealed class FeatureRows : IDisposable
         int batchSize,
         Device device,
         Action<EvaluationProgress>? progress = null,
-        CancellationToken cancellation = default,
-        IPeers? peers = null
+        IPeers? peers = null,
+        CancellationToken cancellation = default
     )
     {
         ArgumentNullException.ThrowIfNull(set);
