@@ -29,6 +29,38 @@ internal static class ProcessFlag
         return count == 1 ? null : count;
     }
 
+    /// <summary>Runs work in the processes that the option starts, or in this one as one of a launcher's. An error of one
+    /// ends all.</summary>
+    /// <param name="parsed">Command line.</param>
+    /// <param name="option">The option.</param>
+    /// <param name="work">Receives all processes; null for a single one.</param>
+    /// <param name="cancellation">Cancels the work.</param>
+    /// <returns>Exit code.</returns>
+    public static Task<int> Run(ParseResult parsed, Option<int?> option, Action<World?> work, CancellationToken cancellation)
+    {
+        if (Count(parsed, option) is { } count)
+            return Task.FromResult(LocalProcesses.Run(count, parsed.InvocationConfiguration.Error, cancellation));
+        using var world = Join(TimeProvider.System);
+        try
+        {
+            work(world);
+            // An error of rank 0 after the common work is one of all processes.
+            world?.AwaitMain("end of the command");
+        }
+        catch (PeerException) when (cancellation.IsCancellationRequested)
+        {
+            // Interrupted itself, although another has left before.
+            throw new OperationCanceledException(cancellation);
+        }
+        catch (Exception e)
+        {
+            world?.Fail(e);
+            throw;
+        }
+
+        return Task.FromResult(0);
+    }
+
     /// <summary>The processes of the launcher that has started this one; null for a single process.</summary>
     public static World? Join(TimeProvider time) => Join(LaunchEnvironment.Of(Environment.GetEnvironmentVariable), time);
 

@@ -279,6 +279,14 @@ public sealed partial class ScalingTests : IDisposable
         var refused = Sample("shared", ["--count", "11", .. Processes(2)]);
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("contains an earlier run", refused.Error, StringComparison.Ordinal);
+        // Models that are measured are sampled by all processes, too.
+        string[] compare = ["compare", At("run/model"), At("shared"), "--reference", At("alone"), "--metrics", "spectrum", "--json"];
+        string[] samples = ["--samples", "37", "--steps", "2"];
+        var expected = RetouchProcess.Run([.. compare, .. samples], OneThread);
+        Done(expected);
+        var found = RetouchProcess.Run([.. compare, .. samples, .. Processes(2)], OneThread);
+        Assert.Equal((0, expected.Out), (found.ExitCode, found.Out));
+        Assert.Single(found.Error.Split('\n'), static l => l.StartsWith("sampling 37 pictures", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -8,6 +8,7 @@ using Retouch.Images;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Samplers;
 using Retouch.Torch;
+using Retouch.Training.Distributed;
 
 namespace Retouch.Cli.Commands;
 
@@ -74,15 +75,12 @@ internal static class CompareCommand
         measuring.AddTo(command, compares: true);
         command.SetAction(
             (parsed, cancellation) =>
-            {
-                Run(parsed, measuring, cancellation);
-                return Task.CompletedTask;
-            }
+                ProcessFlag.Run(parsed, measuring.Processes, world => Run(parsed, measuring, world, cancellation), cancellation)
         );
         return command;
     }
 
-    private static void Run(ParseResult parsed, MeasuringOptions measuring, CancellationToken cancellation)
+    private static void Run(ParseResult parsed, MeasuringOptions measuring, World? world, CancellationToken cancellation)
     {
         var given = Array.ConvertAll(parsed.GetValue(Sets)!, parsed.ModelAt);
         if (given.Length < 2)
@@ -102,6 +100,7 @@ internal static class CompareCommand
         EvaluateCommand.With(
             parsed,
             measuring,
+            world,
             options =>
             {
                 var preparation = measuring.Preparation(parsed);
@@ -117,7 +116,7 @@ internal static class CompareCommand
                             names,
                             (folder, name) =>
                                 IsModel(folder)
-                                    ? Draw(parsed, folder, name, ref guidance, options.Device, cancellation)
+                                    ? Draw(parsed, folder, name, ref guidance, options.Device, world, cancellation)
                                     : ImageSet.From(name, ImageFolder.Open(folder), preparation, folder)
                         ),
                     ],
@@ -147,6 +146,7 @@ internal static class CompareCommand
         string name,
         ref double? guidance,
         Device device,
+        World? world,
         CancellationToken cancellation
     )
     {
@@ -162,14 +162,18 @@ internal static class CompareCommand
             Steps = parsed.GetValue(Steps) ?? DefaultSteps,
             Guidance = new(guidance.Value),
         };
-        var error = parsed.InvocationConfiguration.Error;
-        error.WriteLine(
-            $"sampling {request.Seeds.Count} pictures from {folder}: {request.Steps} steps, guidance "
-                + $"{guidance.Value.ToString(CultureInfo.InvariantCulture)} …"
-        );
+        if (world is not { IsMain: false })
+            parsed.InvocationConfiguration.Error.WriteLine(
+                $"sampling {request.Seeds.Count} pictures from {folder}: {request.Steps} steps, guidance "
+                    + $"{guidance.Value.ToString(CultureInfo.InvariantCulture)} …"
+            );
         return ImageSet.From(
             name,
-            PictureTensors.ToTensor(PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)),
+            PictureTensors.ToTensor(
+                world is null
+                    ? PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)
+                    : SharedSampling.Gather(pipeline, request, device, world, cancellation)
+            ),
             request.Labels is { } labels ? [.. labels.Select(pipeline.Labels.GetValueOrDefault)] : null,
             folder
         );

@@ -6,6 +6,7 @@ using Retouch.Evaluation.Pictures;
 using Retouch.Experiments.Machine;
 using Retouch.Experiments.Measuring;
 using Retouch.Pipelines.Diffusers;
+using Retouch.Training.Distributed;
 
 namespace Retouch.Cli.Commands;
 
@@ -30,29 +31,40 @@ internal static class EvaluateCommand
         measuring.AddTo(command);
         command.SetAction(
             (parsed, cancellation) =>
-            {
-                switch (parsed.GetValue(images), parsed.GetValue(autoencoder))
-                {
-                    case ({ } folder, null):
-                        RunFolder(parsed, measuring, folder, cancellation);
-                        break;
-                    case (null, { } folder):
-                        RunAutoencoder(parsed, measuring, folder, cancellation);
-                        break;
-                    default:
-                        throw new UsageException("Give either --images or --autoencoder.");
-                }
-
-                return Task.CompletedTask;
-            }
+                ProcessFlag.Run(
+                    parsed,
+                    measuring.Processes,
+                    world =>
+                    {
+                        switch (parsed.GetValue(images), parsed.GetValue(autoencoder))
+                        {
+                            case ({ } folder, null):
+                                RunFolder(parsed, measuring, folder, world, cancellation);
+                                break;
+                            case (null, { } folder):
+                                RunAutoencoder(parsed, measuring, folder, world, cancellation);
+                                break;
+                            default:
+                                throw new UsageException("Give either --images or --autoencoder.");
+                        }
+                    },
+                    cancellation
+                )
         );
         return command;
     }
 
-    private static void RunFolder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) =>
+    private static void RunFolder(
+        ParseResult parsed,
+        MeasuringOptions measuring,
+        string folder,
+        World? world,
+        CancellationToken cancellation
+    ) =>
         With(
             parsed,
             measuring,
+            world,
             options =>
                 Run(
                     parsed,
@@ -64,10 +76,17 @@ internal static class EvaluateCommand
                 )
         );
 
-    private static void RunAutoencoder(ParseResult parsed, MeasuringOptions measuring, string folder, CancellationToken cancellation) =>
+    private static void RunAutoencoder(
+        ParseResult parsed,
+        MeasuringOptions measuring,
+        string folder,
+        World? world,
+        CancellationToken cancellation
+    ) =>
         With(
             parsed,
             measuring,
+            world,
             options =>
             {
                 var originals =
@@ -79,12 +98,12 @@ internal static class EvaluateCommand
         );
 
     /// <summary>Runs an action with the options of the command line, and disposes of the opened networks.</summary>
-    internal static void With(ParseResult parsed, MeasuringOptions measuring, Action<EvaluationOptions> action)
+    internal static void With(ParseResult parsed, MeasuringOptions measuring, World? world, Action<EvaluationOptions> action)
     {
         List<IDisposable> opened = [];
         try
         {
-            action(measuring.Evaluation(parsed, opened));
+            action(measuring.Evaluation(parsed, world, opened));
         }
         finally
         {
@@ -92,7 +111,7 @@ internal static class EvaluateCommand
         }
     }
 
-    /// <summary>Evaluates sets and writes the results; the first set is the baseline.</summary>
+    /// <summary>Evaluates sets and writes the results, in rank 0; the first set is the baseline.</summary>
     internal static void Run(
         ParseResult parsed,
         MeasuringOptions measuring,
@@ -102,6 +121,12 @@ internal static class EvaluateCommand
         CancellationToken cancellation
     )
     {
+        if (options.Peers is { IsMain: false })
+        {
+            Evaluator.Assist(reference, sets, options, cancellation);
+            return;
+        }
+
         var error = parsed.InvocationConfiguration.Error;
         var load = ReportOrigin.LoadAverage();
         EvaluationResult result;

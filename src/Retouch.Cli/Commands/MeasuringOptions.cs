@@ -8,6 +8,7 @@ using Retouch.Evaluation.Patches;
 using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
+using Retouch.Training.Distributed;
 
 namespace Retouch.Cli.Commands;
 
@@ -74,6 +75,13 @@ internal sealed class MeasuringOptions
     private readonly PreparationOptions _preparing = new();
     private readonly NetworkOptions _networks = new();
 
+    /// <summary>Number of processes.</summary>
+    public Option<int?> Processes { get; } =
+        ProcessFlag.Create(
+            "Extract the features of networks with this number of processes on this machine, which take the batches in turn. See "
+                + "docs/scaling.md for other launchers."
+        );
+
     /// <summary>Report options.</summary>
     public ReportOptions Report { get; } = new();
 
@@ -99,6 +107,7 @@ internal sealed class MeasuringOptions
                     _confidence,
                     _batch,
                     SharedOptions.Device,
+                    Processes,
                 ]
         )
             command.Add(option);
@@ -115,9 +124,10 @@ internal sealed class MeasuringOptions
 
     /// <summary>Options of the evaluation, with opened networks.</summary>
     /// <param name="parsed">Command line.</param>
+    /// <param name="world">Processes that measure together; null for a single one.</param>
     /// <param name="opened">Receives the networks to dispose of after the evaluation.</param>
     /// <exception cref="UsageException">A metric is unknown, or an option out of range.</exception>
-    public EvaluationOptions Evaluation(ParseResult parsed, List<IDisposable> opened)
+    public EvaluationOptions Evaluation(ParseResult parsed, World? world, List<IDisposable> opened)
     {
         var asked = MetricCatalog.Of(
             parsed.GetValue(_metrics)!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
@@ -129,7 +139,7 @@ internal sealed class MeasuringOptions
         Refuse<SlicedWassersteinMetric>(parsed, asked, _directions);
         Refuse<SpectrumMetric>(parsed, asked, _maps);
         _networks.Check(parsed, asked);
-        var where = parsed.GetDevice();
+        var where = parsed.GetDevice(world);
         var options = new EvaluationOptions
         {
             Metrics = [.. asked.Select(metric => _networks.Configure(parsed, Configure(parsed, metric), where, opened))],
@@ -146,6 +156,7 @@ internal sealed class MeasuringOptions
                 : VerdictRule.Smallest,
             BatchSize = parsed.GetValue(_batch),
             Device = where,
+            Peers = world,
         };
         options.Validate();
         return options;

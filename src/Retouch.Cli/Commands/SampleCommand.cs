@@ -117,36 +117,28 @@ internal static class SampleCommand
         Lora.AddTo(command);
         command.SetAction(
             (parsed, cancellation) =>
-            {
-                if (ProcessFlag.Count(parsed, Processes) is { } count)
-                    return Task.FromResult(LocalProcesses.Run(count, parsed.InvocationConfiguration.Error, cancellation));
-                using var world = ProcessFlag.Join(TimeProvider.System);
-                SampleResult result;
-                try
-                {
-                    result = Run(parsed, world, cancellation);
-                }
-                catch (Exception e)
-                {
-                    world?.Fail(e);
-                    throw;
-                }
-
-                if (world is { IsMain: false })
-                    return Task.FromResult(0);
-                var there = result.TakenOver is { } before ? $" ({before} existing)" : "";
-                Output
-                    .For(parsed)
-                    .Write(
-                        result,
-                        writer =>
-                            writer.WriteLine(
-                                $"{Figures.Count(result.Count, "picture")}{there} with {result.Sampler} in {result.Seconds:0.#} s: "
-                                    + $"{result.Folder} (all on one page: {Path.GetFileName(result.ContactSheet)})"
-                            )
-                    );
-                return Task.FromResult(0);
-            }
+                ProcessFlag.Run(
+                    parsed,
+                    Processes,
+                    world =>
+                    {
+                        var result = Run(parsed, world, cancellation);
+                        if (world is { IsMain: false })
+                            return;
+                        var there = result.TakenOver is { } before ? $" ({before} existing)" : "";
+                        Output
+                            .For(parsed)
+                            .Write(
+                                result,
+                                writer =>
+                                    writer.WriteLine(
+                                        $"{Figures.Count(result.Count, "picture")}{there} with {result.Sampler} in {result.Seconds:0.#} s: "
+                                            + $"{result.Folder} (all on one page: {Path.GetFileName(result.ContactSheet)})"
+                                    )
+                            );
+                    },
+                    cancellation
+                )
         );
         return command;
     }

@@ -2,6 +2,7 @@ using Retouch.Core.Errors;
 using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
+using Retouch.Torch.Distributed;
 
 namespace Retouch.Evaluation.Features;
 
@@ -49,13 +50,18 @@ public sealed class FeatureRows : IDisposable
     /// <param name="batchSize">Pictures per batch.</param>
     /// <param name="device">Device of the computation.</param>
     /// <param name="progress">Receives the number of pictures of each batch.</param>
+    /// <param name="peers">Processes that extract the features together, by the same call; null for a single one. The rows are those of
+    /// the set in rank 0, undefined in the others.</param>
     /// <param name="cancellation">Cancels between batches.</param>
+    /// <exception cref="InputException">A picture cannot be read, or a feature is not finite.</exception>
+    /// <exception cref="EnvironmentException">Another process has failed, ended, or is late.</exception>
     public static FeatureRows Of(
         ImageSet set,
         IFeatureExtractor network,
         int batchSize,
         Device device,
         Action<EvaluationProgress>? progress = null,
+        IPeers? peers = null,
         CancellationToken cancellation = default
     )
     {
@@ -65,22 +71,22 @@ public sealed class FeatureRows : IDisposable
         var done = 0L;
         try
         {
-            set.ForEachBatch(
-                batchSize,
-                device,
-                (start, images) => result.Put(start, network.Extract(images)),
-                count =>
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    progress?.Invoke(new EvaluationProgress(done += count, set.Count));
-                }
-            );
+            if (peers is { Size: > 1 })
+                SharedExtraction.Run(set, [(network, result)], batchSize, device, peers, Tick);
+            else
+                set.ForEachBatch(batchSize, device, (start, images) => result.Put(start, network.Extract(images)), Tick);
             return result;
         }
         catch
         {
             result.Dispose();
             throw;
+        }
+
+        void Tick(int count)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            progress?.Invoke(new EvaluationProgress(done += count, set.Count));
         }
     }
 
@@ -93,9 +99,7 @@ public sealed class FeatureRows : IDisposable
         ArgumentNullException.ThrowIfNull(features);
         using var scope = TensorScope.Enter();
         using var quiet = Autograd.NoGrad();
-        if (!features.Isfinite().All().ToArray<bool>()[0])
-            throw new InputException("The feature network's output is not finite. Check its weights.");
-        _rows.Narrow(0, start, features.Shape[0]).CopyInPlace(features);
+        _rows.Narrow(0, start, features.Shape[0]).CopyInPlace(Finite(features));
     }
 
     /// <summary>Stored rows [count, width]; a view.</summary>
@@ -108,6 +112,13 @@ public sealed class FeatureRows : IDisposable
         ForEachBlock((_, block) => statistics.Add(block.To(device).Unsqueeze(0)));
         return statistics;
     }
+
+    /// <summary>Features as they are.</summary>
+    /// <exception cref="InputException">A feature is not finite.</exception>
+    internal static Tensor Finite(Tensor features) =>
+        features.Isfinite().All().ToArray<bool>()[0]
+            ? features
+            : throw new InputException("The feature network's output is not finite. Check its weights.");
 
     /// <summary>Calls an action with the rows, block by block.</summary>
     internal void ForEachBlock(Action<int, Tensor> action, int size = 1024)

@@ -5,6 +5,7 @@ using Retouch.Evaluation.Patches;
 using Retouch.Evaluation.Pictures;
 using Retouch.Evaluation.Statistics;
 using Retouch.Torch;
+using Retouch.Torch.Distributed;
 
 namespace Retouch.Evaluation.Measuring;
 
@@ -30,6 +31,10 @@ public sealed record EvaluationOptions
 
     /// <summary>Device of the computation.</summary>
     public Device Device { get; init; } = Device.Cpu;
+
+    /// <summary>Processes that extract features together (<see cref="Evaluator.Assist"/>), with the figures of a single one; null for a
+    /// single one.</summary>
+    public IPeers? Peers { get; init; }
 
     /// <summary>Checks whether the metrics have the reference pictures that they need, before sets are sampled or read.</summary>
     /// <param name="reference">Reference, or null.</param>

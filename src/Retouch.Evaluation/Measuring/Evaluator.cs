@@ -13,7 +13,8 @@ public static class Evaluator
     /// <summary>
     /// Measures every set, and the difference of every other set to the first. Each set is read once, or twice where a metric needs it
     /// (<see cref="IMetric.Readings"/>). Memory depends on the size of the pictures, not on their number, except for the rows per picture
-    /// of some metrics.
+    /// of some metrics. Several processes (<see cref="EvaluationOptions.Peers"/>) extract features together, batch by batch; rank 0
+    /// evaluates, and reads a set itself only if a metric needs its pictures.
     /// </summary>
     /// <param name="reference">Reference pictures; for paired metrics, the originals. Null if no metric needs them.</param>
     /// <param name="sets">At least one set; the first is the baseline.</param>
@@ -22,6 +23,9 @@ public static class Evaluator
     /// <param name="cancellation">Cancels between batches.</param>
     /// <exception cref="UsageException">An option is out of range or unsuitable for the pictures.</exception>
     /// <exception cref="InputException">Sizes differ, a picture cannot be read, or a paired metric finds no partner.</exception>
+    /// <exception cref="EnvironmentException">Another process has failed, ended, or is late.</exception>
+    /// <exception cref="ArgumentException">There is no set, or this process is not rank 0 of
+    /// <see cref="EvaluationOptions.Peers"/>.</exception>
     public static EvaluationResult Evaluate(
         ImageSet? reference,
         IReadOnlyList<ImageSet> sets,
@@ -30,26 +34,15 @@ public static class Evaluator
         CancellationToken cancellation = default
     )
     {
-        ArgumentNullException.ThrowIfNull(sets);
         ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
-        if (sets.Count == 0)
-            throw new ArgumentException("At least one set is required.", nameof(sets));
+        if (options.Peers is { IsMain: false })
+            throw new ArgumentException("Rank 0 evaluates, the other processes assist.", nameof(options));
         using var scope = TensorScope.Enter();
-        var context = new MetricContext(
-            options.Metrics,
-            reference,
-            sets,
-            options.Networks,
-            options.Device,
-            options.BatchSize,
-            cancellation
-        );
-        options.Check(reference);
-        EvaluationChecks.Check(context);
-        var readings = 1 + options.Metrics.Sum(static m => m.Readings - 1);
+        var context = Context(reference, sets, options, cancellation);
+        var first = context.Peers is null ? 1 : SharedReadings(context);
+        var readings = first + options.Metrics.Sum(static m => m.Readings - 1);
         long done = 0,
-            total = (reference?.Count ?? 0) + sets.Sum(set => (long)set.Count * readings);
+            total = ((long)(reference?.Count ?? 0) * first) + sets.Sum(set => (long)set.Count * readings);
         void Tick(int count)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -86,6 +79,58 @@ public static class Evaluator
             [.. limits.Select(static l => l.Text).Concat(notes).Distinct(StringComparer.Ordinal)]
         );
     }
+
+    /// <summary>Extracts features for the <see cref="Evaluate"/> of rank 0, in every other process, with the same arguments.</summary>
+    /// <param name="reference">Reference pictures.</param>
+    /// <param name="sets">Sets.</param>
+    /// <param name="options">Options with <see cref="EvaluationOptions.Peers"/>.</param>
+    /// <param name="cancellation">Cancels between batches.</param>
+    /// <exception cref="UsageException">As by <see cref="Evaluate"/>.</exception>
+    /// <exception cref="InputException">As by <see cref="Evaluate"/>.</exception>
+    /// <exception cref="EnvironmentException">Another process has failed, ended, or is late.</exception>
+    public static void Assist(
+        ImageSet? reference,
+        IReadOnlyList<ImageSet> sets,
+        EvaluationOptions options,
+        CancellationToken cancellation = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (options.Peers is not { IsMain: false })
+            throw new ArgumentException("Only processes other than rank 0 assist.", nameof(options));
+        using var scope = TensorScope.Enter();
+        var context = Context(reference, sets, options, cancellation);
+        if (reference is not null)
+            SetMeasurement.Of(reference, context, Tick, isReference: true).Dispose();
+        foreach (var set in sets)
+            SetMeasurement.Of(set, context, Tick).Dispose();
+
+        void Tick(int count) => cancellation.ThrowIfCancellationRequested();
+    }
+
+    private static MetricContext Context(
+        ImageSet? reference,
+        IReadOnlyList<ImageSet> sets,
+        EvaluationOptions options,
+        CancellationToken cancellation
+    )
+    {
+        ArgumentNullException.ThrowIfNull(sets);
+        options.Validate();
+        if (sets.Count == 0)
+            throw new ArgumentException("At least one set is required.", nameof(sets));
+        var context = new MetricContext(options.Metrics, reference, sets, options.Networks, options.Device, options.BatchSize, cancellation)
+        {
+            Peers = options.Peers is { Size: > 1 } several ? several : null,
+        };
+        options.Check(reference);
+        EvaluationChecks.Check(context);
+        return context;
+    }
+
+    /// <summary>Readings of a set by several processes, without the second ones: for features, and for metrics of pictures.</summary>
+    private static int SharedReadings(MetricContext context) =>
+        (context.Networks.Count > 0 ? 1 : 0) + (context.Metrics.Any(static m => m.ReadsPictures) ? 1 : 0);
 
     // Pairs are resampled together. The resamples of the reference are the same for every set, and independent of those of the sets.
     private static ulong Stream(ImageScores scores, bool paired, int set) =>

@@ -18,7 +18,8 @@ internal sealed class SetMeasurement : IDisposable
 
     public ImageSet Pictures => _set.Pictures;
 
-    /// <summary>Reads a set once.</summary>
+    /// <summary>Reads a set once. Several processes extract features first, together; then rank 0 reads the pictures for the metrics that
+    /// need them.</summary>
     /// <param name="pictures">Pictures of the set.</param>
     /// <param name="context">Metrics and their context.</param>
     /// <param name="tick">Receives the number of pictures of each batch.</param>
@@ -56,9 +57,15 @@ internal sealed class SetMeasurement : IDisposable
 
     public void Dispose()
     {
+        DisposePasses();
+        _set.Dispose();
+    }
+
+    private void DisposePasses()
+    {
         foreach (var pass in _passes)
             pass?.Dispose();
-        _set.Dispose();
+        Array.Clear(_passes);
     }
 
     private void Read(Action<int> tick)
@@ -66,13 +73,23 @@ internal sealed class SetMeasurement : IDisposable
         var context = _set.Context;
         for (var k = 0; k < _passes.Length; k++)
             _passes[k] = context.Metrics[k].Begin(_set);
+        if (context.Peers is { } peers)
+        {
+            if (!peers.IsMain)
+                DisposePasses();
+            _set.ExtractShared(peers);
+            if (!peers.IsMain || !context.Metrics.Any(static m => m.ReadsPictures))
+                return;
+        }
+
         var originals = !_set.IsReference && context.Metrics.Any(static m => m.Needs.HasFlag(MetricNeeds.Pairs)) ? context.Reference : null;
         Pictures.ForEachBatch(
             context.BatchSize,
             context.Device,
             (start, images) =>
             {
-                _set.Extract(start, images);
+                if (context.Peers is null)
+                    _set.Extract(start, images);
                 var batch = new MetricBatch(start, images, originals?.Read(start, (int)images.Shape[0]).To(context.Device));
                 foreach (var pass in _passes)
                     pass?.Add(batch);

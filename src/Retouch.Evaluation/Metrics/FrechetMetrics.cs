@@ -25,6 +25,9 @@ public sealed record FrechetInceptionMetric : IMetric
     public MetricNeeds Needs => Statistics is null ? MetricNeeds.Reference | MetricNeeds.Network : MetricNeeds.Network;
 
     /// <inheritdoc/>
+    public bool ReadsPictures => false;
+
+    /// <inheritdoc/>
     public IReadOnlyList<FigureHeading> Headings => [new(Name, "FID", "FID", HasParts: false)];
 
     /// <summary>Saved statistics of Inception features that replace the reference's pictures, or null.</summary>
@@ -163,6 +166,9 @@ public sealed record FrechetFeatureMetric : IMetric
 
     /// <inheritdoc/>
     public MetricNeeds Needs => MetricNeeds.Reference | MetricNeeds.Network;
+
+    /// <inheritdoc/>
+    public bool ReadsPictures => false;
 
     /// <inheritdoc/>
     public IReadOnlyList<FigureHeading> Headings => [new(Name, Name, "Fréchet distance", HasParts: false)];

@@ -8,6 +8,8 @@ internal interface IEveryNetworkMetric : IMetric
 {
     bool IMetric.Uses(string network) => true;
 
+    bool IMetric.ReadsPictures => false;
+
     void IMetric.Validate(IReadOnlyList<IFeatureExtractor> networks, Requirements check)
     {
         ArgumentNullException.ThrowIfNull(check);

@@ -62,6 +62,9 @@ public interface IMetric
     /// <summary>Number of readings of a set, 1 or 2; the second is started by <see cref="MeasuredSet.ReadAgain"/>.</summary>
     int Readings => 1;
 
+    /// <summary>Whether passes read the pictures, besides the features of networks.</summary>
+    bool ReadsPictures => true;
+
     /// <summary>Replacement of the reference pictures given by the options, or null.</summary>
     ReferenceResult? StandIn => null;
 

@@ -1,6 +1,7 @@
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Pictures;
 using Retouch.Torch;
+using Retouch.Torch.Distributed;
 
 namespace Retouch.Evaluation.Metrics;
 
@@ -87,6 +88,21 @@ public sealed class MeasuredSet : IDisposable
     {
         foreach (var features in _features.Values)
             features.Add(start, images);
+    }
+
+    /// <summary>Extracts the requested features together with other processes, which call this too; they are complete in rank 0.</summary>
+    /// <exception cref="Core.Errors.EnvironmentException">Another process has failed, ended, or is late.</exception>
+    internal void ExtractShared(IPeers peers)
+    {
+        // In the order of the networks, which is the same in all processes.
+        (IFeatureExtractor, FeatureRows)[] tables =
+        [
+            .. Context.Networks.Where(_features.ContainsKey).Select(network => (network, _features[network].Rows)),
+        ];
+        if (tables.Length > 0)
+            SharedExtraction.Run(Pictures, tables, Context.BatchSize, Context.Device, peers, _tick);
+        else if (Context.Networks.Count > 0)
+            _tick(Pictures.Count);
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,7 @@
 using Retouch.Evaluation.Features;
 using Retouch.Evaluation.Pictures;
 using Retouch.Torch;
+using Retouch.Torch.Distributed;
 
 namespace Retouch.Evaluation.Metrics;
 
@@ -22,6 +23,9 @@ public sealed record MetricContext(
     CancellationToken Cancellation
 )
 {
+    /// <summary>Processes that extract features together, at least two; null for a single one.</summary>
+    public IPeers? Peers { get; init; }
+
     /// <summary>Width of all pictures in pixels.</summary>
     public int Width => (Reference ?? Sets[0]).Width;
 

@@ -66,32 +66,52 @@ public static class SharedSampling
         }
     }
 
-    /// <summary>Samples pictures in equal shares; all processes must call it.</summary>
+    /// <summary>Samples pictures for all processes, which must all call it.</summary>
     /// <param name="model">Model with weights on <paramref name="device"/>.</param>
-    /// <param name="request">Sampling request, the same in all processes; its batch size is an upper limit.</param>
+    /// <param name="request">Sampling request, the same in all processes.</param>
     /// <param name="device">Compute device of this process.</param>
     /// <param name="world">All processes.</param>
+    /// <param name="cancellation">Cancels between two steps.</param>
     /// <returns>The pictures of all processes, in order, in each of them.</returns>
     /// <exception cref="Core.Errors.EnvironmentException">Another process has failed, ended, or is late.</exception>
-    internal static Picture[] Gather(ILatentDiffusionModel model, PipelineSampling request, Device device, World world)
+    public static Picture[] Gather(
+        ILatentDiffusionModel model,
+        PipelineSampling request,
+        Device device,
+        World world,
+        CancellationToken cancellation = default
+    )
     {
-        var count = request.Seeds.Count;
-        request = request with { BatchSize = Math.Min(request.BatchSize, (count + world.Size - 1) / world.Size) };
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(world);
+        var all = new Picture[request.Seeds.Count];
         List<string> own = [];
         void Take(int first, IReadOnlyList<Picture> pictures) =>
             own.AddRange(pictures.Select((p, k) => $"{first + k} {Convert.ToBase64String(PictureFile.Encode(p, PictureFormat.Png))}"));
-        Run(model, request, 0, device, world, Take, static _ => { });
-        var all = new Picture[count];
-        foreach (var line in world.Gather(What, string.Join('\n', own)).SelectMany(static text => text.Split('\n')))
+        // In portions: a single text of many pictures would be too long.
+        void Exchange(int complete)
         {
-            if (line.Split(' ') is not [var index, var png])
-                continue;
-            var picture = PictureFile.Decode(Convert.FromBase64String(png), $"picture {index}").Picture;
-            all[int.Parse(index, CultureInfo.InvariantCulture)] = picture;
+            foreach (var line in world.Gather(What, string.Join('\n', own)).SelectMany(static text => text.Split('\n')))
+            {
+                if (line.Split(' ') is not [var index, var png])
+                    continue;
+                var picture = PictureFile.Decode(Convert.FromBase64String(png), $"picture {index}").Picture;
+                all[int.Parse(index, CultureInfo.InvariantCulture)] = picture;
+            }
+
+            own.Clear();
         }
 
+        Run(model, request, 0, device, world, Take, Exchange, cancellation: cancellation);
         return all;
     }
+
+    /// <summary>A request with batches that all processes have as many of: smaller ones, if need be.</summary>
+    internal static PipelineSampling InEqualShares(PipelineSampling request, World world) =>
+        request with
+        {
+            BatchSize = Math.Min(request.BatchSize, (request.Seeds.Count + world.Size - 1) / world.Size),
+        };
 
     /// <summary>Waits for all processes. One that was interrupted meanwhile ends as such, although another has left before.</summary>
     private static void Meet(World? world, CancellationToken cancellation)

@@ -9,7 +9,7 @@ namespace Retouch.Training.Distributed;
 /// The processes that train together. All of them must call the same operations in the same order. Errors name the process at fault: one
 /// that has failed, with its message, one that has ended without a message, or one that is late, with what it waits for.
 /// </summary>
-public sealed class World : IDisposable
+public sealed class World : IPeers, IDisposable
 {
     private const string FailedKey = "failed";
     private const string SeenKey = "seen";
@@ -21,6 +21,7 @@ public sealed class World : IDisposable
     private readonly Heartbeat _heartbeat;
     private readonly ProcessGroup _control;
     private ProcessGroup? _nccl;
+    private int _awaited;
     private bool _reported;
 
     private World(LaunchEnvironment launch, WorldLimits limits, TimeProvider time, TcpStore store, Heartbeat heartbeat)
@@ -131,15 +132,20 @@ public sealed class World : IDisposable
             return;
         }
 
-        Enter($"waiting for rank 0: {what}");
-        for (var k = 1; !Together(what, () => _store.Has(key)); k++)
-        {
-            Thread.Sleep(100);
-            if (k % 50 == 0 && Together(what, () => _store.Has(FailedKey) || Heartbeat.Stopped(_store, [0]).Length > 0))
-                throw Diagnose(what, null);
-        }
-
+        AwaitKey(key, what);
         work();
+    }
+
+    /// <inheritdoc/>
+    public void AwaitMain(string what)
+    {
+        var key = string.Create(CultureInfo.InvariantCulture, $"main/{_awaited++}");
+        if (IsMain)
+            Together(what, () => _store.Set(key, ""));
+        else
+            AwaitKey(key, what);
+        // Rank 0 serves the store: it must not end before the others have seen the key.
+        Barrier(what);
     }
 
     /// <summary>Buckets of gradients, over NCCL if the device has it.</summary>
@@ -150,7 +156,7 @@ public sealed class World : IDisposable
 
     /// <summary>The tensors of all processes by rank, of the same shape and type, over NCCL if their device has it.</summary>
     /// <exception cref="EnvironmentException">As in <see cref="Gather(string, string)"/>.</exception>
-    internal Tensor[] Gather(string what, Tensor tensor) => Together(what, () => GroupOf(tensor.Device).AllGather(tensor));
+    public Tensor[] Gather(string what, Tensor tensor) => Together(what, () => GroupOf(tensor.Device).AllGather(tensor));
 
     /// <summary>Runs an operation of the group; a failure of libtorch becomes a message about the process at fault.</summary>
     internal T Together<T>(string what, Func<T> operation)
@@ -226,6 +232,18 @@ public sealed class World : IDisposable
             $"connect by {backend.Name()}",
             () => ProcessGroup.Create(_store, backend, backend.Name(), Rank, Size, _limits.Collective, Rendezvous.AddressOf(_launch))
         );
+
+    /// <summary>Waits for a key that rank 0 sets, without a time limit.</summary>
+    private void AwaitKey(string key, string what)
+    {
+        Enter($"waiting for rank 0: {what}");
+        for (var k = 1; !Together(what, () => _store.Has(key)); k++)
+        {
+            Thread.Sleep(100);
+            if (k % 50 == 0 && Together(what, () => _store.Has(FailedKey) || Heartbeat.Stopped(_store, [0]).Length > 0))
+                throw Diagnose(what, null);
+        }
+    }
 
     private static string PhaseKey(int rank) => string.Create(CultureInfo.InvariantCulture, $"phase/{rank}");
 

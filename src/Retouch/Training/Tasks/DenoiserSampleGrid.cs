@@ -45,7 +45,8 @@ internal sealed class DenoiserSampleGrid(
         return PictureGrid.Compose(
             world is null
                 ? PipelineSampler.Sample(pipeline, request, device, cancellation: cancellation)
-                : SharedSampling.Gather(pipeline, request, device, world)
+                // An interruption ends all processes after the same step.
+                : SharedSampling.Gather(pipeline, SharedSampling.InEqualShares(request, world), device, world, CancellationToken.None)
         );
     }
 }

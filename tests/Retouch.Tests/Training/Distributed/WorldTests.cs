@@ -69,6 +69,34 @@ public sealed class WorldTests
     }
 
     [Fact]
+    [Trait("speed", "slow")]
+    public void Rank_0_may_be_later_than_the_time_limit()
+    {
+        var isThere = false;
+        var failures = Worlds.Try(
+            2,
+            world =>
+            {
+                if (world.IsMain)
+                {
+                    Thread.Sleep(6000);
+                    isThere = true;
+                }
+
+                world.AwaitMain("test");
+                Assert.True(isThere);
+                // Another wait of the same name.
+                world.AwaitMain("test");
+            },
+            Worlds.Patient with
+            {
+                Collective = TimeSpan.FromSeconds(4),
+            }
+        );
+        Assert.Equal(new Exception?[2], failures);
+    }
+
+    [Fact]
     public void A_missing_rank_is_named_by_all_others()
     {
         var port = Worlds.FreePort();
