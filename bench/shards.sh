@@ -25,7 +25,8 @@ cat >"$work/run.json" <<JSON
     "scheduler": { "_class_name": "DDIMScheduler", "prediction_type": "v_prediction" }
   },
   "data": { "sceneCount": 64, "size": 64 }, "batch": { "size": 1, "accumulate": $processes }, "objective": {},
-  "averages": [ { "decay": 0.99, "warmup": "ratio" } ], "log": { "tensorBoard": false, "every": 1 }, "checkpoints": { "every": 0, "keep": 1 }
+  "averages": [ { "decay": 0.99, "warmup": "ratio" } ], "log": { "tensorBoard": false, "every": 1 },
+  "checkpoints": { "every": 0, "keep": 1 }
 }
 JSON
 for shard in none states gradients weights; do

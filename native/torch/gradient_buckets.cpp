@@ -228,7 +228,9 @@ int rt_buckets_finish(void* buckets, int32_t last) {
 
 extern "C" {
 
-int rt_buckets_new(void*, void* const*, int32_t, int64_t, const int32_t*, void**) { return rt_store_new(nullptr, 0, 0, nullptr, 0, nullptr); }
+int rt_buckets_new(void*, void* const*, int32_t, int64_t, const int32_t*, void**) {
+  return rt_store_new(nullptr, 0, 0, nullptr, 0, nullptr);
+}
 void rt_buckets_free(void*) {}
 int64_t rt_buckets_count(void*) { return 0; }
 int rt_buckets_arm(void*) { return rt_store_new(nullptr, 0, 0, nullptr, 0, nullptr); }

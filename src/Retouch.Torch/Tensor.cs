@@ -271,8 +271,8 @@ public sealed unsafe class Tensor : IDisposable
     internal long StorageBytes => TensorInfo.Of(Handle).StorageBytes;
 
     /// <summary>
-    /// Frees the memory of a contiguous tensor that shares it with no other; shape, type, gradient and graph remain. Its elements must not be
-    /// used until <see cref="AllocateMemory"/>.
+    /// Frees the memory of a contiguous tensor that shares it with no other; shape, type, gradient and graph remain. Its elements must not
+    /// be used until <see cref="AllocateMemory"/>.
     /// </summary>
     /// <exception cref="TorchException">The tensor is a part of another.</exception>
     internal void ReleaseMemory() => Native.Check(Native.TensorReleaseMemory(Handle), "release the memory of a tensor");

@@ -174,7 +174,7 @@ public sealed partial class ScalingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_killed_rank_is_started_again_with_the_others()
+    public async Task A_killed_rank_is_started_again_with_the_others()
     {
         const int Steps = 30;
         string[] train = ["train", "--options", Options(Steps), .. Processes(2)];
@@ -185,8 +185,9 @@ public sealed partial class ScalingTests : IDisposable
         WaitFor(() => process.HasExited || (Directory.Exists(At("killed/checkpoints")) && Metrics("killed").Length >= 4));
         Assert.Equal(0, Kill(ranks[1], Killed));
         RetouchProcess.Finish(process);
-        Assert.True(process.ExitCode == 0, error.Result);
-        Assert.Contains("note: All 2 processes start again from the last checkpoint (1 of 1 restarts).", error.Result);
+        var written = await error;
+        Assert.True(process.ExitCode == 0, written);
+        Assert.Contains("note: All 2 processes start again from the last checkpoint (1 of 1 restarts).", written);
         Assert.Equal(Steps, Metrics("killed").Length);
         var whole = RetouchProcess.Run([.. train, "--output", At("whole")], OneThread);
         Assert.True(whole.ExitCode == 0, whole.Error);
@@ -195,7 +196,7 @@ public sealed partial class ScalingTests : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void A_run_continues_with_the_processes_that_can_share_its_steps()
+    public async Task A_run_continues_with_the_processes_that_can_share_its_steps()
     {
         var alone = RetouchProcess.Run(["train", "--options", Options(4), "--output", At("run")], OneThread);
         Assert.True(alone.ExitCode == 0, alone.Error);
@@ -214,18 +215,20 @@ public sealed partial class ScalingTests : IDisposable
             );
         // 4 micro-batches per step: two of three processes.
         Process[] three = [.. Enumerable.Range(0, 3).Select(rank => Start(rank, 3, "0", "--resume", At("run"), "--steps", "6"))];
-        var errors = three.Select(static p => p.StandardError.ReadToEndAsync()).ToArray();
+        var reading = Task.WhenAll(three.Select(static p => p.StandardError.ReadToEndAsync()));
         Array.ForEach(three, RetouchProcess.Finish);
-        Assert.True(Array.TrueForAll(three, static p => p.ExitCode == 0), string.Join('\n', errors.Select(static e => e.Result)));
-        Assert.Contains("parallel 2 processes, rendezvous at", errors[0].Result);
-        Assert.Contains("note: Rank 2 of 3 is left out: the 4 micro-batches of a step are shared by 2 of the processes.", errors[2].Result);
+        var errors = await reading;
+        Assert.True(Array.TrueForAll(three, static p => p.ExitCode == 0), string.Join('\n', errors));
+        Array.ForEach(three, static p => p.Dispose());
+        Assert.Contains("parallel 2 processes, rendezvous at", errors[0]);
+        Assert.Contains("note: Rank 2 of 3 is left out: the 4 micro-batches of a step are shared by 2 of the processes.", errors[2]);
         Assert.Equal(6, Metrics("run").Length);
 
         // The same command again after a failure, with a single process left.
         using var last = Start(0, 1, "1", "--options", Options(4), "--output", At("run"));
         var error = last.StandardError.ReadToEndAsync();
         RetouchProcess.Finish(last);
-        Assert.True(last.ExitCode == 0, error.Result);
+        Assert.True(last.ExitCode == 0, await error);
         Assert.Equal(6, Metrics("run").Length);
     }
 

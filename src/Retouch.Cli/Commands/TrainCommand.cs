@@ -26,11 +26,11 @@ internal static class TrainCommand
     {
         Description = "JSON file of options (comments are allowed); see --schema.",
     };
-    private static readonly Option<string?> OutputPath = new("--output")
+    internal static readonly Option<string?> OutputPath = new("--output")
     {
         Description = "Folder of the run; new or empty. Default: runs/ and the time.",
     };
-    private static readonly Option<string?> Resume = new("--resume")
+    internal static readonly Option<string?> Resume = new("--resume")
     {
         Description =
             "Resume the run in this folder from its newest complete checkpoint. Only --steps can change, other options with "
@@ -58,12 +58,6 @@ internal static class TrainCommand
         "Train with this number of processes on this machine, which share the micro-batches of every step: batch.accumulate must be a "
             + "multiple of it. See docs/scaling.md for other launchers and several machines."
     );
-    private static readonly Option<int?> Restarts = new Option<int?>(LocalProcesses.RestartsOptionName)
-    {
-        Description =
-            $"With {LocalProcesses.OptionName}: how often all processes start again from the last checkpoint after one was killed or the "
-            + "system has failed. Default: 0.",
-    }.Within(new() { AtLeast = 0 });
     private static readonly Option<bool> Schema = new("--schema") { Description = "Print the JSON schema of the options and exit." };
 
     // Options with a short form.
@@ -103,7 +97,7 @@ internal static class TrainCommand
             PrintOptions,
             Schema,
             Processes,
-            Restarts,
+            TrainProcesses.Restarts,
             ObjectiveFlags.Objective,
         };
         foreach (var (flag, _) in Flags)
@@ -112,9 +106,8 @@ internal static class TrainCommand
             (parsed, cancellation) =>
             {
                 if (LocalCount(parsed) is { } count)
-                    return Task.FromResult(RunProcesses(parsed, count, cancellation));
-                if (parsed.GetValue(Restarts) is not null)
-                    throw new UsageException($"{Restarts.Name} needs {Processes.Name} 2 or more; torchrun has an option of the same name.");
+                    return Task.FromResult(TrainProcesses.Run(parsed, count, cancellation));
+                TrainProcesses.Check(parsed);
                 Run(parsed, cancellation);
                 return Task.FromResult(0);
             }
@@ -127,53 +120,6 @@ internal static class TrainCommand
     {
         var count = parsed.GetValue(Schema) || parsed.GetValue(Init) is not null ? null : ProcessFlag.Count(parsed, Processes);
         return parsed.GetValue(DryRun) || parsed.GetValue(PrintOptions) ? null : count;
-    }
-
-    private static int RunProcesses(ParseResult parsed, int count, CancellationToken cancellation)
-    {
-        var restarts = parsed.GetValue(Restarts) ?? 0;
-        // All attempts continue one run.
-        var isNamed = parsed.GetValue(OutputPath) is not null || parsed.GetValue(Resume) is not null;
-        string[] added = restarts == 0 || isNamed ? [] : [OutputPath.Name, OutputOf(parsed, TimeProvider.System)];
-        return LocalProcesses.Run(count, added, restarts, parsed.InvocationConfiguration.Error, cancellation);
-    }
-
-    /// <summary>The run that this process continues: named, or begun by an earlier attempt of the launcher; null for a new one.</summary>
-    private static string? Continued(ParseResult parsed) =>
-        parsed.GetValue(Resume)
-        ?? (
-            parsed.GetValue(OutputPath) is { } output
-            && LaunchEnvironment.RestartsOf(Environment.GetEnvironmentVariable) > 0
-            && File.Exists(Path.Combine(output, RunFolder.OptionsName))
-                ? output
-                : null
-        );
-
-    /// <summary>
-    /// Place of this process among those that train. A run that continues with other processes than before leaves those out that would make
-    /// the shares of a step uneven.
-    /// </summary>
-    /// <param name="parsed">Command line.</param>
-    /// <param name="isSpare">Whether this process is left out.</param>
-    private static LaunchEnvironment? Place(ParseResult parsed, out bool isSpare)
-    {
-        isSpare = false;
-        if (LaunchEnvironment.Of(Environment.GetEnvironmentVariable) is not { } launch)
-            return null;
-        if (Continued(parsed) is not { } run || Path.Combine(run, RunFolder.OptionsName) is var file && !File.Exists(file))
-            return launch;
-        var json = OptionsFile.Read(file);
-        Override(parsed, json);
-        if (json["batch"]?["accumulate"] is not JsonValue value || !value.TryGetValue(out int micros) || micros < 1)
-            return launch;
-        var useful = launch.Useful(micros);
-        isSpare = launch.Rank >= useful;
-        if (isSpare)
-            parsed.InvocationConfiguration.Error.WriteLine(
-                $"note: Rank {launch.Rank} of {launch.Size} is left out: the {micros} micro-batches of a step are shared by {useful} of the "
-                    + "processes."
-            );
-        return useful == 1 ? null : launch with { Size = useful };
     }
 
     private static void Run(ParseResult parsed, CancellationToken cancellation)
@@ -201,7 +147,7 @@ internal static class TrainCommand
 
         var time = TimeProvider.System;
         var isSpare = false;
-        var place = parsed.GetValue(DryRun) ? null : Place(parsed, out isSpare);
+        var place = parsed.GetValue(DryRun) ? null : TrainProcesses.Place(parsed, out isSpare);
         if (isSpare)
             return;
         using var world = ProcessFlag.Join(place, time);
@@ -278,7 +224,7 @@ internal static class TrainCommand
         }
     }
 
-    private static string OutputOf(ParseResult parsed, TimeProvider time) =>
+    internal static string OutputOf(ParseResult parsed, TimeProvider time) =>
         parsed.GetValue(OutputPath) ?? Path.Combine("runs", time.GetLocalNow().ToString("yyyy-MM-dd-HHmmss"));
 
     private static TrainingRun StartRun(ParseResult parsed, TimeProvider time, Action<string> note, World? world, string? output)
@@ -290,7 +236,7 @@ internal static class TrainCommand
             return TrainingRun.Start(options, null, time, world);
         output = world?.OfMain("choose the run folder", output) ?? output;
         // After a failure a launcher starts the same command again.
-        var again = Continued(parsed) ?? "";
+        var again = TrainProcesses.Continued(parsed) ?? "";
         if ((world?.OfMain("choose the run folder", again) ?? again) is { Length: > 0 } resumed)
             return TrainingRun.Resume(resumed, null, time, world: world);
         return TrainingRun.Start(options, output, time, world);
@@ -349,7 +295,7 @@ internal static class TrainCommand
         return TrainingRun.Resume(folder, null, time, accepts, json => Override(parsed, json), world);
     }
 
-    private static void Override(ParseResult parsed, JsonObject json)
+    internal static void Override(ParseResult parsed, JsonObject json)
     {
         if (parsed.GetValue(ObjectiveFlags.Objective) is { } objective)
             ObjectiveFlags.Put(json, objective);

@@ -5,8 +5,8 @@ namespace Retouch.Torch.Distributed;
 /// <summary>
 /// Sums of gradients over the processes of a group, in buckets that are sent while the backward pass still computes the others. Use:
 /// <see cref="Arm"/>, backward, <see cref="Flush"/>, <see cref="Finish"/>, in all processes; backward passes before <see cref="Arm"/>
-/// accumulate without communication. With owners a sum reaches the owner of its parameter only and gradients are freed when they are sent, so
-/// that every backward pass of a step must be armed, flushed and finished (ZeRO stage 2, Rajbhandari et al. 2020).
+/// accumulate without communication. With owners a sum reaches the owner of its parameter only and gradients are freed when they are sent,
+/// so that every backward pass of a step must be armed, flushed and finished (ZeRO stage 2, Rajbhandari et al. 2020).
 /// </summary>
 public sealed unsafe class GradientBuckets : IDisposable
 {

@@ -4,8 +4,8 @@ using Retouch.Torch.Nn;
 namespace Retouch.Denoisers;
 
 /// <summary>
-/// Runs a network block with or without activation checkpointing. A block whose weights are divided among processes is always recomputed: its
-/// weights are collected for the forward pass, and again for the backward pass.
+/// Runs a network block with or without activation checkpointing. A block whose weights are divided among processes is always recomputed:
+/// its weights are collected for the forward pass, and again for the backward pass.
 /// </summary>
 internal static class BlockRunner
 {

@@ -52,7 +52,11 @@ internal static class RunSummary
         var origin = options.Model.Path ?? "from scratch";
         var trained = Figures.Count(task.Network.Count);
         if (denoiser is null)
-            return $"{origin}; {trained} parameters of the {(options.AutoencoderLoss!.DecoderOnly ? "decoder" : "autoencoder")} are trained";
+        {
+            var part = options.AutoencoderLoss is { DecoderOnly: true } ? "decoder" : "autoencoder";
+            return $"{origin}; {trained} parameters of the {part} are trained";
+        }
+
         var network = denoiser.Pipeline.DenoiserComponent.ClassName;
         var adapters = denoiser.Adapted is { } adapted ? $", {adapted.Summary} of {Figures.Count(adapted.Frozen)} frozen parameters" : "";
         return $"{origin}: {network}; {trained} parameters are trained{adapters}";

@@ -180,7 +180,7 @@ public static class StepBenchmark
             Math.Max(peak - before, 0),
             devicePeak,
             task.Network.Count,
-            task.FrozenCount,
+            task.Pipeline.Autoencoder.Parameters.Count,
             first,
             last,
             phases,

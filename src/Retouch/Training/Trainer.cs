@@ -133,7 +133,7 @@ public sealed class Trainer : IDisposable
     public void Run(IProgressLine progress, CancellationToken cancellation)
     {
         using var parallel = _world is null ? null : DataParallel.Begin(_world, _step, _task.Network.Trained, _share, _time);
-        DivideWeights(parallel);
+        _evaluated.Divided = parallel?.DivideWeights(_options.Distributed.Shard, _task.Blocks);
         var runner = new StepRunner(_task, _options, _optimiser, _averages, _scaler, Clock, parallel);
         using var log = _world is { IsMain: false } ? null : new RunLog(_run, _saved, _options, _time);
         using var data = _data(_cursor);
@@ -233,14 +233,6 @@ public sealed class Trainer : IDisposable
     private bool Due(long every) => every > 0 && _step % every == 0 && _step < _options.Steps;
 
     private string Kept() => _writer.Kept(_run.Path);
-
-    private void DivideWeights(DataParallel? parallel)
-    {
-        if (parallel is null || _options.Distributed.Shard != DividedParts.Weights)
-            return;
-        parallel.DividesWeights = true;
-        _evaluated.Divided = new DividedWeights(_task.Blocks, _share!, parallel.World);
-    }
 
     private void WriteSamples(RunLog? log, CancellationToken cancellation)
     {

@@ -3,6 +3,7 @@ using Retouch.Core.Formatting;
 using Retouch.Data;
 using Retouch.Torch;
 using Retouch.Training.Caching;
+using Retouch.Training.HeldOut;
 using Retouch.Training.Options;
 using Retouch.Training.Planning;
 using Retouch.Training.Telemetry;
@@ -12,6 +13,25 @@ namespace Retouch.Training;
 /// <summary>What a run does without training: filling the cache, and the plan of a dry run.</summary>
 public sealed partial class TrainingRun
 {
+    /// <summary>A note on the single or prior samples, which are of another data set.</summary>
+    private void NoteOnOthers(string note) => _notes.Add($"{(_options.Data.Prior is null ? "Single" : "Prior")} pictures: {note}");
+
+    private Validator? Validation() =>
+        _split.HeldOut is not { } heldOut
+            ? null
+            : new Validator(
+                _task,
+                new HeldOutBatches(
+                    _task.Accept(heldOut, static _ => { }),
+                    _data.Loader.Framing,
+                    _options,
+                    _device,
+                    _options.Data.Pairs is null ? _encoder : null
+                ),
+                _options,
+                _world
+            );
+
     /// <summary>Encodes pictures and captions into <see cref="DataOptions.Cache"/>, without training.</summary>
     /// <param name="progress">Display of progress and notes.</param>
     /// <param name="cancellation">Cancels between two batches; what is encoded remains.</param>

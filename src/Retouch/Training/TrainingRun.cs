@@ -114,25 +114,6 @@ public sealed partial class TrainingRun : IDisposable
         _validator = Validation();
     }
 
-    /// <summary>A note on the single or prior samples, which are of another data set.</summary>
-    private void NoteOnOthers(string note) => _notes.Add($"{(_options.Data.Prior is null ? "Single" : "Prior")} pictures: {note}");
-
-    private Validator? Validation() =>
-        _split.HeldOut is not { } heldOut
-            ? null
-            : new Validator(
-                _task,
-                new HeldOutBatches(
-                    _task.Accept(heldOut, static _ => { }),
-                    _data.Loader.Framing,
-                    _options,
-                    _device,
-                    _options.Data.Pairs is null ? _encoder : null
-                ),
-                _options,
-                _world
-            );
-
     /// <summary>Training data and held-out samples.</summary>
     private IReadOnlyList<IPictureSource> Sources => _validator is null ? _data.Sources : [.. _data.Sources, _validator.Source];
 

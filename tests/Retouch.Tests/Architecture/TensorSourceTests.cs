@@ -1,5 +1,4 @@
 using Retouch.Evaluation.Features;
-using Retouch.Perception;
 using Retouch.Pipelines.Diffusers;
 using Retouch.Torch.Nn;
 
@@ -14,7 +13,7 @@ public sealed class TensorSourceTests
     [Fact]
     public void Every_source_reads_owned_tensors_itself()
     {
-        var sources = new[] { typeof(ITensorSource).Assembly, typeof(WeightFiles).Assembly, typeof(FeatureWeights).Assembly }
+        var sources = new[] { typeof(ITensorSource).Assembly, typeof(WeightFiles).Assembly, typeof(RetouchFeatures).Assembly }
             .SelectMany(static a => a.GetTypes())
             .Where(static t => t is { IsClass: true, IsAbstract: false } && t.IsAssignableTo(typeof(ITensorSource)))
             .ToList();

@@ -20,8 +20,8 @@ public sealed record AdversarialOptions
     public int Channels { get; init; } = 64;
 
     /// <summary>
-    /// Layers of the discriminator with stride 2, from 1 to 5: a logit sees 16, 34, 70, 142 or 286 pixels. Pictures have at least 3 · 2^layers
-    /// pixels a side.
+    /// Layers of the discriminator with stride 2, from 1 to 5: a logit sees 16, 34, 70, 142 or 286 pixels. Pictures have at least 3 ·
+    /// 2^layers pixels a side.
     /// </summary>
     [Bounds(AtLeast = 1, AtMost = 5)]
     public int Layers { get; init; } = 3;

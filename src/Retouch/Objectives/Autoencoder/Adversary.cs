@@ -5,8 +5,8 @@ using Retouch.Torch.Optim;
 namespace Retouch.Objectives.Autoencoder;
 
 /// <summary>
-/// A discriminator with its optimiser, trained beside an autoencoder with the hinge loss (Lim and Ye, "Geometric GAN", 2017), as in Esser et
-/// al., "Taming Transformers for High-Resolution Image Synthesis" (2021). It computes in float32.
+/// A discriminator with its optimiser, trained beside an autoencoder with the hinge loss (Lim and Ye, "Geometric GAN", 2017), as in Esser
+/// et al., "Taming Transformers for High-Resolution Image Synthesis" (2021). It computes in float32.
 /// </summary>
 public sealed class Adversary : IDisposable
 {
@@ -103,7 +103,7 @@ public sealed class Adversary : IDisposable
     /// <summary>Whether weights and moments are finite.</summary>
     public bool IsFinite() => _optimiser.IsFinite();
 
-    /// <summary>Tensors for a checkpoint: weights, moments and the number of updates; owned by the caller's scope or by this object.</summary>
+    /// <summary>Tensors for a checkpoint: weights, moments, number of updates; owned by the caller's scope or by this object.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State() =>
         [
             .. _store.Tensors().Select(static t => KeyValuePair.Create(WeightPrefix + t.Key, t.Value.Detach())),

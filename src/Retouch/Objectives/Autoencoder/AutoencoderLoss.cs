@@ -60,9 +60,9 @@ public sealed record AutoencoderLossOptions
 }
 
 /// <summary>
-/// The training loss of a latent diffusion model's autoencoder: reconstruction + KL, and optionally a Laplacian pyramid, a perceptual and an
-/// adversarial term (Rombach et al. 2022, eq. 25 and appendix G). As in Esser et al. (2021, eq. 7), the adversarial term is scaled in every
-/// batch to the gradient of the terms before it at the decoder's last layer.
+/// The training loss of a latent diffusion model's autoencoder: reconstruction + KL, and optionally a Laplacian pyramid, a perceptual and
+/// an adversarial term (Rombach et al. 2022, eq. 25 and appendix G). As in Esser et al. (2021, eq. 7), the adversarial term is scaled in
+/// every batch to the gradient of the terms before it at the decoder's last layer.
 /// </summary>
 public sealed class AutoencoderLoss
 {

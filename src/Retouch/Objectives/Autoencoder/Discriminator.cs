@@ -5,8 +5,8 @@ namespace Retouch.Objectives.Autoencoder;
 
 /// <summary>
 /// Patch discriminator (Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017): 4 x 4 convolutions with
-/// stride 2 and leaky ReLU, each with twice the channels of the one before (at most eight times the first's), one with stride 1, and one to a
-/// logit for each patch. Group instead of batch normalisation, so that the logits of a picture are independent of its batch.
+/// stride 2 and leaky ReLU, each with twice the channels of the one before (at most eight times the first's), one with stride 1, and one to
+/// a logit for each patch. Group instead of batch normalisation, so that the logits of a picture are independent of its batch.
 /// </summary>
 internal sealed class Discriminator
 {
@@ -46,7 +46,9 @@ internal sealed class Discriminator
     /// <param name="layers">Layers with stride 2.</param>
     public static int Smallest(int layers) => 3 << layers;
 
-    /// <summary>Logits of patches, above 0 for real ones: [batch, 3, height, width] to [batch, 1, height/2^layers − 2, width/2^layers − 2].</summary>
+    /// <summary>
+    /// Logits of patches, above 0 for real ones: [batch, 3, height, width] to [batch, 1, height/2^layers − 2, width/2^layers − 2].
+    /// </summary>
     public Tensor Forward(Tensor images)
     {
         using var scope = TensorScope.Enter();

@@ -114,7 +114,17 @@ internal sealed class DataParallel : IDisposable
             : new EnvironmentException("Another process was interrupted, so that all have ended after the same step.");
 
     /// <summary>Whether processes collect weights from each other.</summary>
-    public bool DividesWeights { get; set; }
+    public bool DividesWeights { get; private set; }
+
+    /// <summary>Divides the weights of blocks if the options ask for it, after the comparison of all weights.</summary>
+    /// <param name="shard">Parts that are divided.</param>
+    /// <param name="blocks">Parameters of each block.</param>
+    /// <returns>The divided weights, or null.</returns>
+    public DividedWeights? DivideWeights(DividedParts shard, IReadOnlyList<IReadOnlyList<Parameter>> blocks)
+    {
+        DividesWeights = shard == DividedParts.Weights;
+        return DividesWeights ? new DividedWeights(blocks, _share!, World) : null;
+    }
 
     private bool DividesGradients => _share is { DividesGradients: true };
 

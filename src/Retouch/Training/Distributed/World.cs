@@ -151,7 +151,7 @@ public sealed class World : IPeers, IDisposable
     /// <summary>Buckets of gradients, over NCCL if the device has it.</summary>
     /// <param name="parameters">Leaves that require gradients.</param>
     /// <param name="owners">Rank of the only process that receives a sum, for each parameter; null if all do.</param>
-    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters, IReadOnlyList<int>? owners) =>
+    internal GradientBuckets Buckets(IReadOnlyList<Tensor> parameters, IReadOnlyList<int>? owners = null) =>
         Together("prepare the gradients", () => new GradientBuckets(GroupOf(parameters[0].Device), parameters, owners: owners));
 
     /// <summary>The tensors of all processes by rank, of the same shape and type, over NCCL if their device has it.</summary>

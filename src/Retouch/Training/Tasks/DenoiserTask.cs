@@ -83,9 +83,6 @@ public sealed class DenoiserTask : ITrainingTask
     /// <summary>Trained adapters, or null.</summary>
     internal LowRankAdapters? Adapters => _adapters?.Adapters;
 
-    /// <summary>Number of frozen autoencoder parameters.</summary>
-    internal long FrozenCount => Pipeline.Autoencoder.Parameters.Count;
-
     /// <summary>Autoencoder, denoiser and scheduler.</summary>
     internal LatentDiffusionPipeline Pipeline { get; }
 

@@ -14,7 +14,7 @@ public interface ITrainingTask : IDisposable
     /// <summary>Trained parameters: those of the network, or of its adapters.</summary>
     ParameterStore Network { get; }
 
-    /// <summary>Parameters of each block of the trained or adapted network whose weights several processes can divide; empty without.</summary>
+    /// <summary>Parameters of the blocks of the trained or adapted network that several processes can divide; empty without.</summary>
     IReadOnlyList<IReadOnlyList<Parameter>> Blocks => [];
 
     /// <summary>Discriminator trained beside the network, or null.</summary>
