@@ -1,4 +1,6 @@
 using Retouch.Core.Errors;
+using Retouch.Data.Pairs;
+using Retouch.Data.Scenes;
 using Retouch.Tests.Training.Telemetry;
 using Retouch.Torch;
 using Retouch.Torch.Safetensors;
@@ -172,6 +174,36 @@ public sealed class SharedRunTests : IDisposable
         Train(options, "alone", 1);
         Train(options, "shared", 2);
         Equal("shared", "alone", options, "model/pytorch_lora_weights.safetensors");
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData(2, "none")]
+    [InlineData(4, "weights")]
+    public void Preferences_are_those_of_one_process(int processes, string shard)
+    {
+        DegradedPairs.Write(
+            new ProceduralScenes(2, 16, 13),
+            new() { Degradation = Degradation.Blur, Size = 16 },
+            _folder["pairs"],
+            CancellationToken.None
+        );
+        Train(Options() with { Steps = 1 }, "base", 1);
+        // In latents and in pixels, with the reference in every process.
+        var options = Options(
+            """{ "preference": { "space": "both", "beta": 200, "pixelWeight": 0.5 }, "decodeBatch": 3 }""",
+            $$"""
+            { "model": { "path": "{{_folder["base/model"]}}" }, "data": { "pairs": "{{_folder["pairs"]}}", "size": 16 },
+              "distributed": { "shard": "{{shard}}" } }
+            """
+        );
+        Train(options with { Distributed = new() }, "alone", 1);
+        Train(options, "shared", processes);
+        Equal("shared", "alone", options, "model/transformer/diffusion_pytorch_model.safetensors");
+        // The reference is the model itself until the first update.
+        var losses = Metrics("shared").Select(static m => m["loss/preference_pixel/raw"]).ToArray();
+        Assert.Equal(Math.Log(2), losses[0], 6);
+        Assert.All(losses.Skip(1), static l => Assert.True(Math.Abs(l - Math.Log(2)) > 1e-7));
     }
 
     [Theory]
