@@ -122,7 +122,11 @@ public sealed class SharedRunTests : IDisposable
             // Figures of pairs are differences of errors of about 1.
             foreach (var (name, value) in a)
                 Assert.True(
-                    Math.Abs(value - b[name]) <= (1e-5 * (name.StartsWith("preference_", StringComparison.Ordinal) ? 1 : Math.Abs(value))) + 1e-8,
+                    Math.Abs(value - b[name])
+                        <= (
+                            1e-5
+                            * (name.StartsWith("preference_", StringComparison.Ordinal) ? Math.Max(1, Math.Abs(value)) : Math.Abs(value))
+                        ) + 1e-8,
                     $"step {step + 1}, {name}: {value} and {b[name]}"
                 );
         }
