@@ -26,6 +26,9 @@ public sealed record TapProposal(
     /// <summary>Share of the loss that [LPL] reports for its weight.</summary>
     private const double Share = 0.2;
 
+    /// <summary>Cosine above which no experiment of docs/results/lpl.md has gained in feature distances.</summary>
+    private const double MostAligned = 0.67;
+
     /// <summary>Derives the proposal.</summary>
     /// <param name="study">Study with at least one noise level.</param>
     public static TapProposal Of(TapStudyResult study)
@@ -72,6 +75,16 @@ public sealed record TapProposal(
         var weight = perceptual > 0 ? Share / (1 - Share) * diffusion / perceptual : 1;
         reasons.Add(
             $"With these weights all taps contribute equally; with w = {weight:G3} the initial share of the loss is about {Share:P0}."
+        );
+        var alignment = levels.Average(static l => l.Alignment);
+        reasons.Add(
+            $"Under the gate, the gradients of the perceptual and of the diffusion loss have a cosine of {alignment:0.00}: "
+                + (
+                    alignment > MostAligned
+                        ? "the perceptual loss asks for nearly the same corrections, and may improve details, but not the distance to real "
+                            + "pictures. Compare with the diffusion loss alone."
+                        : "the perceptual loss asks for other corrections."
+                )
         );
         return new TapProposal(taps, [.. weights.Select(static w => Round(w))], Round(threshold), Round(weight), reasons);
     }

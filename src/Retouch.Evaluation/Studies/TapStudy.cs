@@ -36,6 +36,8 @@ public sealed record TapFacts(
 /// <param name="Perceptual">Per tap: unweighted latent perceptual loss with shared statistics and outlier mask.</param>
 /// <param name="Bands">Power of the decoded error over that of the decoded picture, for the low, middle and high third of the
 /// frequencies.</param>
+/// <param name="Alignment">Cosine of the gradients at ẑ0 of the latent perceptual loss and of the squared error, averaged over samples: 1 if
+/// the perceptual loss asks for the same correction as the diffusion loss.</param>
 public sealed record LevelFacts(
     double Time,
     double Sigma,
@@ -43,7 +45,8 @@ public sealed record LevelFacts(
     double Loss,
     IReadOnlyList<double> FeatureErrors,
     IReadOnlyList<double> Perceptual,
-    IReadOnlyList<double> Bands
+    IReadOnlyList<double> Bands,
+    double Alignment
 );
 
 /// <summary>Decoder taps and x0 predictions on a set of pictures.</summary>
@@ -119,7 +122,8 @@ public static class TapStudy
                     formulation.Residual(noisy, estimate.Raw).Square().Mean().Item(),
                     [.. errors.Select(static e => e.Relative)],
                     [.. errors.Select(static e => e.Loss)],
-                    [.. Bands(spectrum, (decoded.Rgb! - target.Rgb!) / 2).Zip(power, static (e, p) => e / p)]
+                    [.. Bands(spectrum, (decoded.Rgb! - target.Rgb!) / 2).Zip(power, static (e, p) => e / p)],
+                    Alignment(autoencoder, clean.Value, estimate.Z0.Value)
                 )
             );
             progress?.Invoke(levels.Count, times.Count);
@@ -154,6 +158,32 @@ public static class TapStudy
             1 - ((squares * kept).Sum().Item() / Math.Max(squares.Sum().Item(), double.Epsilon)),
             1 - varied.Mean().Item()
         );
+    }
+
+    /// <summary>Mean cosine of the gradients of the latent perceptual loss, with default options, and of the squared error.</summary>
+    /// <param name="autoencoder">Provides the decoder.</param>
+    /// <param name="target">z0 [batch, channels, height, width].</param>
+    /// <param name="estimate">ẑ0 of the same shape.</param>
+    internal static double Alignment(IAutoencoder autoencoder, Tensor target, Tensor estimate)
+    {
+        // Gradients keep the decoder's activations.
+        const int AtOnce = 4;
+        var sum = 0.0;
+        for (var start = 0L; start < target.Shape[0]; start += AtOnce)
+        {
+            using var scope = TensorScope.Enter();
+            using var recorded = Autograd.WithGrad();
+            var count = Math.Min(AtOnce, target.Shape[0] - start);
+            var (a, leaf) = (target.Narrow(0, start, count), estimate.Narrow(0, start, count).Detach().Clone());
+            leaf.RequiresGrad = true;
+            var losses = LatentPerceptualLoss.PerSample(autoencoder, new Latent(a), new Latent(leaf));
+            var gradient = Autograd.Grad([losses.Sum()], [leaf])[0]!.Flatten(1).To(DType.Float64);
+            var error = (leaf.Detach() - a).Flatten(1).To(DType.Float64);
+            var norms = (gradient.Square().Sum([1L]) * error.Square().Sum([1L])).Sqrt();
+            sum += ((gradient * error).Sum([1L]) / norms.Clamp(min: double.Epsilon)).Sum().Item();
+        }
+
+        return sum / target.Shape[0];
     }
 
     private static (double Relative, double Loss) Compare(Tensor target, Tensor estimate)

@@ -91,11 +91,18 @@ public static class TapReport
                         Figures.Percent(t.Constant)
                     );
                 writer.WriteLine();
-                var levels = new ColumnTable(writer, ("sigma", -10), ("latent error", 14), ("  feature error by tap", -22));
+                var levels = new ColumnTable(
+                    writer,
+                    ("sigma", -10),
+                    ("latent error", 14),
+                    ("alignment", 11),
+                    ("  feature error by tap", -22)
+                );
                 foreach (var l in study.Levels)
                     levels.Row(
                         Figures.Significant(l.Sigma, 3),
                         Figures.Significant(l.LatentError, 3),
+                        Figures.Significant(l.Alignment, 2),
                         "  " + string.Join("  ", l.FeatureErrors.Select(static e => Figures.Significant(e, 3)))
                     );
                 writer.WriteLine();
@@ -186,6 +193,15 @@ public static class TapReport
             )
             {
                 Note = "1 is the error of a constant prediction of the mean. \"tap\" lines: decoder features of ẑ0.",
+            },
+            new LineChart(
+                "Alignment of the latent perceptual loss with the diffusion loss",
+                axis,
+                new ChartAxis("cosine of the gradients"),
+                [new ChartSeries("alignment", x, [.. levels.Select(static l => l.Alignment)])]
+            )
+            {
+                Note = "1: the perceptual loss asks for the same correction of the estimate as the diffusion loss, and can add nothing but weight.",
             },
             new LineChart(
                 "Error of the decoded estimate, by frequency band",

@@ -121,7 +121,7 @@ public sealed class StudyTests
     {
         TapFacts Tap(int k, double outliers) => new(k, new DecoderTap($"tap{k}", 4, 1 << k), 1, 1, 3, outliers, 0, 0);
         LevelFacts Level(double sigma, double error) =>
-            new(sigma / 10, sigma, error, 0.4, [error, error, error, error], [error, 4 * error, 2 * error, error], [0, 0, 0]);
+            new(sigma / 10, sigma, error, 0.4, [error, error, error, error], [error, 4 * error, 2 * error, error], [0, 0, 0], sigma / 10);
         var study = new TapStudyResult(
             8,
             [Tap(0, 0), Tap(1, 0.01), Tap(2, 0.5), Tap(3, 0)],
@@ -139,6 +139,34 @@ public sealed class StudyTests
         var weak = TapProposal.Of(study with { Levels = [Level(0.5, 0.1), .. Enumerable.Range(1, 9).Select(k => Level(k, 0.9))] });
         Assert.Equal(0.5, weak.Threshold);
         Assert.Contains(weak.Reasons, static r => r.Contains("about 10 % of uniform timesteps: few steps", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void Alignment_has_the_closed_form_of_scaled_channels(double spread)
+    {
+        const int Side = 32;
+        const double Error = 1e-3;
+        using var scope = TensorScope.Enter();
+        using var generator = Generator.Create(Device.Cpu, 8);
+        using var identity = new Identity();
+        // Uniform values have no outliers. The last channel varies more, so that its normalised error has a smaller gradient.
+        var target = (Ops.Rand([5, 3, Side, Side], generator, dtype: DType.Float32) * 2) - 1;
+        target.Narrow(1, 2, 1).MulInPlace(spread);
+        var error = Ops.Rand([5, 3, Side, Side], generator, dtype: DType.Float32).Sub(0.5).Sign() * Error;
+        var variances = target.To(DType.Float64).Var([2L, 3], 0).ToArray<double>();
+        var expected = Enumerable
+            .Range(0, 5)
+            .Average(n =>
+            {
+                // The default floor is 5 % of the layer's mean variance.
+                var own = variances.AsSpan(3 * n, 3).ToArray();
+                double[] gains = [.. own.Select(v => 1 / (v + (0.05 * own.Average())))];
+                return gains.Sum() / Math.Sqrt(3 * gains.Sum(static g => g * g));
+            });
+        Assert.True(spread == 1 ? expected > 0.999 : expected < 0.9, $"{expected}");
+        Assert.Equal(expected, TapStudy.Alignment(identity, target, target + error), 3);
     }
 
     /// <summary>Latents and decoder features are the pictures themselves.</summary>
