@@ -142,19 +142,25 @@ void forget_primitives() noexcept {
   if (read != nullptr && write != nullptr && read(&capacity) == 0 && write(0) == 0) write(capacity);
 }
 
-// An exception during the creation of a oneDNN primitive leaves a broken promise in oneDNN's cache, with which every later call of the
-// same shapes fails. Such a call is repeated once without the cache; an operator that writes to its arguments may have begun, and fails.
+// An exception during the creation of a oneDNN primitive (seen: an array of impossible length, for a bfloat16 product while other threads
+// create primitives) leaves a broken promise in oneDNN's cache, with which every later call of the same shapes fails. Such calls are
+// repeated once without the cache; an operator that writes to its arguments may have begun, and fails.
 void call(const c10::OperatorHandle& op, const rt_value* args, int32_t nargs, torch::jit::Stack& stack) {
   push_arguments(op, args, nargs, stack);
   try {
     op.callBoxed(stack);
+    return;
   } catch (const std::future_error&) {
     forget_primitives();
     if (op.schema().is_mutable()) throw;
-    stack.clear();
-    push_arguments(op, args, nargs, stack);
-    op.callBoxed(stack);
+  } catch (const std::bad_array_new_length&) {
+    forget_primitives();
+    if (op.schema().is_mutable()) throw;
   }
+
+  stack.clear();
+  push_arguments(op, args, nargs, stack);
+  op.callBoxed(stack);
 }
 
 }  // namespace

@@ -15,8 +15,9 @@ std::tuple<at::Tensor, std::string> planted_failure(std::string kind) {
   if (kind == "bad_alloc") throw std::bad_alloc();
   if (kind == "number") throw 42;
   // Every second call fails.
-  static std::atomic<int> calls{0};
-  if (kind == "future_error" && calls++ % 2 == 0) throw std::future_error(std::future_errc::broken_promise);
+  static std::atomic<int> promises{0}, arrays{0};
+  if (kind == "future_error" && promises++ % 2 == 0) throw std::future_error(std::future_errc::broken_promise);
+  if (kind == "bad_array_new_length" && arrays++ % 2 == 0) throw std::bad_array_new_length();
   // A result type unknown to this library, after one that must be freed.
   return {at::zeros({1024, 1024}), "text"};
 }

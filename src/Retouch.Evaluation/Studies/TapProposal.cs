@@ -26,8 +26,8 @@ public sealed record TapProposal(
     /// <summary>Share of the loss that [LPL] reports for its weight.</summary>
     private const double Share = 0.2;
 
-    /// <summary>Cosine above which no experiment of docs/results/lpl.md has gained in feature distances.</summary>
-    private const double MostAligned = 0.67;
+    /// <summary>Between the cosines of experiments that gained in feature distances and of those that did not (docs/results/lpl.md).</summary>
+    private const double MostAligned = 0.6;
 
     /// <summary>Derives the proposal.</summary>
     /// <param name="study">Study with at least one noise level.</param>
@@ -76,9 +76,11 @@ public sealed record TapProposal(
         reasons.Add(
             $"With these weights all taps contribute equally; with w = {weight:G3} the initial share of the loss is about {Share:P0}."
         );
-        var alignment = levels.Average(static l => l.Alignment);
+        var usual = LatentPerceptualPresets.Default.Threshold;
+        double[] alignments = [.. study.Levels.Where(l => l.Sigma <= usual).Select(static l => l.Alignment)];
+        var alignment = alignments.DefaultIfEmpty(study.Levels[0].Alignment).Average();
         reasons.Add(
-            $"Under the gate, the gradients of the perceptual and of the diffusion loss have a cosine of {alignment:0.00}: "
+            $"Up to σ = {usual}, the gradients of the perceptual and of the diffusion loss have a cosine of {alignment:0.00}: "
                 + (
                     alignment > MostAligned
                         ? "the perceptual loss asks for nearly the same corrections, and may improve details, but not the distance to real "
