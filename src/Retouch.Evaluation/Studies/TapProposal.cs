@@ -1,3 +1,5 @@
+using Retouch.Objectives.LatentPerceptual;
+
 namespace Retouch.Evaluation.Studies;
 
 /// <summary>Proposed options of the latent perceptual loss, derived from measurements.</summary>
@@ -26,7 +28,7 @@ public sealed record TapProposal(
     /// <summary>Share of the loss that [LPL] reports for its weight.</summary>
     private const double Share = 0.2;
 
-    /// <summary>Between the cosines of experiments that gained in feature distances and of those that did not (docs/results/lpl.md).</summary>
+    /// <summary>Between the cosines of experiments with a gain in feature distances and of those without (docs/results/lpl.md).</summary>
     private const double MostAligned = 0.6;
 
     /// <summary>Derives the proposal.</summary>

@@ -36,8 +36,8 @@ public sealed record TapFacts(
 /// <param name="Perceptual">Per tap: unweighted latent perceptual loss with shared statistics and outlier mask.</param>
 /// <param name="Bands">Power of the decoded error over that of the decoded picture, for the low, middle and high third of the
 /// frequencies.</param>
-/// <param name="Alignment">Cosine of the gradients at ẑ0 of the latent perceptual loss and of the squared error, averaged over samples: 1 if
-/// the perceptual loss asks for the same correction as the diffusion loss.</param>
+/// <param name="Alignment">Cosine of the gradients at ẑ0 of the latent perceptual loss and of the squared error, averaged over samples: 1
+/// if the perceptual loss asks for the same correction as the diffusion loss.</param>
 public sealed record LevelFacts(
     double Time,
     double Sigma,

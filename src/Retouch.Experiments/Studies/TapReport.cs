@@ -201,7 +201,7 @@ public static class TapReport
                 [new ChartSeries("alignment", x, [.. levels.Select(static l => l.Alignment)])]
             )
             {
-                Note = "1: the perceptual loss asks for the same correction of the estimate as the diffusion loss, and can add nothing but weight.",
+                Note = "1: the perceptual loss asks for the same correction of the estimate as the diffusion loss, and adds only weight.",
             },
             new LineChart(
                 "Error of the decoded estimate, by frequency band",
