@@ -78,11 +78,11 @@ public sealed record TapProposal(
         reasons.Add(
             $"With these weights all taps contribute equally; with w = {weight:G3} the initial share of the loss is about {Share:P0}."
         );
-        var usual = LatentPerceptualPresets.Default.Threshold;
-        double[] alignments = [.. study.Levels.Where(l => l.Sigma <= usual).Select(static l => l.Alignment)];
+        const double Usual = LatentPerceptualOptions.DefaultSigma;
+        double[] alignments = [.. study.Levels.Where(static l => l.Sigma <= Usual).Select(static l => l.Alignment)];
         var alignment = alignments.DefaultIfEmpty(study.Levels[0].Alignment).Average();
         reasons.Add(
-            $"Up to σ = {usual}, the gradients of the perceptual and of the diffusion loss have a cosine of {alignment:0.00}: "
+            $"Up to σ = {Usual}, the gradients of the perceptual and of the diffusion loss have a cosine of {alignment:0.00}: "
                 + (
                     alignment > MostAligned
                         ? "the perceptual loss asks for nearly the same corrections, and may improve details, but not the distance to real "

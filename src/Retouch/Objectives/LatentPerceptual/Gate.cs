@@ -16,7 +16,7 @@ internal sealed class Gate
         _kind = options.Gate;
         _threshold = _kind switch
         {
-            GateKind.Sigma => (options.Threshold ?? 3) * scale,
+            GateKind.Sigma => (options.Threshold ?? LatentPerceptualOptions.DefaultSigma) * scale,
             GateKind.Snr => options.Threshold!.Value / (scale * scale),
             GateKind.None => 0,
             _ => options.Threshold!.Value,

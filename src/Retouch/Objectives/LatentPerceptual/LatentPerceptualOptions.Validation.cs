@@ -13,6 +13,9 @@ public sealed partial record LatentPerceptualOptions
     /// <summary>Default relative variance floor.</summary>
     internal const double DefaultVarianceFloor = 0.05;
 
+    /// <summary>Default threshold of a gate by noise level.</summary>
+    internal const double DefaultSigma = 3;
+
     internal void Validate(Requirements check)
     {
         check.Members(this);

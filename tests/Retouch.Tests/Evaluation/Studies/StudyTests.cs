@@ -135,6 +135,11 @@ public sealed class StudyTests
         // Under the gate a tap's loss is 0.2 on average, three levels of four are open: w · 0.75 · 0.4 = 0.4 · 0.2 / 0.8.
         Assert.Equal(0.333, proposal.Weight, 3);
         Assert.Contains("The gate is open for about 75 % of uniform timesteps.", proposal.Reasons);
+        // Of the levels up to 3: 0.05, 0.1 and 0.3.
+        Assert.Contains(
+            proposal.Reasons,
+            static r => r.StartsWith("Up to σ = 3, ", StringComparison.Ordinal) && r.Contains(" cosine of 0.15: ")
+        );
         // A rarely open gate is reported.
         var weak = TapProposal.Of(study with { Levels = [Level(0.5, 0.1), .. Enumerable.Range(1, 9).Select(k => Level(k, 0.9))] });
         Assert.Equal(0.5, weak.Threshold);
