@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Kills one of several processes of a training at random moments (SIGKILL), with divided states, and resumes it until it ends; then compares
-# every weight file with those of an uninterrupted run, byte for byte.
+# Kills one of several processes of a training at random moments (SIGKILL), with divided states (SHARD: states, gradients, weights), and
+# resumes it until it ends; then compares every weight file with those of an uninterrupted run, byte for byte.
 #
-#   bench/kill-rank.sh [KILLS] [SEED] [PROCESSES]        default: 20 kills, seed 1, 4 processes
+#   bench/kill-rank.sh [KILLS] [SEED] [PROCESSES] [SHARD]        default: 20 kills, seed 1, 4 processes, states
 #
 # $RETOUCH is the launcher, by default ./retouch of this checkout. After a kill all processes must end within 15 s plus 5 s for a busy
 # machine, and the resumed run must continue from the newest checkpoint that was there. Prints one line per kill, and "ok" or "not ok" at
 # the end.
 set -euo pipefail
-kills=${1:-20} RANDOM=${2:-1} processes=${3:-4} limit_ms=20000
+kills=${1:-20} RANDOM=${2:-1} processes=${3:-4} shard=${4:-states} limit_ms=20000
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch}
 work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-kill.XXXXXX")
@@ -20,7 +20,7 @@ fail() { echo "not ok - $*"; [ ! -s "$work/err" ] || tail -n 20 "$work/err"; exi
 tiny_autoencoder
 tiny_denoiser 60 '"objective": { "perceptual": { "weight": { "share": 0.2, "warmUp": 20 } }, "decodeBatch": 2 },
   "batch": { "size": 1, "accumulate": '"$processes"' }, "validation": { "count": 3, "every": 20, "timesteps": 2 },
-  "checkpoints": { "every": 7, "keep": 2 }, "distributed": { "shard": "states" }'
+  "checkpoints": { "every": 7, "keep": 2 }, "distributed": { "shard": "'"$shard"'" }'
 
 now() { echo $(($(date +%s%N) / 1000000)); }
 newest() { ls "$run/checkpoints" 2>/dev/null | grep -E '^step-[0-9]{8}$' | tail -n 1 || true; }

@@ -1,4 +1,5 @@
 // The boxed entry point: calls any dispatcher operator by handle with a flat array of tagged values.
+#include <ATen/ThreadLocalState.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 #include <dlfcn.h>
@@ -7,6 +8,8 @@
 #include <cstring>
 #include <future>
 #include <new>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "internal.h"
@@ -142,25 +145,46 @@ void forget_primitives() noexcept {
   if (read != nullptr && write != nullptr && read(&capacity) == 0 && write(0) == 0) write(capacity);
 }
 
-// An exception during the creation of a oneDNN primitive (seen: an array of impossible length, for a bfloat16 product while other threads
-// create primitives) leaves a broken promise in oneDNN's cache, with which every later call of the same shapes fails. Such calls are
-// repeated once without the cache; an operator that writes to its arguments may have begun, and fails.
+// Repeats a call in a new thread, whose stack has no remains of earlier calls, with this thread's modes.
+void repeat(const c10::OperatorHandle& op, const rt_value* args, int32_t nargs, torch::jit::Stack& stack) {
+  stack.clear();
+  push_arguments(op, args, nargs, stack);
+  std::exception_ptr failure;
+  const at::ThreadLocalState state;
+  std::thread([&] {
+    try {
+      const at::ThreadLocalStateGuard guard(state);
+      op.callBoxed(stack);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// The creation of a oneDNN primitive for a bfloat16 product has been seen to ask for an array of 2^46 bytes, or of impossible length, with
+// plenty of memory free. That exception leaves a broken promise in oneDNN's cache, with which every later call of the same shapes fails.
+// Calls with these exceptions are repeated once, without the cache; an operator that writes to its arguments may have begun, and fails.
 void call(const c10::OperatorHandle& op, const rt_value* args, int32_t nargs, torch::jit::Stack& stack) {
   push_arguments(op, args, nargs, stack);
+  std::exception_ptr failure;
   try {
     op.callBoxed(stack);
     return;
   } catch (const std::future_error&) {
-    forget_primitives();
-    if (op.schema().is_mutable()) throw;
-  } catch (const std::bad_array_new_length&) {
-    forget_primitives();
-    if (op.schema().is_mutable()) throw;
+    failure = std::current_exception();
+  } catch (const std::bad_alloc&) {
+    failure = std::current_exception();
   }
 
-  stack.clear();
-  push_arguments(op, args, nargs, stack);
-  op.callBoxed(stack);
+  forget_primitives();
+  if (op.schema().is_mutable()) std::rethrow_exception(failure);
+  try {
+    repeat(op, args, nargs, stack);
+  } catch (const std::system_error&) {
+    // No room for a thread.
+    std::rethrow_exception(failure);
+  }
 }
 
 }  // namespace
