@@ -13,21 +13,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch}
 work=$(mktemp -d "${OUT:-${TMPDIR:-/tmp}}/retouch-checkpoints.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-cat >"$work/run.json" <<JSON
-{
-  "task": "denoiser", "steps": $steps,
-  "model": {
-    "autoencoder": "$root/demo/model/vae",
-    "config": {
-      "_class_name": "DiTTransformer2DModel", "attention_head_dim": 64, "num_attention_heads": 12, "num_layers": 10, "in_channels": 8,
-      "out_channels": 8, "sample_size": 16, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 32
-    },
-    "scheduler": { "_class_name": "DDIMScheduler", "prediction_type": "v_prediction" }
-  },
-  "data": { "sceneCount": 64, "size": 64 }, "batch": { "size": 2 }, "objective": {}, "averages": [ { "decay": 0.99, "warmup": "ratio" } ],
-  "log": { "tensorBoard": false }, "checkpoints": { "every": $every, "keep": 1 }
-}
-JSON
+. "$root/bench/heavy-run.sh"
+heavy_denoiser "$steps" '"batch": { "size": 2 }, "log": { "tensorBoard": false }, "checkpoints": { "every": '"$every"', "keep": 1 }'
 for ((pair = 1; pair <= pairs; pair++)); do
   for background in false true; do
     rm -rf "$work/run"

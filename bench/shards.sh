@@ -13,22 +13,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retouch=${RETOUCH:-$root/retouch}
 work=$(mktemp -d "${TMPDIR:-/tmp}/retouch-shards.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-cat >"$work/run.json" <<JSON
-{
-  "task": "denoiser", "steps": $steps,
-  "model": {
-    "autoencoder": "$root/demo/model/vae",
-    "config": {
-      "_class_name": "DiTTransformer2DModel", "attention_head_dim": 64, "num_attention_heads": 12, "num_layers": 10, "in_channels": 8,
-      "out_channels": 8, "sample_size": 16, "patch_size": 2, "num_embeds_ada_norm": 10, "norm_num_groups": 32
-    },
-    "scheduler": { "_class_name": "DDIMScheduler", "prediction_type": "v_prediction" }
-  },
-  "data": { "sceneCount": 64, "size": 64 }, "batch": { "size": 1, "accumulate": $processes }, "objective": {},
-  "averages": [ { "decay": 0.99, "warmup": "ratio" } ], "log": { "tensorBoard": false, "every": 1 },
-  "checkpoints": { "every": 0, "keep": 1 }
-}
-JSON
+. "$root/bench/heavy-run.sh"
+heavy_denoiser "$steps" '"batch": { "size": 1, "accumulate": '"$processes"' }, "log": { "tensorBoard": false, "every": 1 },
+  "checkpoints": { "every": 0, "keep": 1 }'
 for shard in none states gradients weights; do
   rm -rf "$work/$shard"
   "$retouch" train --options "$work/run.json" --set "distributed.shard=$shard" --nproc "$processes" --output "$work/$shard" \

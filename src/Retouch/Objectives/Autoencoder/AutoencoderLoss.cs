@@ -43,9 +43,6 @@ public sealed record AutoencoderLossOptions
     /// <summary>Trains the decoder alone: latents, and denoisers trained on them, stay valid.</summary>
     public bool DecoderOnly { get; init; }
 
-    /// <summary>Options with absolute paths.</summary>
-    internal AutoencoderLossOptions Resolve() => this with { Perceptual = Perceptual?.Resolve() };
-
     internal void Validate(Requirements check)
     {
         check.Members(this);

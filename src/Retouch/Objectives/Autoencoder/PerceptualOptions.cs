@@ -20,9 +20,6 @@ public sealed record PerceptualOptions
     /// <summary>For LPIPS: linear weights of the lpips package for the same network.</summary>
     public string? Linear { get; init; }
 
-    /// <summary>Options with absolute paths.</summary>
-    internal PerceptualOptions Resolve() => this with { Features = Absolute(Features), Trunk = Absolute(Trunk), Linear = Absolute(Linear) };
-
     /// <summary>Opens the network.</summary>
     /// <param name="device">Device of the network.</param>
     /// <exception cref="InputException">A file is missing, or has other contents.</exception>
@@ -38,6 +35,4 @@ public sealed record PerceptualOptions
             "or both trunk and linear must name a network"
         );
     }
-
-    private static string? Absolute(string? path) => path is null ? null : Path.GetFullPath(path);
 }

@@ -130,7 +130,7 @@ public sealed partial record TrainingOptions
             Objective = Objective?.Resolve(),
             Validation = Validation is null ? null : Validation with { Folder = Absolute(Validation.Folder) },
             Lora = Lora is null ? null : Lora with { Alpha = Lora.Alpha ?? Lora.Rank },
-            AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? (AutoencoderLoss ?? new()).Resolve() : null,
+            AutoencoderLoss = Task == TrainingTaskKind.Autoencoder ? WithAbsolutePaths(AutoencoderLoss ?? new()) : null,
         };
 
     /// <summary>Notes on options that are valid but probably not intended, one sentence each.</summary>
@@ -149,6 +149,19 @@ public sealed partial record TrainingOptions
                 ? [string.Create(CultureInfo.InvariantCulture, $"Prodigy multiplies its step by the learning rate, {rate:G}; 1 is usual.")]
                 : Array.Empty<string>(),
         ];
+
+    private static AutoencoderLossOptions WithAbsolutePaths(AutoencoderLossOptions loss) =>
+        loss with
+        {
+            Perceptual = loss.Perceptual is not { } network
+                ? null
+                : network with
+                {
+                    Features = Absolute(network.Features),
+                    Trunk = Absolute(network.Trunk),
+                    Linear = Absolute(network.Linear),
+                },
+        };
 
     private static string? Absolute(string? path) => path is null ? null : System.IO.Path.GetFullPath(path);
 }
