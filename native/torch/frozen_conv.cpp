@@ -4,20 +4,40 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "internal.h"
 #include "simd.h"
 #include "versions.h"
+#include "winograd.h"
 
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using OptionalTensor = retouch::Optional<at::Tensor>;
+using retouch::Resample;
 
-bool is_frozen(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
-  return at::GradMode::is_enabled() && x.requires_grad() && !weight.requires_grad() && !(bias.has_value() && bias->requires_grad());
+bool is_trained(const at::Tensor& weight, const OptionalTensor& bias) {
+  return weight.requires_grad() || (bias.has_value() && bias->requires_grad());
+}
+
+bool is_float_on_cpu(const at::Tensor& x, const at::Tensor& weight) {
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat &&
+         !retouch::get_autocast(c10::DeviceType::CPU).enabled;
+}
+
+bool is_winograd(const at::Tensor& x, const at::Tensor& weight, at::IntArrayRef stride, at::IntArrayRef padding) {
+  const auto all = [](at::IntArrayRef values) { return std::all_of(values.begin(), values.end(), [](int64_t v) { return v == 1; }); };
+  return all(stride) && all(padding) && is_float_on_cpu(x, weight) && retouch::has_winograd(x, weight, Resample::none);
+}
+
+// Independent of whether gradients are recorded: checkpointing must reproduce the first pass bitwise.
+at::Tensor frozen_forward(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride,
+                          at::IntArrayRef padding) {
+  if (is_winograd(x, weight, stride, padding)) return retouch::winograd_conv2d(x, weight, bias, false, Resample::none);
+  return at::conv2d(x, weight, bias, stride, padding);
 }
 
 // Weights of the transposed convolution: rotated by 180°, input and output channels swapped.
@@ -31,7 +51,7 @@ struct FrozenConv : torch::autograd::Function<FrozenConv> {
     context->saved_data["type"] = static_cast<int64_t>(x.scalar_type());
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
-    return at::conv2d(x, weight, bias, stride, padding);
+    return frozen_forward(x, weight, bias, stride, padding);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
@@ -41,7 +61,10 @@ struct FrozenConv : torch::autograd::Function<FrozenConv> {
     const auto stride = context->saved_data["stride"].toIntVector(), padding = context->saved_data["padding"].toIntVector();
     const int64_t rows = weight.size(2), columns = weight.size(3);
     at::Tensor dx;
-    if (stride[0] == 1 && stride[1] == 1 && padding[0] < rows && padding[1] < columns) {
+    // A second derivative needs libtorch's operators.
+    if (!at::GradMode::is_enabled() && is_winograd(grad, weight, stride, padding)) {
+      dx = retouch::winograd_conv2d(grad, weight, {}, true, Resample::none);
+    } else if (stride[0] == 1 && stride[1] == 1 && padding[0] < rows && padding[1] < columns) {
       dx = at::conv2d(grad, transposed(weight), {}, {1, 1}, {rows - 1 - padding[0], columns - 1 - padding[1]});
     } else {
       // Only the shape of this input is used.
@@ -56,13 +79,14 @@ struct FrozenConv : torch::autograd::Function<FrozenConv> {
 
 at::Tensor conv2d_any(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride,
                       at::IntArrayRef padding) {
-  return is_frozen(x, weight, bias) ? FrozenConv::apply(x, weight, bias, stride.vec(), padding.vec())
-                                    : at::conv2d(x, weight, bias, stride, padding);
+  if (is_trained(weight, bias)) return at::conv2d(x, weight, bias, stride, padding);
+  return at::GradMode::is_enabled() && x.requires_grad() ? FrozenConv::apply(x, weight, bias, stride.vec(), padding.vec())
+                                                         : frozen_forward(x, weight, bias, stride, padding);
 }
 
 at::Tensor conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, at::IntArrayRef stride,
                         at::IntArrayRef padding) {
-  return at::conv2d(x, weight, bias, stride, padding);
+  return is_trained(weight, bias) ? at::conv2d(x, weight, bias, stride, padding) : frozen_forward(x, weight, bias, stride, padding);
 }
 
 // ---- 2× nearest-neighbour upsampling and a 3×3 convolution ---------------------------------------------------------------------
@@ -148,6 +172,7 @@ at::Tensor separate(const at::Tensor& grad) {
 }
 
 at::Tensor upsample_conv2d_fast(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
+  if (retouch::has_winograd(x, weight, Resample::doubled)) return retouch::winograd_conv2d(x, weight, bias, false, Resample::doubled);
   const auto biases = bias.has_value() ? OptionalTensor(bias->repeat({4})) : OptionalTensor();
   return interleave(at::conv2d(x, parity_weights(weight), biases, {1, 1}, {1, 1}).contiguous(), weight.size(0));
 }
@@ -161,13 +186,14 @@ struct FrozenUpsampleConv : torch::autograd::Function<FrozenUpsampleConv> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "retouch::upsample_conv2d has no second derivative");
     const auto weight = context->get_saved_variables()[0];
+    if (retouch::has_winograd(grads[0], weight, Resample::pooled))
+      return {retouch::winograd_conv2d(grads[0], weight, {}, true, Resample::pooled), at::Tensor(), at::Tensor()};
     return {at::conv2d(separate(grads[0].contiguous()), transposed(parity_weights(weight))), at::Tensor(), at::Tensor()};
   }
 };
 
 bool can_be_fast(const at::Tensor& x, const at::Tensor& weight) {
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && weight.size(2) == 3 &&
-         weight.size(3) == 3 && !retouch::get_autocast(c10::DeviceType::CPU).enabled;
+  return is_float_on_cpu(x, weight) && weight.size(2) == 3 && weight.size(3) == 3;
 }
 
 at::Tensor upsample_conv2d_plain(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
@@ -175,10 +201,8 @@ at::Tensor upsample_conv2d_plain(const at::Tensor& x, const at::Tensor& weight, 
   return at::conv2d(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), weight, bias, {1, 1}, {1, 1});
 }
 
-// Independent of whether gradients are recorded: checkpointing must reproduce the first pass bitwise.
 at::Tensor upsample_conv2d(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias) {
-  const bool trained = weight.requires_grad() || (bias.has_value() && bias->requires_grad());
-  if (!trained && can_be_fast(x, weight)) return FrozenUpsampleConv::apply(x, weight, bias);
+  if (!is_trained(weight, bias) && can_be_fast(x, weight)) return FrozenUpsampleConv::apply(x, weight, bias);
   return conv2d_any(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), weight, bias, {1, 1}, {1, 1});
 }
 

@@ -1,6 +1,7 @@
 // Which kernels a device has: those of the processor (feature_loss.cpp, norm_silu.cpp), those compiled for NVIDIA's GPUs, or none.
 #include "kernels.h"
 
+#include <ATen/Parallel.h>
 #include <torch/library.h>
 
 #include <array>
@@ -55,6 +56,12 @@ int rt_launcher_set(int32_t device_type, rt_launch_fn function) {
 
 TORCH_LIBRARY_FRAGMENT(retouch, m) {
   m.def("has_kernels(Tensor like, str source) -> bool");
+  // Threads that share a loop of the processor's kernels: one in a library compiled without OpenMP.
+  m.def("kernel_threads() -> int", [] {
+    std::atomic<int64_t> threads{0};
+    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { ++threads; });
+    return threads.load();
+  });
 }
 
 TORCH_LIBRARY_IMPL(retouch, CPU, m) {
