@@ -24,7 +24,7 @@ bool is_trained(const at::Tensor& weight, const OptionalTensor& bias) {
 }
 
 bool is_float_on_cpu(const at::Tensor& x, const at::Tensor& weight) {
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat &&
+  return x.is_cpu() && weight.is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat &&
          !retouch::get_autocast(c10::DeviceType::CPU).enabled;
 }
 

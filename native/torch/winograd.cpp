@@ -18,6 +18,8 @@ namespace {
 constexpr int64_t kPoints = 36;
 // Tiles of a panel: the width of the matrix product's inner kernel.
 constexpr int64_t kPanel = 16;
+// Floats in half a mebibyte, the cache of a core that blocks are made for.
+constexpr int64_t kCached = int64_t{1} << 17;
 using Lane8 = float __attribute__((vector_size(32), aligned(4), may_alias));
 using Lane16 = float __attribute__((vector_size(64), aligned(4), may_alias));
 
@@ -297,11 +299,11 @@ at::Tensor winograd_conv2d(const at::Tensor& x, const at::Tensor& weight, const 
       (has_avx512() ? weights_avx512 : weights_avx2)(kernel.data_ptr<float>(), g, transposed, p, weights.data_ptr<float>());
   });
 
-  // Points and products of a block fit into a cache of half a mebibyte, or are a single panel; every thread has a block.
+  // Points and products of a block fit into the cache or are two panels, which share a pass over the weights; every thread has a block.
   const int64_t threads = at::get_num_threads(), floats = kPoints * (g.inputs + g.outputs) * kPanel;
-  const int64_t fitting = std::max<int64_t>(1, (512 << 8) / floats), fair = (g.tiles() + threads * kPanel - 1) / (threads * kPanel);
+  const int64_t fitting = std::max<int64_t>(2, kCached / floats), fair = (g.tiles() + threads * kPanel - 1) / (threads * kPanel);
   const Job job{g, resample, input.data_ptr<float>(), offsets.defined() ? offsets.data_ptr<float>() : nullptr, weights.data_ptr<float>(),
-                out.data_ptr<float>(), kPanel * std::max<int64_t>(1, std::min(std::max<int64_t>(fitting, 2), fair))};
+                out.data_ptr<float>(), kPanel * std::min(fitting, fair)};
   const int64_t blocks = (g.tiles() + job.block - 1) / job.block;
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
     Scratch scratch;
