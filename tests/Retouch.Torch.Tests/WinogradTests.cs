@@ -20,10 +20,7 @@ public sealed class WinogradTests
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
-        var weight = Ops.Randn([outputs, inputs, 3, 3], generator) * (1 / Math.Sqrt(9 * inputs));
-        var bias = Ops.Randn([outputs], generator);
-        var x = Leaf(Ops.Randn([pictures, inputs, height, width], generator));
-        var exact = Leaf(x.Detach().To(DType.Float64).Clone());
+        var (weight, bias, x, exact) = Inputs(generator, [pictures, inputs, height, width], outputs);
         foreach (var offset in new[] { bias, null })
         {
             var ours = x.FrozenConv2d(weight, offset, [1, 1], [1, 1]);
@@ -40,10 +37,7 @@ public sealed class WinogradTests
     {
         using var scope = TensorScope.Enter();
         using var generator = Generator.Create(Device.Cpu, 8);
-        var weight = Ops.Randn([outputs, inputs, 3, 3], generator) * (1 / Math.Sqrt(9 * inputs));
-        var bias = Ops.Randn([outputs], generator);
-        var x = Leaf(Ops.Randn([pictures, inputs, height, width], generator));
-        var exact = Leaf(x.Detach().To(DType.Float64).Clone());
+        var (weight, bias, x, exact) = Inputs(generator, [pictures, inputs, height, width], outputs);
         var ours = x.UpsampleConv2d(weight, bias);
         var large = exact.UpsampleNearest2d([2 * height, 2 * width]);
         Compare(large.Conv2d(weight.To(DType.Float64), bias.To(DType.Float64), [1, 1], [1, 1], [1, 1], 1), ours, exact, x, generator);
@@ -111,6 +105,15 @@ public sealed class WinogradTests
         {
             TorchRuntime.Threads = threads;
         }
+    }
+
+    /// <summary>Weight, bias, and the same input in float32 and float64.</summary>
+    private static (Tensor Weight, Tensor Bias, Tensor X, Tensor Exact) Inputs(Generator generator, long[] shape, long outputs)
+    {
+        var weight = Ops.Randn([outputs, shape[1], 3, 3], generator) * (1 / Math.Sqrt(9 * shape[1]));
+        var bias = Ops.Randn([outputs], generator);
+        var x = Leaf(Ops.Randn(shape, generator));
+        return (weight, bias, x, Leaf(x.Detach().To(DType.Float64).Clone()));
     }
 
     private static void Compare(Tensor theirs, Tensor ours, Tensor exact, Tensor x, Generator generator)
