@@ -30,6 +30,22 @@ struct Geometry {
   int64_t tiles() const { return batch * rows() * columns(); }
 };
 
+// Neighbouring tiles of one row of a picture, from `at` in their panel on.
+struct Stretch {
+  int64_t picture, row, column, count, at;
+};
+
+// Calls visit(Stretch) for the tiles first, …, first + kPanel that there are.
+template <typename Visit>
+RETOUCH_INLINE void for_stretches(const Geometry& g, int64_t first, const Visit& visit) {
+  const int64_t columns = g.columns(), per_picture = g.rows() * columns, end = std::min(first + kPanel, g.tiles());
+  for (int64_t tile = first; tile < end;) {
+    const int64_t column = tile % columns, count = std::min(columns - column, end - tile);
+    visit(Stretch{tile / per_picture, tile % per_picture / columns, column, count, tile - first});
+    tile += count;
+  }
+}
+
 // ---- Transforms over a panel of tiles --------------------------------------------------------------------------------------------
 
 using Panel = float[kPanel];
@@ -93,19 +109,16 @@ RETOUCH_INLINE void transform_inputs_body(const float* x, const Geometry& g, Res
                                           float* row, float* points, int64_t point_stride) {
   alignas(64) Panel d[6][6];
   alignas(64) Panel half[6][6];
-  const int64_t columns = g.columns(), per_picture = g.rows() * columns, end = std::min(first + kPanel, g.tiles());
   const bool doubled = resample == Resample::doubled;
   const int64_t source_height = doubled ? g.height / 2 : g.height, source_width = doubled ? g.width / 2 : g.width;
-  if (end - first < kPanel) std::memset(d, 0, sizeof d);
-  for (int64_t tile = first; tile < end;) {
-    const int64_t picture = tile / per_picture, tile_row = tile % per_picture / columns, tile_column = tile % columns;
-    const int64_t count = std::min(columns - tile_column, end - tile), left = 4 * tile_column - 1;
-    const float* map = x + (picture * g.inputs + channel) * source_height * source_width;
+  if (first + kPanel > g.tiles()) std::memset(d, 0, sizeof d);
+  for_stretches(g, first, [&](const Stretch& s) __attribute__((always_inline)) {
+    const int64_t count = s.count, left = 4 * s.column - 1;
+    const float* map = x + (s.picture * g.inputs + channel) * source_height * source_width;
     // Columns left, …, left + 4·count + 1; those within the map are copied.
     const int64_t from = std::max<int64_t>(0, left), to = std::min(g.width, left + 4 * count + 2);
     for (int64_t r = 0; r < 6; ++r) {
-      const int64_t y = 4 * tile_row - 1 + r;
-      const int64_t length = 4 * count + 2;
+      const int64_t y = 4 * s.row - 1 + r, length = 4 * count + 2;
       if (y < 0 || y >= g.height) {
         std::memset(row, 0, sizeof(float) * static_cast<size_t>(length));
       } else {
@@ -118,10 +131,9 @@ RETOUCH_INLINE void transform_inputs_body(const float* x, const Geometry& g, Res
           std::memcpy(row + (from - left), map + y * g.width + from, sizeof(float) * static_cast<size_t>(to - from));
         }
       }
-      split_row(row, count, d[r], tile - first);
+      split_row(row, count, d[r], s.at);
     }
-    tile += count;
-  }
+  });
   for (int64_t j = 0; j < 6; ++j) to_points(&d[0][j], &d[1][j], &d[2][j], &d[3][j], &d[4][j], &d[5][j], &half[0][j], 6);
   for (int64_t i = 0; i < 6; ++i) {
     alignas(64) Panel out[6];
@@ -138,29 +150,25 @@ RETOUCH_INLINE void transform_outputs_body(const float* products, int64_t point_
   for (int64_t k = 0; k < kPoints; ++k) std::memcpy(m[k / 6][k % 6], products + k * point_stride, sizeof(Panel));
   for (int64_t j = 0; j < 6; ++j) from_points(&m[0][j], 6, &half[0][j], 6);
   for (int64_t i = 0; i < 4; ++i) from_points(&half[i][0], 1, &y[i][0], 1);
-  const int64_t columns = g.columns(), per_picture = g.rows() * columns, end = std::min(first + kPanel, g.tiles());
   const bool pooled = resample == Resample::pooled;
   const int64_t height = pooled ? g.height / 2 : g.height, width = pooled ? g.width / 2 : g.width;
-  for (int64_t tile = first; tile < end;) {
-    const int64_t picture = tile / per_picture, tile_row = tile % per_picture / columns, tile_column = tile % columns, at = tile - first;
-    const int64_t count = std::min(columns - tile_column, end - tile);
-    float* map = out + (picture * g.outputs + channel) * height * width;
+  for_stretches(g, first, [&](const Stretch& s) __attribute__((always_inline)) {
+    float* map = out + (s.picture * g.outputs + channel) * height * width;
     if (pooled) {
-      const int64_t top = 2 * tile_row, left = 2 * tile_column;
+      const int64_t top = 2 * s.row, left = 2 * s.column;
       for (int64_t i = 0; i < 2 && top + i < height; ++i) {
         float* row = map + (top + i) * width + left;
         const Panel *upper = y[2 * i], *lower = y[2 * i + 1];
-        for (int64_t k = 0; k < std::min(width - left, 2 * count); ++k) {
-          const int64_t j = 2 * (k % 2), t = at + k / 2;
+        for (int64_t k = 0; k < std::min(width - left, 2 * s.count); ++k) {
+          const int64_t j = 2 * (k % 2), t = s.at + k / 2;
           row[k] = upper[j][t] + upper[j + 1][t] + lower[j][t] + lower[j + 1][t];
         }
       }
     } else {
-      for (int64_t i = 0; i < std::min<int64_t>(4, height - 4 * tile_row); ++i)
-        join_row(y[i], at, count, bias, map + (4 * tile_row + i) * width + 4 * tile_column, width - 4 * tile_column);
+      for (int64_t i = 0; i < std::min<int64_t>(4, height - 4 * s.row); ++i)
+        join_row(y[i], s.at, s.count, bias, map + (4 * s.row + i) * width + 4 * s.column, width - 4 * s.column);
     }
-    tile += count;
-  }
+  });
 }
 
 // ---- Matrix products -------------------------------------------------------------------------------------------------------------
